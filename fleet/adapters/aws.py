@@ -1,0 +1,75 @@
+"""boto3 clients, made from the settings, and AWS's error codes turned into ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused, Unavailable
+from fleet.settings import Settings
+
+_KINDS: dict[str, type[FleetError]] = {
+    **dict.fromkeys(
+        [
+            "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId",
+            "InvalidAccessKeyId", "SignatureDoesNotMatch", "UnauthorizedException", "UnrecognizedClientException",
+            "NotAuthorizedException", "UnauthorizedOperation",
+        ],
+        Refused,
+    ),
+    **dict.fromkeys(
+        ["ResourceNotFoundException", "NotFoundException", "AWS.SimpleQueueService.NonExistentQueue",
+         "QueueDoesNotExist", "NoSuchBucket", "NoSuchKey", "404"],
+        NotFound,
+    ),
+    **dict.fromkeys(
+        ["ResourceAlreadyExistsException", "ConflictException", "DeleteConflictException",
+         "ResourceConflictException"],
+        Conflict,
+    ),
+    **dict.fromkeys(
+        ["ThrottlingException", "Throttling", "RequestThrottled", "TooManyRequestsException", "LimitExceededException",
+         "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "InternalFailureException",
+         "InternalError", "RequestTimeout"],
+        Unavailable,
+    ),
+    **dict.fromkeys(["InvalidRequestException", "ValidationException", "InvalidParameterValue"], InvalidInput),
+}  # fmt: skip
+
+
+def client(settings: Settings, service: str) -> Any:
+    """A boto3 client for `service`. Standard retries with AWS's own backoff; safe to share between threads."""
+    key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
+    return boto3.session.Session().client(
+        service,
+        region_name=settings.aws_region,
+        endpoint_url=settings.aws_endpoint_url or None,
+        aws_access_key_id=key or None,
+        aws_secret_access_key=secret or None,
+        config=Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=64, connect_timeout=5),
+    )
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Run AWS calls; raise a `FleetError` that says what was being done when AWS refused or did not answer."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        message = error.response.get("Error", {}).get("Message", "")
+        kind = _KINDS.get(code, Unavailable if _status(error) >= 500 else FleetError)
+        raise kind(f"AWS refused {doing}: {code} {message}".strip()) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise NotConfigured(
+            f"No AWS credentials for {doing}: sign in (`aws sso login`) or set AWS_ACCESS_KEY_ID and its secret."
+        ) from error
+    except BotoCoreError as error:
+        raise Unavailable(f"AWS could not be reached for {doing}: {error}") from error
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

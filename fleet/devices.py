@@ -1,0 +1,163 @@
+"""A device's identity: its thing name, its key and certificate request, and the folder the factory flashes."""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from fleet.errors import InvalidInput, NotConfigured
+
+_THING_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE = "device.json", "private.key", "certificate.pem", "ca.pem"
+
+
+@dataclass(frozen=True, order=True)
+class ThingName:
+    """The name of a thing in IoT Core, the MQTT client id, and the device id everywhere.
+
+    1 to 128 of `a-z A-Z 0-9 _ -`. Raises `InvalidInput` otherwise.
+    """
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not _THING_NAME.fullmatch(self.value):
+            raise InvalidInput(
+                f"{self.value[:140]!r} is no thing name: use 1 to 128 letters, digits, hyphens and underscores."
+            )
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class DeviceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+    """`device.json`: what a device must know to connect. No secret is in it."""
+
+    thing_name: str
+    certificate_id: str
+    endpoint: str
+    port: int
+    region: str
+    telemetry_topic: str
+    commands_topic: str
+    schema: int = 1
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """A device's artifact folder, read and checked."""
+
+    folder: Path
+    config: DeviceConfig
+
+    @property
+    def key_file(self) -> Path:
+        return self.folder / KEY_FILE
+
+    @property
+    def certificate_file(self) -> Path:
+        return self.folder / CERTIFICATE_FILE
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder / CA_FILE
+
+
+def read_artifacts(folder: Path) -> Artifacts:
+    """Read `folder` and check that it is whole and that its key is its certificate's.
+
+    Raises `NotConfigured` with one sentence that names the file and what is wrong with it.
+    """
+    if not folder.is_dir():
+        raise NotConfigured(f"{folder} is no artifact folder: provision the device first, then name its folder.")
+    for name in (DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE):
+        if not (folder / name).is_file():
+            raise NotConfigured(f"{folder / name} is missing: copy the whole artifact folder of this device.")
+    try:
+        config = msgspec.json.decode((folder / DEVICE_FILE).read_bytes(), type=DeviceConfig)
+        ThingName(config.thing_name)
+    except (msgspec.DecodeError, InvalidInput) as error:
+        raise NotConfigured(f"{folder / DEVICE_FILE} cannot be used: {error}") from error
+    artifacts = Artifacts(folder, config)
+    _check_pair(artifacts)
+    return artifacts
+
+
+def _check_pair(artifacts: Artifacts) -> None:
+    try:
+        key = serialization.load_pem_private_key(artifacts.key_file.read_bytes(), password=None)
+    except (ValueError, TypeError) as error:
+        raise NotConfigured(f"{artifacts.key_file} holds no unencrypted PEM private key.") from error
+    try:
+        certificate = x509.load_pem_x509_certificate(artifacts.certificate_file.read_bytes())
+    except ValueError as error:
+        raise NotConfigured(f"{artifacts.certificate_file} holds no PEM certificate.") from error
+    if _spki_digest(key.public_key()) != _spki_digest(certificate.public_key()):
+        raise NotConfigured(
+            f"{artifacts.certificate_file} was not issued for {artifacts.key_file}: "
+            "copy both from the same provisioning run."
+        )
+
+
+def write_private_key(path: Path) -> None:
+    """Make an EC P-256 key in `path` (mode 0600) unless one is there: a rerun keeps the device's key."""
+    if path.exists():
+        return
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_owner_only(
+        path,
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+
+
+def certificate_request(key_file: Path, thing_name: ThingName) -> str:
+    """A PEM certificate signing request for the key in `key_file`, with the thing name as common name."""
+    key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise InvalidInput(f"{key_file} holds a key that IoT Core does not take: use EC P-256 or RSA 2048.")
+    # X.509 caps a common name at 64 characters, a thing name may have 128.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, thing_name.value[:64])])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def request_public_key_sha256(csr_pem: str) -> str:
+    """The digest that names a request's public key. Raises `InvalidInput` if the request does not hold."""
+    try:
+        request = x509.load_pem_x509_csr(csr_pem.encode())
+    except ValueError as error:
+        raise InvalidInput("This is no PEM certificate signing request.") from error
+    if not request.is_signature_valid:
+        raise InvalidInput("The certificate signing request is not signed with its own key: make it again.")
+    return _spki_digest(request.public_key())
+
+
+def certificate_public_key_sha256(certificate_pem: str) -> str:
+    """The digest that names a certificate's public key; equal to its request's."""
+    return _spki_digest(x509.load_pem_x509_certificate(certificate_pem.encode()).public_key())
+
+
+def write_owner_only(path: Path, content: bytes) -> None:
+    """Write `path` whole or not at all, readable by its owner only (0600)."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _spki_digest(public_key: object) -> str:
+    spki = public_key.public_bytes(  # type: ignore[attr-defined]
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(spki).hexdigest()

@@ -1,0 +1,54 @@
+"""Names of the AWS resources, derived from the project's name; `terraform/locals.tf` derives the same."""
+
+import re
+from dataclasses import dataclass
+
+from fleet.errors import InvalidInput
+
+_PROJECT = re.compile(r"[a-z][a-z0-9-]{1,30}[a-z0-9]")
+
+
+@dataclass(frozen=True)
+class ResourceNames:
+    """Every name that more than one part of the project has to know.
+
+    `project` is 3 to 32 characters: lower-case letters, digits and hyphens. Raises `InvalidInput` otherwise.
+    """
+
+    project: str
+
+    def __post_init__(self) -> None:
+        if not _PROJECT.fullmatch(self.project):
+            raise InvalidInput(
+                f"FLEET_PROJECT is {self.project!r}: use 3 to 32 lower-case letters, digits and hyphens, "
+                "starting with a letter."
+            )
+
+    @property
+    def telemetry_queue(self) -> str:
+        return f"{self.project}-telemetry"
+
+    @property
+    def telemetry_dead_letter_queue(self) -> str:
+        return f"{self.project}-telemetry-dead-letters"
+
+    @property
+    def rule_error_queue(self) -> str:
+        return f"{self.project}-rule-errors"
+
+    @property
+    def telemetry_rule(self) -> str:
+        """Rule names take letters, digits and underscores only."""
+        return f"{self.project.replace('-', '_')}_telemetry"
+
+    @property
+    def device_policy(self) -> str:
+        return f"{self.project}-device"
+
+    @property
+    def thing_type(self) -> str:
+        return f"{self.project}-battery"
+
+    @property
+    def thing_group(self) -> str:
+        return f"{self.project}-batteries"

@@ -1,0 +1,138 @@
+"""Every setting of the project, in one object, read from the environment.
+
+`load_environment()` puts the environment file's values into the process environment first, so that boto3, Prefect,
+Terraform and this object read the same ones. `.env` is the operator's file; the embedded cloud writes
+`.fleet/local.env`, which is used only where there is no `.env`. What is already set always wins.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from dotenv import load_dotenv
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from fleet.errors import NotConfigured
+from fleet.names import ResourceNames
+
+OPERATOR_FILE, LOCAL_FILE = Path(".env"), Path(".fleet/local.env")
+
+
+class Settings(BaseSettings):
+    """Empty endpoints mean the real services. A value that is missing fails where it is needed, by its name."""
+
+    model_config = SettingsConfigDict(env_prefix="FLEET_", extra="ignore", populate_by_name=True)
+
+    project: str = Field("flip-fleet", description="Prefix of every AWS resource's name.")
+    state_dir: Path = Field(Path(".fleet"), description="Folder for local state, logs and Terraform outputs.")
+    artifacts_dir: Path = Field(
+        Path(".fleet/devices"),
+        description="Folder that receives one artifact folder a device. Holds private keys.",
+    )
+
+    aws_region: str = Field(
+        "us-east-1",
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="Region of every AWS resource.",
+    )
+    aws_endpoint_url: str = Field(
+        "",
+        validation_alias="AWS_ENDPOINT_URL",
+        description="AWS API endpoint. Empty: the real AWS. The embedded cloud sets its own.",
+    )
+    aws_access_key_id: str = Field(
+        "",
+        validation_alias="AWS_ACCESS_KEY_ID",
+        description="Empty: boto3's default chain (SSO, profile, role). Else from the IAM console.",
+    )
+    aws_secret_access_key: SecretStr = Field(
+        SecretStr(""), validation_alias="AWS_SECRET_ACCESS_KEY", description="Secret of that access key."
+    )
+
+    iot_endpoint: str = Field(
+        "", description="Host devices connect to. Empty: asked of IoT Core (`aws iot describe-endpoint`)."
+    )
+    iot_port: int = Field(8883, ge=1, le=65535, description="MQTT port devices connect to.")
+    iot_ca_file: Path | None = Field(
+        None, description="Trust anchor of that endpoint, PEM. Empty: Amazon Root CA 1 to 4."
+    )
+
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="DATABASE_URL",
+        description="postgresql:// address. Supabase: Project settings, Database, Connection string (session pooler).",
+    )
+
+    terraform_dir: Path = Field(Path("terraform"), description="Folder of the Terraform configuration.")
+    terraform_mirror: Path | None = Field(
+        None, description="Unpacked provider mirror for machines without a registry. Empty: looked for."
+    )
+    terraform_timeout_s: float = Field(1800, gt=0, description="A Terraform command is stopped after this, seconds.")
+    alarm_email: str = Field("", description="Address that receives alarms. Empty: alarms without a subscriber.")
+    sender_email: str = Field(
+        "fleet@example.com",
+        description="Address that SES sends sign-in mails from; verify it in the SES console.",
+    )
+
+    provisioning_rate_per_s: float = Field(
+        10,
+        ge=0,
+        description="Devices provisioned a second at most; IoT Core takes about 15 calls a second. 0: no limit.",
+    )
+    prefect_api_url: str = Field(
+        "", validation_alias="PREFECT_API_URL", description="Prefect server, http://HOST:4200/api."
+    )
+
+    @cached_property
+    def names(self) -> ResourceNames:
+        """Names of the AWS resources. Raises `InvalidInput` when `FLEET_PROJECT` cannot be one."""
+        return ResourceNames(self.project)
+
+    def require_database_url(self) -> str:
+        """The database's address, or `NotConfigured` with the variable to set."""
+        if url := self.database_url.get_secret_value():
+            return url
+        raise NotConfigured("DATABASE_URL is not set: start the embedded cloud (make up) or put it into .env.")
+
+
+def load_environment() -> None:
+    """Read `.env`, or else the embedded cloud's file, into the process environment without replacing anything."""
+    file = OPERATOR_FILE if OPERATOR_FILE.exists() else LOCAL_FILE
+    load_dotenv(file, override=False)
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+def get_settings() -> Settings:
+    """The settings of this process. Raises `NotConfigured` with one sentence a bad value."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise NotConfigured(" ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _sentence(problem: object) -> str:
+    name = variable_name(str(problem["loc"][0]))  # type: ignore[index]
+    return f"{name} cannot be used: {problem['msg']}."  # type: ignore[index]
+
+
+def variable_name(field: str) -> str:
+    """The environment variable that sets `field`."""
+    info = Settings.model_fields.get(field)
+    alias = info.validation_alias if info else None
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return alias if isinstance(alias, str) else f"FLEET_{field.upper()}" if info else field
+
+
+def env_example() -> str:
+    """The text of `.env.example`, written from the fields above."""
+    lines = ["# Copy to .env and fill in. A line that is left out keeps its default.", ""]
+    for field, info in Settings.model_fields.items():
+        default = info.default.get_secret_value() if isinstance(info.default, SecretStr) else info.default
+        lines += [
+            f"# {info.description}",
+            f"#{variable_name(field)}={'' if default is None else default}",
+            "",
+        ]
+    return "\n".join(lines)

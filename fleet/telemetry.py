@@ -1,0 +1,157 @@
+"""The message a device sends, and the one place that accepts or rejects it.
+
+Powers are watts, never negative, charge and discharge apart. Energies are watt-hour counters that only grow.
+Shares are percent, 0 to 100. Times are UTC with milliseconds. `sequence` is the device's own counter: it starts
+at 1, survives restarts, and with the thing name and `measured_at` names a sample for good.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated
+
+import msgspec
+
+SCHEMA = 1
+MAX_BODY_BYTES = 256 * 1024
+"""Above IoT Core's 128 KB a message with the rule's additions; checked before anything is parsed."""
+MAX_SAMPLES = 1_000
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+
+Sequence = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+PowerW = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+EnergyWh = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+SharePct = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_:.-]+\Z")]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Mode(Enum):
+    """What a battery is doing; the names are Flip's."""
+
+    BACKUP = "BACKUP"
+    CHARGE = "CHARGE"
+    DISCHARGE = "DISCHARGE"
+    SAVINGS = "SAVINGS"
+    SELF_CONSUMPTION = "SELF_CONSUMPTION"
+    STANDBY = "STANDBY"
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One reading of one battery and its home at `measured_at` (the device's clock, UTC)."""
+
+    sequence: Sequence
+    measured_at: Instant
+    mode: Mode
+    battery_charge_power_w: PowerW
+    battery_discharge_power_w: PowerW
+    battery_charged_energy_wh: EnergyWh
+    battery_discharged_energy_wh: EnergyWh
+    battery_stored_energy_wh: EnergyWh
+    battery_capacity_energy_wh: EnergyWh
+    state_of_charge_pct: SharePct
+    backup_reserve_pct: SharePct
+    grid_online: bool
+    home_power_w: PowerW
+    home_energy_wh: EnergyWh
+    solar_power_w: PowerW
+    solar_energy_wh: EnergyWh
+
+
+class CommandResult(msgspec.Struct, frozen=True):
+    """What became of one command on the device."""
+
+    sequence: Sequence
+    status: Annotated[str, msgspec.Meta(max_length=32)]
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    at: Instant | None = None
+
+
+class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the device publishes: a batch of samples and how far it is with its commands."""
+
+    schema: int = SCHEMA
+    boot_id: Name
+    last_command_sequence: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    command_results: Annotated[list[CommandResult], msgspec.Meta(max_length=MAX_SAMPLES)] = []
+    samples: Annotated[list[Sample], msgspec.Meta(max_length=MAX_SAMPLES)]
+
+
+class QueueMessage(DeviceMessage, frozen=True, kw_only=True):
+    """What arrives on the queue: the device's message and what the topic rule says of it."""
+
+    thing_name: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,128}\Z")]
+    received_at_ms: Annotated[int, msgspec.Meta(ge=0, le=4_000_000_000_000)]
+    client_id: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+
+    @property
+    def received_at(self) -> datetime:
+        """When IoT Core received the message: AWS's clock, UTC."""
+        return datetime.fromtimestamp(self.received_at_ms / 1000, tz=UTC)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A body that cannot be stored as telemetry. `reason` is a short code, `detail` a sentence."""
+
+    reason: str
+    detail: str
+    thing_name: str | None = None
+
+
+_decoder = msgspec.json.Decoder(QueueMessage)
+_encoder = msgspec.json.Encoder()
+
+
+class _ThingOnly(msgspec.Struct):
+    thing_name: object = None
+
+
+_thing_decoder = msgspec.json.Decoder(_ThingOnly)
+
+
+def encode(message: DeviceMessage) -> bytes:
+    """The bytes a device publishes."""
+    return _encoder.encode(message)
+
+
+def parse(body: bytes) -> QueueMessage | Rejected:
+    """Accept or reject one queue message; never raises on what a device or a stranger may send."""
+    if len(body) > MAX_BODY_BYTES:
+        return Rejected("too_large", f"The body has {len(body)} bytes, the limit is {MAX_BODY_BYTES}.")
+    try:
+        message = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        return Rejected("invalid", str(error), _claimed_thing(body))
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        return Rejected("not_json", f"The body is no JSON: {str(error)[:300]}")
+    return _refuse(message) or message
+
+
+def _refuse(message: QueueMessage) -> Rejected | None:
+    """What the types alone cannot say."""
+    if message.schema != SCHEMA:
+        return Rejected("unknown_schema", f"Schema {message.schema} is not {SCHEMA}.", message.thing_name)
+    if message.client_id is not None and message.client_id != message.thing_name:
+        return Rejected(
+            "foreign_client",
+            f"Client {message.client_id!r} published as {message.thing_name!r}.",
+            message.thing_name,
+        )
+    for sample in message.samples:
+        if not _EARLIEST <= sample.measured_at <= _LATEST:
+            return Rejected(
+                "impossible_time", f"Sample {sample.sequence} says {sample.measured_at}.", message.thing_name
+            )
+    return None
+
+
+def _claimed_thing(body: bytes) -> str | None:
+    """The thing that the rule named, if that much of a bad body can be read."""
+    try:
+        name = _thing_decoder.decode(body).thing_name
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    return name[:128] if isinstance(name, str) else None

@@ -1,0 +1,40 @@
+"""`python -m local_cloud.aws_server`: the AWS emulator, held to loopback.
+
+ministack binds its MQTT listener to every interface whatever BIND_HOST says, so the event loop's own
+`create_server` is what we narrow: nothing in this process can listen beyond loopback.
+"""
+
+import asyncio
+import functools
+import ipaddress
+import os
+from typing import Any
+
+from ministack.app import main
+
+
+def _is_loopback(host: object) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(str(host)).is_loopback
+    except ValueError:
+        return False
+
+
+def hold_to_loopback() -> None:
+    """From here on a server that asks for another host listens on 127.0.0.1 instead."""
+    loop = asyncio.base_events.BaseEventLoop
+    create_server: Any = loop.create_server
+
+    @functools.wraps(create_server)
+    async def narrowed(self: Any, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        if options.get("sock") is None and not _is_loopback(host):
+            host = "127.0.0.1"
+        return await create_server(self, protocol_factory, host, port, **options)
+
+    loop.create_server = narrowed  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    os.environ["BIND_HOST"] = "127.0.0.1"
+    hold_to_loopback()
+    main()
