@@ -8,7 +8,12 @@ import typer
 from fleet.errors import FleetError
 from fleet.settings import env_example, get_settings, load_environment
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A home-battery fleet, from factory to power plant.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A home-battery fleet, from factory to power plant.",
+)
 quarantine_app = typer.Typer(no_args_is_help=True, help="Queue messages that could not be stored.")
 devices_app = typer.Typer(no_args_is_help=True, help="The provisioning ledger.")
 app.add_typer(quarantine_app, name="quarantine")
@@ -120,6 +125,13 @@ def main() -> None:
             raise
         print(f"fleet: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if _state["debug"]:
+            raise
+        print(
+            f"fleet: an error of ours: {error!r}; `fleet --debug ...` shows where, please report it.", file=sys.stderr
+        )
+        sys.exit(70)
 
 
 if __name__ == "__main__":

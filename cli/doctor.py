@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
+from fleet.adapters.terraform import Terraform
 
-from fleet.adapters import aws, terraform
+from fleet.adapters import aws
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.migrations import MIGRATIONS, read_migrations
 from fleet.adapters.sqs import Queue
@@ -62,7 +63,7 @@ def _python() -> Check:
 
 
 def _terraform(settings: Settings) -> str:
-    return terraform.describe(settings)
+    return Terraform(settings).description
 
 
 def _ports() -> str:

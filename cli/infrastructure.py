@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from fleet.adapters.terraform import Terraform
+from local_cloud.infrastructure import create_infrastructure
+
 from cli import flow_runs
-from fleet.adapters import terraform_cli
 from fleet.adapters.sqs import Queue
 from fleet.errors import NotConfigured, NotFound
 from fleet.settings import Settings, get_settings
-from local_cloud.infrastructure import create_infrastructure
 
 _APPLY_S = 600
 
@@ -33,12 +34,14 @@ def ensure(say: Callable[[str], None]) -> str:
 
 
 def _missing(settings: Settings) -> str:
-    """What Terraform lacks here, as a sentence; empty if it can run."""
+    """What Terraform lacks here (its program, its providers), as a sentence; empty if it can run."""
     try:
-        terraform_cli.find_program()
+        terraform = Terraform(settings)
+        if not terraform.has_mirror:
+            terraform.bootstrap()  # the first thing that needs a provider: only trying tells whether a registry answers
     except NotConfigured as error:
         return str(error)
-    return "" if terraform_cli.find_mirror(settings.terraform_mirror) else ""
+    return ""
 
 
 def _is_there(settings: Settings) -> bool:

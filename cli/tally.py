@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_agent.spool_reader import SpoolReader
+
 from fleet.adapters.postgres import connect, one
 from fleet.errors import NotConfigured
 from fleet.settings import Settings
@@ -52,9 +53,7 @@ def take(settings: Settings, folders: Sequence[Path]) -> Tally:
             "SELECT count(*) - count(DISTINCT (thing_name, sequence)) AS samples"
             " FROM fleet.telemetry WHERE thing_name = ANY(%s)", [names]))  # fmt: skip
         waiting = one(connection.execute("SELECT count(*) AS messages FROM fleet.quarantine WHERE replayed_at IS NULL"))
-    return Tally(
-        published(folders), stored(settings, folders), lost, int(twice["samples"]), int(waiting["messages"])
-    )
+    return Tally(published(folders), stored(settings, folders), lost, int(twice["samples"]), int(waiting["messages"]))
 
 
 def _lost(settings: Settings, folder: Path) -> int:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from local_cloud.servers import log_file
 from local_cloud.state import State
 
@@ -28,7 +27,7 @@ class Agents:
         return sum(process.poll() is None for process in self.processes.values())
 
     def drain(self, timeout_s: float = 30) -> None:
-        """Ask every agent to send what it has and to end; kill what has not ended by then (its spool keeps the rest)."""
+        """Ask every agent to send what it has and to end; kill what has not by then (its spool keeps the rest)."""
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -64,5 +63,3 @@ def _start(folder: Path, state: State, sample_s: float, publish_s: float) -> sub
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     state.remember_child(f"agent {folder.name}", process.pid)
     return process
-
-
