@@ -3,7 +3,6 @@
 import argparse
 
 from prefect import serve
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 
 from fleet.settings import load_environment
@@ -13,12 +12,9 @@ from flows.provision_devices import provision_devices
 from flows.replay_quarantine import replay_quarantine
 from flows.retire_devices import retire_devices
 
-_ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
-"""A courtesy: overlapping runs are harmless, and a crashed run may hold the slot for minutes."""
-
 
 def deployments(ingest_every_s: float = 60) -> list[RunnerDeployment]:
-    """One deployment a flow. Flows that may suspend have no concurrency limit: Prefect crashes such runs."""
+    """One deployment a flow. No concurrency limits: a killed run would keep its slot for minutes."""
     return [
         provision_devices.to_deployment("provision-devices", tags=["factory"]),
         retire_devices.to_deployment("retire-devices", tags=["factory"]),
@@ -26,7 +22,6 @@ def deployments(ingest_every_s: float = 60) -> list[RunnerDeployment]:
             "ingest-telemetry",
             interval=ingest_every_s,
             parameters={"time_budget_s": ingest_every_s * 0.9},
-            concurrency_limit=_ONE_AT_A_TIME,
             tags=["telemetry"],
         ),
         replay_quarantine.to_deployment("replay-quarantine", tags=["telemetry"]),
