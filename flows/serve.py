@@ -6,6 +6,7 @@ from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
 
 from fleet.settings import load_environment
+from flows import automations
 from flows.ingest_telemetry import ingest_telemetry
 from flows.maintain_storage import maintain_storage
 from flows.provision_devices import provision_devices
@@ -34,7 +35,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Serve every flow of the fleet on this machine.")
     parser.add_argument("--ingest-every", type=float, default=60, metavar="SECONDS")
     load_environment()
-    serve(*deployments(parser.parse_args().ingest_every), pause_on_shutdown=False, limit=20)
+    automations.ensure()
+    serve(
+        *deployments(parser.parse_args().ingest_every),
+        pause_on_shutdown=False,
+        limit=20,
+        heartbeat_seconds=automations.HEARTBEAT_S,
+    )
 
 
 if __name__ == "__main__":

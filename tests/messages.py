@@ -7,15 +7,17 @@ from typing import Any
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
-def sample(sequence: int = 1, measured_at: datetime = NOON, **changes: Any) -> dict[str, Any]:
+def sample(sequence: object = 1, measured_at: object = NOON, **changes: Any) -> dict[str, Any]:
     """One sample of a battery that charges from the sun."""
+    if isinstance(measured_at, datetime):
+        measured_at = measured_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "sequence": sequence,
-        "measured_at": measured_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "measured_at": measured_at,
         "mode": "SELF_CONSUMPTION",
         "battery_charge_power_w": 1500.0,
         "battery_discharge_power_w": 0.0,
-        "battery_charged_energy_wh": 100.0 + sequence,
+        "battery_charged_energy_wh": 100.0,
         "battery_discharged_energy_wh": 50.0,
         "battery_stored_energy_wh": 6750.0,
         "battery_capacity_energy_wh": 13500.0,
