@@ -1,6 +1,7 @@
 """Automations of the Prefect server that the fleet relies on; made again each time the flows are served."""
 
 from datetime import timedelta
+from typing import cast
 
 from prefect.automations import Automation
 from prefect.client.schemas.objects import StateType
@@ -34,7 +35,7 @@ def ensure() -> None:
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message="Its process stopped without a word.")],
     )
     try:
-        existing = Automation.read(name=_NAME)
+        existing = cast(Automation, Automation.read(name=_NAME))
     except ValueError:
         wanted.create()
         return
