@@ -41,6 +41,7 @@ class Terraform:
         self._mirror = terraform_cli.find_mirror(settings.terraform_mirror)
         self._root = settings.terraform_dir.resolve()
         self._work = settings.state_dir.resolve() / "terraform"
+        self._store: StateStore | None = None
         self._work.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self._root / "versions.tf").is_file():
             raise NotConfigured(f"FLEET_TERRAFORM_DIR is {settings.terraform_dir}, but no configuration is in it.")
@@ -71,7 +72,9 @@ class Terraform:
         return True
 
     def init(self) -> StateStore:
-        """Install the providers and connect the state. The bucket must exist: `bootstrap` first."""
+        """Install the providers and connect the state, once. The bucket must exist: `bootstrap` first."""
+        if self._store is not None:
+            return self._store
         store = state_store(self._settings)
         if self._mirror is None:
             self._install_providers(self._root)
@@ -85,6 +88,7 @@ class Terraform:
         }
         options = {"backend_config": backend, "reconfigure": IsFlagged}
         self._checked(self._init(self._root, options), "connect to its state")
+        self._store = store
         return store
 
     def plan(self, name: str, destroy: bool = False) -> Plan:
