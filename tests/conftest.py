@@ -1,13 +1,18 @@
 """Fixtures: the real local servers, one of each a test session, on ports they choose themselves."""
 
+import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from pydantic import SecretStr
 
+from fleet.adapters.terraform import Terraform
+from fleet.errors import NotConfigured
+from fleet.infrastructure import Outputs, save_outputs
 from fleet.settings import Settings
 from local_cloud import servers
 
@@ -21,13 +26,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A running AWS emulator (IAM enforced, MQTT over mutual TLS), as settings. The database is not set."""
-    home = tmp_path_factory.mktemp("aws")
+@contextmanager
+def running_aws(home: Path) -> Iterator[Settings]:
+    """An AWS emulator (IAM enforced, MQTT over mutual TLS) that keeps its state in `home`, as settings."""
     port, mqtt_port = free_port(), free_port()
-    server = servers.aws(home / "state", home / "logs", port, mqtt_port, ACCESS_KEY, SECRET_KEY)
-    with server:
+    with servers.aws(home / "state", home / "logs", port, mqtt_port, ACCESS_KEY, SECRET_KEY):
         ca = home / "ca.pem"
         ca.write_bytes(servers.iot_trust_anchor(port))
         yield Settings(
@@ -39,6 +42,37 @@ def aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]
             iot_ca_file=ca,
             provisioning_rate_per_s=0,
         )
+
+
+@pytest.fixture(scope="session")
+def aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running AWS emulator (IAM enforced, MQTT over mutual TLS), as settings. The database is not set."""
+    with running_aws(tmp_path_factory.mktemp("aws")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def other_aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A second emulator with nothing in it, for one test module."""
+    with running_aws(tmp_path_factory.mktemp("other-aws")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def infrastructure(aws_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Outputs]:
+    """The real Terraform, applied once to the emulator (about a minute): the settings used and its outputs."""
+    settings = aws_settings.model_copy(update={"state_dir": tmp_path_factory.mktemp("terraform") / "state"})
+    try:
+        terraform = Terraform(settings)
+        terraform.bootstrap()
+    except NotConfigured as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    terraform.apply(terraform.plan("tests"))
+    outputs = terraform.outputs()
+    save_outputs(settings.state_dir, outputs)
+    return settings, outputs
 
 
 @pytest.fixture(scope="session")

@@ -27,18 +27,23 @@ class Terraform:
     """Terraform for one project's settings.
 
     `on_line` receives each line as Terraform prints it. `lock_timeout_s` is how long a plan or an apply waits for
-    another one to end before it fails with `Conflict`, which names who holds the lock and since when. Raises
-    `NotConfigured` if there is no Terraform. Credentials go to Terraform by environment only.
+    another one to end before it fails with `Conflict`, which names who holds the lock and since when.
+    `file_system` is where shared provider mirrors are looked for. Raises `NotConfigured` if there is no Terraform.
+    Credentials go to Terraform by environment only.
     """
 
     def __init__(
-        self, settings: Settings, on_line: Callable[[Line], None] = _ignore, lock_timeout_s: float = 60
+        self,
+        settings: Settings,
+        on_line: Callable[[Line], None] = _ignore,
+        lock_timeout_s: float = 60,
+        file_system: Path = Path("/"),
     ) -> None:
         self._settings = settings
         self._on_line = on_line
         self._lock_timeout = f"{lock_timeout_s:.0f}s"
         self._program = terraform_cli.find_program()
-        self._mirror = terraform_cli.find_mirror(settings.terraform_mirror)
+        self._mirror = terraform_cli.find_mirror(settings.terraform_mirror, Path.home(), file_system)
         self._root = settings.terraform_dir.resolve()
         self._work = settings.state_dir.resolve() / "terraform"
         self._store: StateStore | None = None
@@ -58,7 +63,7 @@ class Terraform:
         root = self._root / "backend"
         state = self._work / "backend.tfstate"
         state.unlink(missing_ok=True)
-        self._install_providers(root)
+        self._install_providers(root, {"backend_config": {"path": str(state)}, "reconfigure": IsFlagged})
         variables = {
             "bucket": store.bucket,
             "lock_table": store.lock_table,
@@ -66,7 +71,7 @@ class Terraform:
             "lock_table_exists": status.lock_table_exists,
             "use_path_style": bool(self._settings.aws_endpoint_url),
         }
-        options = {"auto_approve": IsFlagged, "input": False, "state": str(state), "var": variables, "json": IsFlagged}
+        options = {"auto_approve": IsFlagged, "input": False, "var": variables, "json": IsFlagged}
         self._checked(self._run("apply", options=options, root=root), "make the state's bucket and lock table")
         state.unlink(missing_ok=True)
         return True
@@ -77,7 +82,7 @@ class Terraform:
             return self._store
         store = state_store(self._settings)
         if self._mirror is None:
-            self._install_providers(self._root)
+            self._install_providers(self._root, {"backend": False})
         backend = {
             "bucket": store.bucket,
             "key": STATE_KEY,
@@ -138,8 +143,8 @@ class Terraform:
         file.unlink(missing_ok=True)
         return file
 
-    def _install_providers(self, root: Path) -> None:
-        finished = self._init(root, {"backend": False})
+    def _install_providers(self, root: Path, options: dict[str, object]) -> None:
+        finished = self._init(root, options)
         if finished.exit_code and self._mirror is None:
             raise NotConfigured(
                 "Terraform has no AWS provider: its registry does not answer and no unpacked mirror was found; "

@@ -44,7 +44,7 @@ def find_program(search_path: str | None = None) -> Program:
     )
 
 
-def find_mirror(named: Path | None, home: Path = Path.home(), root: Path = Path("/")) -> Path | None:  # noqa: B008
+def find_mirror(named: Path | None, home: Path, root: Path = Path("/")) -> Path | None:
     """An unpacked provider mirror that holds the AWS provider, or None where only a registry is left.
 
     Looks where `named` says, else in Terraform's implied folders, else one level under /opt. Raises `NotConfigured`

@@ -1,5 +1,5 @@
-# No backend: this root keeps no state. What exists already is imported at each run (imports.tf), so it converges from
-# any machine and cannot lose a state file.
+# This root keeps no state: what exists already is imported at each run (imports.tf), so it converges from any machine
+# and cannot lose a state file. The path of the one that a run makes and drops is given at init.
 terraform {
   required_version = ">= 1.10"
 
@@ -9,6 +9,8 @@ terraform {
       version = "~> 5.100"
     }
   }
+
+  backend "local" {}
 }
 
 provider "aws" {
