@@ -62,7 +62,7 @@ def _answer_logging_options(file: Path) -> None:
         if method == "GET":
             kept = json.loads(file.read_text()) if file.exists() else {"disableAllLogs": True}
             return json_response(kept)
-        file.write_text(json.dumps(json.loads(body or b"{}")))
+        file.write_text(json.dumps({"disableAllLogs": False} | json.loads(body or b"{}")))
         return json_response({})
 
     iot._route_request = with_logging_options

@@ -20,6 +20,7 @@ from fleet.infrastructure import InfrastructureNames, Outputs, load_outputs, ren
 from fleet.settings import Settings
 
 RETENTION_S = 14 * 24 * 3600
+MAX_MESSAGE_BYTES = 256 * 1024
 OLDEST_MESSAGE_ALARM_S = 900
 _TRUST = {"rule": "iot_trust.json", "iot_logging": "iot_trust.json"}
 
@@ -122,6 +123,7 @@ class _Builder:
         """URLs of the telemetry, the dead-letter and the rule-error queue."""
         names, sqs = self.names, self.aws("sqs")
         attributes = {
+            "MaximumMessageSize": str(MAX_MESSAGE_BYTES),
             "MessageRetentionPeriod": str(RETENTION_S),
             "ReceiveMessageWaitTimeSeconds": "20",
             "SqsManagedSseEnabled": "true",

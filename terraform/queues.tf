@@ -2,6 +2,7 @@
 # and the redrive, which needs two of them, is set afterwards.
 resource "aws_sqs_queue" "telemetry" {
   name                       = local.telemetry_queue
+  max_message_size           = 256 * 1024
   message_retention_seconds  = 14 * 24 * 3600
   receive_wait_time_seconds  = 20
   visibility_timeout_seconds = 120
@@ -10,6 +11,7 @@ resource "aws_sqs_queue" "telemetry" {
 
 resource "aws_sqs_queue" "telemetry_dead_letters" {
   name                      = local.telemetry_dead_letter_queue
+  max_message_size          = 256 * 1024
   message_retention_seconds = 14 * 24 * 3600
   receive_wait_time_seconds = 20
   sqs_managed_sse_enabled   = true
@@ -17,6 +19,7 @@ resource "aws_sqs_queue" "telemetry_dead_letters" {
 
 resource "aws_sqs_queue" "rule_errors" {
   name                      = local.rule_error_queue
+  max_message_size          = 256 * 1024
   message_retention_seconds = 14 * 24 * 3600
   receive_wait_time_seconds = 20
   sqs_managed_sse_enabled   = true

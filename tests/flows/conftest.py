@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from mirakuru import HTTPExecutor, OutputExecutor
+from mirakuru import HTTPExecutor, SimpleExecutor
 
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_EXTRA_LOGGERS": "fleet"}
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -29,8 +29,12 @@ class Prefect:
         return answer.json() if answer.content else None
 
     def run(self, deployment: str, **parameters: Any) -> str:
-        """Start a run of `FLOW/DEPLOYMENT`; its id."""
-        found = self._http.get(f"/deployments/name/{deployment}").raise_for_status().json()
+        """Start a run of `FLOW/DEPLOYMENT`, once that is served; its id."""
+        deadline = time.monotonic() + 60
+        while (answer := self._http.get(f"/deployments/name/{deployment}")).status_code == httpx.codes.NOT_FOUND:
+            assert time.monotonic() < deadline, f"{deployment} is not served"
+            time.sleep(0.25)
+        found = answer.raise_for_status().json()
         return str(self.post(f"/deployments/{found['id']}/create_flow_run", parameters=parameters)["id"])
 
     def state(self, run: str) -> dict[str, Any]:
@@ -64,6 +68,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
     server = HTTPExecutor(
         [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
         url=f"http://127.0.0.1:{port}/api/health",
+        method="GET",
         timeout=90,
         envvars={**QUIET, "PREFECT_HOME": str(home)},
         stdin=None,
@@ -80,15 +85,18 @@ def serve(prefect_server: Prefect) -> Iterator[Callable[[str, Mapping[str, str]]
     with ExitStack() as processes:
 
         def start(flows: str, environment: Mapping[str, str]) -> None:
-            process = OutputExecutor(
+            log = (prefect_server.home / "serve.log").open("ab")
+            process = SimpleExecutor(
                 [sys.executable, str(Path(__file__).with_name("serve_for_tests.py")), *flows.split()],
-                banner="serving",
-                timeout=60,
+                stdin=None,
+                stdout=log,
+                stderr=log,
                 envvars={
                     **os.environ,
                     **QUIET,
                     "PREFECT_HOME": str(prefect_server.home),
                     "PREFECT_API_URL": prefect_server.url,
+                    "PREFECT_RUNNER_POLL_FREQUENCY": "1",
                     **environment,
                 },
             )

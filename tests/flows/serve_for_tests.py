@@ -8,5 +8,4 @@ from prefect import serve
 if __name__ == "__main__":
     pairs = [name.split(":") for name in sys.argv[1:]]
     deployments = [getattr(importlib.import_module(module), flow).to_deployment(name="test") for module, flow in pairs]
-    print("serving", flush=True)  # noqa: T201
     serve(*deployments, pause_on_shutdown=False)

@@ -65,39 +65,35 @@ def topics(settings: Settings) -> list[str]:
     return [each["TopicArn"] for each in found if each["TopicArn"].endswith(f":{settings.project}-only")]
 
 
-def test_what_is_approved_is_applied_and_the_typed_name_destroys_it(prefect_server: Any, settings: Settings) -> None:
+def test_a_refused_plan_changes_nothing_an_approved_one_is_applied_and_the_typed_name_destroys_it(
+    prefect_server: Any, settings: Settings
+) -> None:
+    refused = prefect_server.run("apply-infrastructure/test", unattended=False)
     run = prefect_server.run("apply-infrastructure/test", unattended=False)
+    prefect_server.wait(refused, "PAUSED")
+    prefect_server.post(f"/flow_runs/{refused}/resume", run_input={"approved": False})
     prefect_server.wait(run, "PAUSED")
+    assert "not approved: nothing was changed" in prefect_server.wait(refused, "FAILED")["message"]
     assert topics(settings) == [], "applied before anybody approved"
-    (shown,) = prefect_server.artifacts("infrastructure-plan")
-    assert "1 to add, 0 to change, 0 to destroy" in shown["data"]
-    (plan,) = (settings.state_dir / "terraform/plans").iterdir()
-    approved = plan.read_bytes()
+    shown = prefect_server.artifacts("infrastructure-plan")
+    assert len(shown) == 2
+    assert all("1 to add, 0 to change, 0 to destroy" in each["data"] for each in shown)
 
     prefect_server.post(f"/flow_runs/{run}/resume", run_input={"approved": True})
     state = prefect_server.wait(run, "COMPLETED")
     assert len(topics(settings)) == 1
-    assert len(prefect_server.artifacts("infrastructure-plan")) == 1, "planned anew after the approval"
+    assert len(prefect_server.artifacts("infrastructure-plan")) == 2, "planned anew after the approval"
     assert load_outputs(settings.state_dir).smtp_password == PASSWORD
     (progress,) = prefect_server.artifacts("infrastructure-progress")
     assert progress["data"] == 100
-    assert any("Creation complete" in line for line in prefect_server.logs(run)), "Terraform's lines are not logged"
-    everything = f"{prefect_server.logs(run)}{shown}{progress}{state}"
-    assert PASSWORD not in everything and approved
-    results = prefect_server.home.rglob("storage/*")
-    assert not [each for each in results if each.is_file() and PASSWORD.encode() in each.read_bytes()]
+    logs = prefect_server.logs(run)
+    assert any("Creation complete" in line for line in logs), "Terraform's lines are not in the run's log"
+    assert PASSWORD not in f"{logs}{shown}{progress}{state}"
+    kept = [each.read_bytes() for each in prefect_server.home.rglob("storage/*") if each.is_file()]
+    assert kept and not [each for each in kept if PASSWORD.encode() in each]
 
-    refused = prefect_server.run("destroy-infrastructure/test", project="flip-fleet")
-    assert "nothing was destroyed" in prefect_server.wait(refused, "FAILED")["message"]
-    assert len(topics(settings)) == 1
-    destroyed = prefect_server.run("destroy-infrastructure/test", project="flows-test")
-    prefect_server.wait(destroyed, "COMPLETED")
-    assert topics(settings) == []
-
-
-def test_a_plan_that_is_not_approved_changes_nothing(prefect_server: Any, settings: Settings) -> None:
-    run = prefect_server.run("apply-infrastructure/test")
-    prefect_server.wait(run, "PAUSED")
-    prefect_server.post(f"/flow_runs/{run}/resume", run_input={"approved": False})
-    assert "not approved: nothing was changed" in prefect_server.wait(run, "FAILED")["message"]
+    wrong = prefect_server.run("destroy-infrastructure/test", project="flip-fleet")
+    right = prefect_server.run("destroy-infrastructure/test", project="flows-test")
+    assert "nothing was destroyed" in prefect_server.wait(wrong, "FAILED")["message"]
+    prefect_server.wait(right, "COMPLETED")
     assert topics(settings) == []

@@ -14,7 +14,7 @@ from fleet.adapters.terraform import Terraform
 from fleet.adapters.terraform_cli import Line
 from fleet.adapters.terraform_state import STATE_KEY, lock_holder, state_store, store_status
 from fleet.errors import Conflict, NotConfigured, NotFound
-from fleet.infrastructure import Outputs
+from fleet.infrastructure import Outputs, Plan
 from fleet.names import ResourceNames
 from fleet.settings import Settings
 
@@ -44,10 +44,15 @@ def test_the_outputs_are_what_the_names_say(infrastructure: Applied) -> None:
     assert (outputs.thing_type_name, outputs.thing_group_name) == (names.thing_type, names.thing_group)
 
 
-def test_a_second_apply_changes_nothing(infrastructure: Applied) -> None:
-    settings, _ = infrastructure
+@pytest.fixture(scope="module")
+def second_plan(infrastructure: Applied) -> tuple[Plan, list[Line]]:
+    """A plan over what was applied, and the lines that Terraform wrote for it."""
     lines: list[Line] = []
-    plan = Terraform(settings, lines.append).plan("second")
+    return Terraform(infrastructure[0], lines.append).plan("second"), lines
+
+
+def test_a_second_apply_changes_nothing(second_plan: tuple[Plan, list[Line]]) -> None:
+    plan, lines = second_plan
     assert str(plan.summary) == "0 to add, 0 to change, 0 to destroy"
     assert plan.is_empty and plan.changes == ()
     assert any(line.kind == "change_summary" for line in lines), "the lines were not streamed"
@@ -68,24 +73,25 @@ def test_a_bucket_that_lost_its_protection_is_taken_over_and_mended(infrastructu
     assert store_status(settings, store).is_ready
 
 
-def test_what_terraform_leaves_on_disk_is_the_owners_alone(infrastructure: Applied) -> None:
+def test_what_terraform_leaves_on_disk_is_the_owners_alone(
+    infrastructure: Applied, second_plan: tuple[Plan, list[Line]]
+) -> None:
     settings, _ = infrastructure
-    plan = Terraform(settings).plan("modes")
-    assert stat.S_IMODE(plan.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(second_plan[0].file.stat().st_mode) == 0o600
     assert stat.S_IMODE((settings.state_dir / "outputs.json").stat().st_mode) == 0o600
     assert not list(settings.terraform_dir.rglob(".terraform")), "the checkout is not clean"
     assert not list(settings.terraform_dir.rglob("*.tfstate*")), "the checkout is not clean"
 
 
-def test_a_plan_that_is_not_the_approved_one_is_not_applied(infrastructure: Applied) -> None:
+def test_a_plan_that_is_not_the_approved_one_is_not_applied(
+    infrastructure: Applied, second_plan: tuple[Plan, list[Line]], folder: Path
+) -> None:
     settings, _ = infrastructure
-    terraform = Terraform(settings)
-    plan = terraform.plan("approved")
+    plan, _ = second_plan
     with pytest.raises(Conflict, match="is not the one that was approved"):
-        terraform.apply(replace(plan, digest="0" * 64))
-    plan.file.unlink()
+        Terraform(settings).apply(replace(plan, digest="0" * 64))
     with pytest.raises(NotFound, match="what was approved cannot be applied here"):
-        terraform.apply(plan)
+        Terraform(settings).apply(replace(plan, file=folder / "gone.tfplan"))
 
 
 def test_a_locked_state_is_told_with_holder_and_time(infrastructure: Applied) -> None:
