@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from python_terraform import IsFlagged
 
 from fleet.adapters import terraform_cli
 from fleet.adapters.terraform_cli import Finished, Line, parse_line
-from fleet.adapters.terraform_state import STATE_KEY, StateStore, lock_holder, state_store, store_status
+from fleet.adapters.terraform_state import STATE_KEY, StateStore, StoreStatus, lock_holder, state_store, store_status
 from fleet.errors import Conflict, FleetError, NotConfigured, NotFound, Unavailable
 from fleet.infrastructure import Outputs, Plan, parse_outputs, parse_plan
 from fleet.settings import Settings
@@ -56,10 +57,14 @@ class Terraform:
 
         The bootstrap keeps no state: what exists is imported anew, so it converges from any machine.
         """
-        store = state_store(self._settings)
-        status = store_status(self._settings, store)
-        if status.is_ready:
-            return False
+        with self._alone("bootstrap"):  # the second run on this machine finds what the first one made
+            store = state_store(self._settings)
+            status = store_status(self._settings, store)
+            if not status.is_ready:
+                self._make_store(store, status)
+            return not status.is_ready
+
+    def _make_store(self, store: StateStore, status: StoreStatus) -> None:
         root = self._root / "backend"
         state = self._work / "backend.tfstate"
         state.unlink(missing_ok=True)
@@ -74,15 +79,12 @@ class Terraform:
         options = {"auto_approve": IsFlagged, "input": False, "var": variables, "json": IsFlagged}
         self._checked(self._run("apply", options=options, root=root), "make the state's bucket and lock table")
         state.unlink(missing_ok=True)
-        return True
 
     def init(self) -> StateStore:
         """Install the providers and connect the state, once. The bucket must exist: `bootstrap` first."""
         if self._store is not None:
             return self._store
         store = state_store(self._settings)
-        if self._mirror is None:
-            self._install_providers(self._root, {"backend": False})
         backend = {
             "bucket": store.bucket,
             "key": STATE_KEY,
@@ -91,10 +93,22 @@ class Terraform:
             "encrypt": "true",
             "use_path_style": "true" if self._settings.aws_endpoint_url else "false",
         }
-        options = {"backend_config": backend, "reconfigure": IsFlagged}
-        self._checked(self._init(self._root, options), "connect to its state")
+        done = self._work / f"{self._root.name}-data" / "init-done"
+        if not done.is_file() or done.read_text() != self._init_key(backend):
+            if self._mirror is None:
+                self._install_providers(self._root, {"backend": False})
+            options = {"backend_config": backend, "reconfigure": IsFlagged}
+            self._checked(self._init(self._root, options), "connect to its state")
+            done.write_text(self._init_key(backend))
         self._store = store
         return store
+
+    def _init_key(self, backend: dict[str, str]) -> str:
+        """What an init depends on. While it is the same, the seconds of hashing the provider again are saved."""
+        lock = self._root / ".terraform.lock.hcl"
+        files = [file.read_text() if file.is_file() else "" for file in (self._root / "versions.tf", lock)]
+        key = repr((backend, str(self._root), str(self._mirror), self._program, files))
+        return hashlib.sha256(key.encode()).hexdigest()
 
     def plan(self, name: str, destroy: bool = False) -> Plan:
         """Plan into a file of that name, readable by its owner only, and say what it would change."""
@@ -153,12 +167,17 @@ class Terraform:
         self._checked(finished, "install its providers")
 
     def _init(self, root: Path, options: dict[str, object]) -> Finished:
-        """One init at a time on this machine: it writes the folder that the others read."""
-        with (self._work / "init.lock").open("w") as lock:
-            flock(lock, LOCK_EX)
+        with self._alone("init"):  # it writes the folder that the others read
             plugins = {"plugin_dir": str(self._mirror)} if self._mirror else {}
             everything = {"input": False, "json": IsFlagged, **plugins, **options}
             return self._run("init", options=everything, root=root, quiet=True, timeout_s=INIT_TIMEOUT_S)
+
+    @contextmanager
+    def _alone(self, name: str) -> Iterator[None]:
+        """Held by one process of this machine at a time; freed by the kernel when that ends, however it ends."""
+        with (self._work / f"{name}.lock").open("w") as lock:
+            flock(lock, LOCK_EX)
+            yield
 
     def _run(
         self,
