@@ -8,9 +8,13 @@ import asyncio
 import functools
 import ipaddress
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from ministack.app import main
+
+from local_cloud import aws_gaps
 
 
 def _is_loopback(host: object) -> bool:
@@ -37,4 +41,5 @@ def hold_to_loopback() -> None:
 if __name__ == "__main__":
     os.environ["BIND_HOST"] = "127.0.0.1"
     hold_to_loopback()
+    aws_gaps.fill(Path(os.environ.get("STATE_DIR") or tempfile.gettempdir()))
     main()

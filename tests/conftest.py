@@ -1,5 +1,6 @@
 """Fixtures: the real local servers, one of each a test session, on ports they choose themselves."""
 
+import os
 import socket
 import tempfile
 import uuid
@@ -11,10 +12,13 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from fleet.adapters import aws
 from fleet.adapters.postgres.migrations import migrate
+from fleet.adapters.terraform import Terraform
+from fleet.errors import NotConfigured
+from fleet.infrastructure import Outputs, save_outputs
 from fleet.settings import Settings
 from local_cloud import servers
+from local_cloud.infrastructure import create_infrastructure
 
 ACCESS_KEY, SECRET_KEY = "LKIATESTTESTTESTTEST", "test-secret-of-the-embedded-cloud"
 
@@ -26,13 +30,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A running AWS emulator (IAM enforced, MQTT over mutual TLS), as settings. The database is not set."""
-    home = tmp_path_factory.mktemp("aws")
+@contextmanager
+def running_aws(home: Path) -> Iterator[Settings]:
+    """An AWS emulator (IAM enforced, MQTT over mutual TLS) that keeps its state in `home`, as settings."""
     port, mqtt_port = free_port(), free_port()
-    server = servers.aws(home / "state", home / "logs", port, mqtt_port, ACCESS_KEY, SECRET_KEY)
-    with server:
+    with servers.aws(home / "state", home / "logs", port, mqtt_port, ACCESS_KEY, SECRET_KEY):
         ca = home / "ca.pem"
         ca.write_bytes(servers.iot_trust_anchor(port))
         yield Settings(
@@ -44,6 +46,37 @@ def aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]
             iot_ca_file=ca,
             provisioning_rate_per_s=0,
         )
+
+
+@pytest.fixture(scope="session")
+def aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running AWS emulator (IAM enforced, MQTT over mutual TLS), as settings. The database is not set."""
+    with running_aws(tmp_path_factory.mktemp("aws")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def other_aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A second emulator with nothing in it, for one test module."""
+    with running_aws(tmp_path_factory.mktemp("other-aws")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def infrastructure(aws_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Outputs]:
+    """The real Terraform, applied once to the emulator (about a minute): the settings used and its outputs."""
+    settings = aws_settings.model_copy(update={"state_dir": tmp_path_factory.mktemp("terraform") / "state"})
+    try:
+        terraform = Terraform(settings)
+        terraform.bootstrap()
+    except NotConfigured as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+    terraform.apply(terraform.plan("tests"))
+    outputs = terraform.outputs()
+    save_outputs(settings.state_dir, outputs)
+    return settings, outputs
 
 
 @pytest.fixture(scope="session")
@@ -93,14 +126,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def resources(aws_settings: Settings) -> Settings:
-    """The AWS resources of the fleet."""
-    iot, sqs, names = aws.client(aws_settings, "iot"), aws.client(aws_settings, "sqs"), aws_settings.names
-    iot.create_thing_type(thingTypeName=names.thing_type)
-    iot.create_thing_group(thingGroupName=names.thing_group)
-    iot.create_policy(policyName=names.device_policy, policyDocument='{"Version":"2012-10-17","Statement":[]}')
-    sqs.create_queue(QueueName=names.telemetry_queue)
-    return aws_settings
+def resources(aws_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The AWS resources of a project of its own, made without Terraform in a second."""
+    changes = {"project": "quick-fleet", "state_dir": tmp_path_factory.mktemp("quick")}
+    settings = aws_settings.model_copy(update=changes)
+    create_infrastructure(settings)
+    return settings
 
 
 @pytest.fixture

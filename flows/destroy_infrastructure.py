@@ -1,0 +1,25 @@
+"""Remove every AWS resource of the project, messages in the queues included; the state's bucket stays."""
+
+from prefect import flow, runtime
+
+from fleet.errors import InvalidInput
+from fleet.infrastructure import OUTPUTS_FILE
+from fleet.settings import get_settings
+from tasks.terraform import apply_plan, make_plan
+
+
+@flow(name="destroy-infrastructure", description=__doc__)
+def destroy_infrastructure(project: str) -> str:
+    """Destroy the infrastructure of the project whose name is typed.
+
+    Args:
+        project: The project's name (FLEET_PROJECT), typed out so that nobody destroys another one by mistake.
+    """
+    settings = get_settings()
+    if project != settings.project:
+        raise InvalidInput(f"{project!r} is not this project's name ({settings.project!r}): nothing was destroyed.")
+    plan = make_plan(str(runtime.flow_run.id), destroy=True)
+    if not plan.is_empty:
+        apply_plan(plan)
+    (settings.state_dir / OUTPUTS_FILE).unlink(missing_ok=True)
+    return str(plan.summary)

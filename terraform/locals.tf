@@ -1,0 +1,45 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+# Names: the same as ResourceNames (fleet/names.py) and InfrastructureNames (fleet/infrastructure.py) derive.
+locals {
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.name
+
+  telemetry_queue             = "${var.project}-telemetry"
+  telemetry_dead_letter_queue = "${var.project}-telemetry-dead-letters"
+  rule_error_queue            = "${var.project}-rule-errors"
+  telemetry_rule              = "${replace(var.project, "-", "_")}_telemetry"
+  device_policy               = "${var.project}-device"
+  thing_type                  = "${var.project}-battery"
+  thing_group                 = "${var.project}-batteries"
+
+  provisioning_role = "${var.project}-provisioning"
+  ingestion_role    = "${var.project}-ingestion"
+  web_role          = "${var.project}-web"
+  rule_role         = "${var.project}-rule"
+  iot_logging_role  = "${var.project}-iot-logging"
+  smtp_user         = "${var.project}-smtp"
+  alarm_topic       = "${var.project}-alarms"
+
+  job_principals = length(var.job_principals) > 0 ? var.job_principals : ["arn:${local.partition}:iam::${local.account}:root"]
+
+  # What the templates in documents/ may use.
+  document_values = {
+    account                     = local.account
+    partition                   = local.partition
+    region                      = local.region
+    project                     = var.project
+    telemetry_queue             = local.telemetry_queue
+    telemetry_dead_letter_queue = local.telemetry_dead_letter_queue
+    rule_error_queue            = local.rule_error_queue
+    basic_ingest                = "$aws/rules/${local.telemetry_rule}"
+    device_policy               = local.device_policy
+    thing_type                  = local.thing_type
+    thing_group                 = local.thing_group
+    sender_email                = var.sender_email
+    job_principals              = jsonencode(local.job_principals)
+  }
+}

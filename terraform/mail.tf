@@ -1,0 +1,18 @@
+resource "aws_ses_email_identity" "sender" {
+  email = var.sender_email
+}
+
+resource "aws_iam_user" "smtp" {
+  name = local.smtp_user
+}
+
+resource "aws_iam_user_policy" "smtp" {
+  name   = local.smtp_user
+  user   = aws_iam_user.smtp.name
+  policy = templatefile("${path.module}/documents/smtp_policy.json", local.document_values)
+}
+
+# Its secret is in the state: the bucket is encrypted, private and versioned, and only operators may read it.
+resource "aws_iam_access_key" "smtp" {
+  user = aws_iam_user.smtp.name
+}

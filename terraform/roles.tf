@@ -1,0 +1,25 @@
+# One role a job. Which document trusts whom and which says what may be done is all that tells them apart.
+locals {
+  roles = {
+    provisioning = { name = local.provisioning_role, trust = "job_trust.json", policy = "provisioning_policy.json" }
+    ingestion    = { name = local.ingestion_role, trust = "job_trust.json", policy = "ingestion_policy.json" }
+    web          = { name = local.web_role, trust = "job_trust.json", policy = "web_policy.json" }
+    rule         = { name = local.rule_role, trust = "iot_trust.json", policy = "rule_policy.json" }
+    iot_logging  = { name = local.iot_logging_role, trust = "iot_trust.json", policy = "iot_logging_policy.json" }
+  }
+}
+
+resource "aws_iam_role" "this" {
+  for_each = local.roles
+
+  name               = each.value.name
+  assume_role_policy = templatefile("${path.module}/documents/${each.value.trust}", local.document_values)
+}
+
+resource "aws_iam_role_policy" "this" {
+  for_each = local.roles
+
+  name   = each.value.name
+  role   = aws_iam_role.this[each.key].name
+  policy = templatefile("${path.module}/documents/${each.value.policy}", local.document_values)
+}

@@ -1,0 +1,38 @@
+variable "project" {
+  description = "Prefix of every resource's name: 3 to 32 lower-case letters, digits and hyphens, starting with a letter."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.project))
+    error_message = "Use 3 to 32 lower-case letters, digits and hyphens, starting with a letter."
+  }
+}
+
+variable "job_principals" {
+  description = "ARNs of the users and roles that may assume the jobs' roles. Empty: whom this account's IAM allows to."
+  type        = list(string)
+  default     = []
+}
+
+variable "sender_email" {
+  description = "Address that sign-in mails are sent from; SES mails it a link to verify it."
+  type        = string
+}
+
+variable "alarm_email" {
+  description = "Address that receives the alarms; SNS mails it a link to confirm. Empty: alarms without a subscriber."
+  type        = string
+  default     = ""
+}
+
+variable "oldest_message_alarm_s" {
+  description = "The alarm on ingestion fires when the oldest telemetry message has waited longer, seconds."
+  type        = number
+  default     = 900
+}
+
+variable "iot_log_level" {
+  description = "Level of IoT Core's logs, an account-wide setting: DEBUG, INFO, WARN, ERROR or DISABLED."
+  type        = string
+  default     = "WARN"
+}
