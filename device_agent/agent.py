@@ -1,0 +1,198 @@
+"""One battery's agent: takes samples into the spool, and sends from the spool, one message in flight.
+
+Three steps that the runner calls in this order: `take_sample` and `handle` write to the spool, the runner commits,
+`send` publishes. So nothing is on the network that is not on the medium, and one message at a time keeps the order.
+"""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from device_agent.commands import CommandStore, Rejected
+from device_agent.events import Acknowledged, CommandsReceived, Connected, Event, NotSent, SubscribeFailed
+from device_agent.link import Link, LinkState
+from device_agent.schedule import Clock, backoff_s, next_due
+from device_agent.simulated_battery import Battery
+from device_agent.spool import Spool
+from fleet.telemetry import DeviceMessage, encode
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how much. Intervals in seconds, sizes in bytes."""
+
+    sample_interval_s: float = 5.0
+    publish_interval_s: float = 60.0
+    backlog_messages_per_s: float = 5.0
+    max_samples: int = 200
+    max_message_bytes: int = 100_000
+
+
+class Publisher(Protocol):
+    """The part of a connection that an agent talks to."""
+
+    def publish(self, body: bytes, token: int) -> None:
+        """Send; `Acknowledged(token)` or `NotSent(token)` follows as an event."""
+
+    def subscribe(self) -> None:
+        """Ask for commands."""
+
+
+@dataclass(frozen=True)
+class _InFlight:
+    token: int
+    first: int
+    last: int
+    more_waiting: bool
+    command_sequence: int
+
+
+class Agent:
+    """`offset_s` shifts this agent's beat, so that a fleet started together does not speak at once.
+
+    `jitter` gives numbers of 0 to 1. Times are of `clock`: monotonic, but for the samples' `measured_at`.
+    """
+
+    def __init__(
+        self,
+        thing_name: str,
+        boot_id: str,
+        spool: Spool,
+        battery: Battery,
+        publisher: Publisher,
+        clock: Clock,
+        pace: Pace,
+        jitter: Callable[[], float],
+        offset_s: float = 0.0,
+    ) -> None:
+        self.thing_name = thing_name
+        self.spool = spool
+        self.link = Link(thing_name)
+        self.lost = 0
+        self._boot_id = boot_id
+        self._battery = battery
+        self._publisher = publisher
+        self._clock = clock
+        self._pace = pace
+        self._jitter = jitter
+        self._commands = CommandStore(spool)
+        self._sequence = spool.last_sequence
+        self._sample_due = clock.monotonic() + offset_s
+        self._send_due = self._sample_due
+        self._not_before = 0.0
+        self._in_flight: _InFlight | None = None
+        self._tokens = 0
+        self._failures = 0
+        self._told_commands = 0
+        self._draining = False
+
+    @property
+    def due(self) -> float:
+        """When this agent wants to be called next, by the monotonic clock, if no event comes before."""
+        if self._in_flight or self.link.state is not LinkState.CONNECTED:
+            return self._sample_due
+        return min(self._sample_due, max(self._send_due, self._not_before))
+
+    def take_sample(self, now: float) -> None:
+        """Write a sample to the spool if one is due. Raises `Unavailable` when the spool cannot take it."""
+        if now < self._sample_due:
+            return
+        if self._draining:
+            self._sample_due = math.inf
+        else:
+            self._sample_due = next_due(self._sample_due, self._pace.sample_interval_s, now)
+        self._write_sample()
+
+    def start_draining(self) -> None:
+        """Take a last sample in the next round, and from there on only send what is there."""
+        self._draining = True
+        self._sample_due = self._not_before = self._send_due = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to sample, nothing in flight and nothing to send."""
+        sampled = self._sample_due > self._clock.monotonic()
+        return sampled and self._in_flight is None and not self.spool.pending()
+
+    def handle(self, event: Event, now: float) -> None:
+        """Take in what the network said; writes to the spool."""
+        self.link.handle(event)
+        match event:
+            case Connected():
+                self._failures = 0
+                self._send_due = self._not_before = now
+                self._publisher.subscribe()
+            case Acknowledged(token):
+                self._on_acknowledged(token, now)
+            case NotSent(token, reason, refused):
+                self._on_not_sent(token, reason, refused, now)
+            case CommandsReceived(payload):
+                self._on_commands(payload, now)
+            case SubscribeFailed(reason):
+                logger.error("%s cannot receive commands: %s.", self.thing_name, reason)
+
+    def send(self, now: float) -> None:
+        """Publish the next message if it is time. The spool is committed before this is called."""
+        if self._in_flight or self.link.state is not LinkState.CONNECTED or now < max(self._send_due, self._not_before):
+            return
+        samples = self.spool.oldest(self._pace.max_samples, self._pace.max_message_bytes)
+        command_sequence = self._commands.last_sequence
+        if not samples and command_sequence == self._told_commands:
+            self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
+            return
+        self._tokens += 1
+        first, last = (samples[0].sequence, samples[-1].sequence) if samples else (0, 0)
+        self._in_flight = _InFlight(self._tokens, first, last, 0 < last < self._sequence, command_sequence)
+        self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
+        message = DeviceMessage(boot_id=self._boot_id, last_command_sequence=command_sequence, samples=samples)
+        self._publisher.publish(encode(message), self._tokens)
+
+    def restart_from_spool(self) -> None:
+        """The last writes did not reach the medium: number on from what did."""
+        lost = self._sequence - self.spool.last_sequence
+        self._sequence -= lost
+        self.lost += lost
+
+    def _write_sample(self) -> None:
+        sample = self._battery.read(self._sequence + 1)
+        self._sequence += 1
+        self.spool.append(sample, self._battery.memory())
+
+    def _on_acknowledged(self, token: int, now: float) -> None:
+        if not self._in_flight or self._in_flight.token != token:
+            return
+        sent, self._in_flight = self._in_flight, None
+        self._failures = 0
+        self._told_commands = sent.command_sequence
+        if sent.last:
+            self.spool.acknowledge(sent.first, sent.last)
+        if self._draining:
+            self._send_due = now
+        elif sent.more_waiting:
+            # More was waiting than one message holds: the rest follows, paced.
+            self._send_due = now
+            self._not_before = now + 1 / self._pace.backlog_messages_per_s
+
+    def _on_not_sent(self, token: int, reason: str, refused: bool, now: float) -> None:
+        if not self._in_flight or self._in_flight.token != token:
+            return
+        self._in_flight = None
+        self._failures += 1
+        wait_s = backoff_s(self._failures, self._jitter())
+        self._send_due, self._not_before = now, now + wait_s
+        level = logging.ERROR if refused else logging.WARNING
+        logger.log(level, "%s could not send (%s); again in %.1f s.", self.thing_name, reason, wait_s)
+
+    def _on_commands(self, payload: bytes, now: float) -> None:
+        outcome = self._commands.accept(payload, round(self._clock.wall().timestamp() * 1000))
+        if isinstance(outcome, Rejected):
+            logger.warning("%s: %s", self.thing_name, outcome.reason)
+            return
+        # A repeated command means that the cloud did not hear us: say it again.
+        self._told_commands = -1
+        self._send_due = now
+        logger.info("%s received %d new commands.", self.thing_name, len(outcome))

@@ -1,0 +1,69 @@
+"""The command line of the agent."""
+
+import argparse
+from pathlib import Path
+
+from device_agent.agent import Pace
+from device_agent.connection import Patience
+from device_agent.options import Options
+from fleet.battery import Instruction
+from fleet.telemetry import Mode
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of `device-agent`; wrong usage ends the process with exit code 2."""
+    top = argparse.ArgumentParser(prog="device-agent", description="The process on a home battery.")
+    commands = top.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run one device from its artifact folder")
+    run.add_argument("folder", type=Path, help="the device's artifact folder")
+    run.set_defaults(network_threads=1)
+    simulate = commands.add_parser("simulate", help="run many devices in one process, for load")
+    simulate.add_argument("--folders", type=Path, required=True, help="folder of artifact folders")
+    simulate.add_argument("--count", type=int, help="how many of them, in order of name (default: all)")
+    simulate.add_argument("--network-threads", type=int, choices=range(1, 9), default=2)
+    for command in (run, simulate):
+        _add_shared(command)
+    return top
+
+
+def _add_shared(command: argparse.ArgumentParser) -> None:
+    pace, options, patience = Pace(), Options(), Patience()
+    add = command.add_argument
+    add("--sample-interval", type=float, default=pace.sample_interval_s, metavar="S")
+    add("--publish-interval", type=float, default=pace.publish_interval_s, metavar="S")
+    add("--max-samples", type=int, default=pace.max_samples, help="samples a message at most", metavar="N")
+    add("--backlog-messages-per-s", type=float, default=pace.backlog_messages_per_s, metavar="R")
+    add("--mode", choices=[mode.value for mode in Mode], default=Mode.SELF_CONSUMPTION.value)
+    add("--reserve-pct", type=float, default=20.0, metavar="PCT", help="backup reserve, percent")
+    add("--spool", type=Path, help="SQLite file (default: spool.sqlite3 in each artifact folder)", metavar="FILE")
+    add("--spool-max-bytes", type=int, default=options.spool_max_bytes, metavar="N")
+    add("--keep-acknowledged", type=int, default=0, metavar="N", help="acknowledged samples kept for audit")
+    add("--keep-alive", type=int, default=patience.keep_alive_s, metavar="S")
+    add("--acknowledgement-timeout", type=int, default=patience.acknowledgement_s, metavar="S")
+    add("--reconnect-max", type=float, default=patience.reconnect_max_s, metavar="S")
+    add("--drain-timeout", type=float, default=options.drain_timeout_s, metavar="S")
+    add("--connect-timeout", type=float, metavar="S", help="end with 5 if not connected by then (default: never)")
+    add("--connects-per-s", type=float, default=options.connects_per_s, metavar="R")
+    add("--report-interval", type=float, default=options.report_interval_s, metavar="S")
+    add("--once", action="store_true", help="take one sample, send all that is there, end")
+    add("--wait-when-refused", action="store_true", help="keep sampling and trying when the broker says no")
+    add("--log-format", choices=["text", "json"], default="text")
+    add("--debug", action="store_true", help="more logs, and stack traces")
+
+
+def options_from(given: argparse.Namespace) -> Options:
+    """The options in a parsed command line. Raises `InvalidInput` for values that cannot work."""
+    return Options(
+        pace=Pace(given.sample_interval, given.publish_interval, given.backlog_messages_per_s, given.max_samples),
+        patience=Patience(given.keep_alive, given.acknowledgement_timeout, reconnect_max_s=given.reconnect_max),
+        instruction=Instruction(mode=Mode(given.mode), backup_reserve_pct=given.reserve_pct),
+        spool=given.spool,
+        spool_max_bytes=given.spool_max_bytes,
+        keep_acknowledged=max(0, given.keep_acknowledged),
+        drain_timeout_s=given.drain_timeout,
+        connect_timeout_s=given.connect_timeout,
+        connects_per_s=given.connects_per_s,
+        report_interval_s=given.report_interval,
+        once=given.once,
+        wait_when_refused=given.wait_when_refused,
+    )

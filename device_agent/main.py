@@ -1,0 +1,61 @@
+"""`device-agent run FOLDER` and `device-agent simulate --count N --folders DIR`."""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from device_agent import logs
+from device_agent.arguments import options_from, parser
+from device_agent.connection import Network
+from device_agent.inbox import Inbox
+from device_agent.options import Options
+from device_agent.runner import Runner
+from device_agent.schedule import Clock
+from device_agent.stations import open_stations
+from fleet.devices import DEVICE_FILE
+from fleet.errors import FleetError, InvalidInput
+
+logger = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the result is the process's exit code (docs/device-agent.md lists them)."""
+    given = parser().parse_args(arguments)
+    logs.configure(given.log_format, given.debug)
+    try:
+        _run(_folders(given), options_from(given), given.network_threads)
+    except FleetError as error:
+        logger.log(logging.CRITICAL, "%s", error, exc_info=error if given.debug else None)
+        return error.exit_code
+    return 0
+
+
+def _run(folders: list[Path], options: Options, network_threads: int) -> None:
+    inbox, clock = Inbox(), Clock()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: inbox.ask_to_stop())
+    with ExitStack() as opened:
+        network = Network(network_threads)
+        stations = open_stations(folders, options, network, clock, inbox.post, opened)
+        logger.info("Started with %d device(s).", len(stations))
+        Runner(stations, options, clock, inbox).run()
+
+
+def _folders(given: argparse.Namespace) -> list[Path]:
+    if given.command == "run":
+        return [given.folder]
+    folders = sorted(file.parent for file in given.folders.glob(f"*/{DEVICE_FILE}"))
+    count = given.count if given.count is not None else len(folders)
+    if not 1 <= count <= len(folders):
+        raise InvalidInput(
+            f"{given.folders} holds {len(folders)} artifact folders, {count} are asked for: provision more devices."
+        )
+    return folders[:count]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

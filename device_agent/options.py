@@ -1,0 +1,52 @@
+"""What the command line decides, checked."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from device_agent.agent import Pace
+from device_agent.connection import Patience
+from device_agent.spool_file import MIN_MAX_BYTES
+from fleet.battery import Instruction
+from fleet.errors import InvalidInput
+
+SPOOL_FILE = "spool.sqlite3"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `run` and `simulate`; durations in seconds.
+
+    `connect_timeout_s` None: keep trying for ever. `wait_when_refused`: so even when the broker says no. `once`: one
+    sample, send everything, end. Raises `InvalidInput` for a combination that cannot work.
+    """
+
+    pace: Pace = field(default_factory=Pace)
+    patience: Patience = field(default_factory=Patience)
+    instruction: Instruction = field(default_factory=Instruction)
+    spool: Path | None = None
+    spool_max_bytes: int = 256 * MIN_MAX_BYTES
+    keep_acknowledged: int = 0
+    drain_timeout_s: float = 10.0
+    connect_timeout_s: float | None = None
+    connects_per_s: float = 50.0
+    report_interval_s: float = 60.0
+    once: bool = False
+    wait_when_refused: bool = False
+
+    def __post_init__(self) -> None:
+        positive = {
+            "--sample-interval": self.pace.sample_interval_s,
+            "--publish-interval": self.pace.publish_interval_s,
+            "--backlog-messages-per-s": self.pace.backlog_messages_per_s,
+            "--connects-per-s": self.connects_per_s,
+            "--report-interval": self.report_interval_s,
+        }
+        for name, value in positive.items():
+            if not 0 < value < float("inf"):
+                raise InvalidInput(f"{name} is {value}: it must be above 0.")
+        if not 1 <= self.pace.max_samples <= 1_000:
+            raise InvalidInput(f"--max-samples is {self.pace.max_samples}: it must be 1 to 1000.")
+        if self.spool_max_bytes < MIN_MAX_BYTES:
+            raise InvalidInput(f"--spool-max-bytes is {self.spool_max_bytes}: it must be at least {MIN_MAX_BYTES}.")
+        if not 30 <= self.patience.keep_alive_s <= 1200:
+            raise InvalidInput(f"--keep-alive is {self.patience.keep_alive_s}: IoT Core takes 30 to 1200 seconds.")

@@ -1,0 +1,75 @@
+"""Putting agents together: artifacts, spool, battery and connection of each device."""
+
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_agent.agent import Agent
+from device_agent.connection import Connection, Network
+from device_agent.events import Event
+from device_agent.options import SPOOL_FILE, Options
+from device_agent.schedule import Clock
+from device_agent.simulated_battery import SimulatedBattery
+from device_agent.spool import Spool
+from device_agent.spool_file import SpoolFile
+from fleet.devices import Artifacts, read_artifacts
+
+
+@dataclass(frozen=True)
+class Station:
+    """One device of this process."""
+
+    artifacts: Artifacts
+    agent: Agent
+    connection: Connection
+
+
+Post = Callable[[str, Event], None]
+"""Hands over an event of the named thing; called from the network's threads."""
+
+
+def open_stations(
+    folders: Sequence[Path], options: Options, network: Network, clock: Clock, post: Post, opened: ExitStack
+) -> list[Station]:
+    """A station for each artifact folder; `opened` closes their spools.
+
+    Raises what `read_artifacts` and `SpoolFile` raise, before anything is connected.
+    """
+    artifacts = [read_artifacts(folder) for folder in folders]
+    shared = _open_spool(options.spool, options, opened) if options.spool else None
+    step_s = options.pace.sample_interval_s / len(folders)
+    stations = []
+    for index, one in enumerate(artifacts):
+        file = shared or _open_spool(one.folder / SPOOL_FILE, options, opened)
+        stations.append(_station(one, file, options, network, clock, post, offset_s=index * step_s))
+        if file is not shared:
+            file.commit()
+    if shared:
+        shared.commit()
+    return stations
+
+
+def _open_spool(path: Path, options: Options, opened: ExitStack) -> SpoolFile:
+    file = SpoolFile(path, options.spool_max_bytes)
+    opened.callback(file.close)
+    return file
+
+
+def _station(
+    artifacts: Artifacts,
+    file: SpoolFile,
+    options: Options,
+    network: Network,
+    clock: Clock,
+    post: Post,
+    offset_s: float,
+) -> Station:
+    name = artifacts.config.thing_name
+    spool = Spool(file, name, options.keep_acknowledged)
+    battery = SimulatedBattery(name, clock, options.instruction, spool.battery)
+    connection = Connection(artifacts, network, options.patience, lambda event: post(name, event))
+    agent = Agent(name, str(uuid.uuid4()), spool, battery, connection, clock, options.pace, random.random, offset_s)
+    return Station(artifacts, agent, connection)
