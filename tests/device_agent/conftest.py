@@ -28,6 +28,7 @@ from fleet.settings import Settings
 from fleet.telemetry import QueueMessage
 from fleet.telemetry import parse as parse_message
 from fleet.topics import TELEMETRY_FILTER, THING_LEVEL, basic_ingest_topic, commands_topic
+from tests.device_agent.tcp_proxy import TcpProxy
 
 ARN = "arn:aws:iot:us-east-1:000000000000"
 THING = "${iot:Connection.Thing.ThingName}"
@@ -74,6 +75,15 @@ class Cloud:
         (folder / DEVICE_FILE).write_bytes(msgspec.json.encode(config))
         return folder
 
+    def config(self, folder: Path) -> dict[str, Any]:
+        """The folder's device.json."""
+        return dict(json.loads((folder / DEVICE_FILE).read_text()))
+
+    def change(self, folder: Path, **values: object) -> Path:
+        """Write other values into the folder's device.json."""
+        (folder / DEVICE_FILE).write_text(json.dumps(self.config(folder) | values))
+        return folder
+
     def receive(self, thing: str) -> list[QueueMessage]:
         """Everything that arrived for `thing` so far, in the queue's order."""
         sqs = self.client("sqs")
@@ -110,11 +120,11 @@ def cloud(aws_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> C
     iam.put_role_policy(
         RoleName=policy, PolicyName="send", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [send]})
     )
+    select = f"*, topic({THING_LEVEL}) AS thing_name, timestamp() AS received_at_ms, clientid() AS client_id"
     iot.create_topic_rule(
         ruleName=rule,
         topicRulePayload={
-            "sql": f"SELECT *, topic({THING_LEVEL}) AS thing_name, timestamp() AS received_at_ms,"
-            f" clientid() AS client_id FROM '{TELEMETRY_FILTER}'",
+            "sql": f"SELECT {select} FROM '{TELEMETRY_FILTER}'",  # noqa: S608
             "awsIotSqlVersion": "2016-03-23",
             "actions": [{"sqs": {"queueUrl": queue_url, "roleArn": role["Arn"], "useBase64": False}}],
         },
@@ -179,6 +189,13 @@ def wait_until(holds: Callable[[], bool], what: str, within_s: float = 20.0) -> 
     while not holds():
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
         time.sleep(0.05)
+
+
+@pytest.fixture
+def proxy(aws_settings: Settings) -> Iterator[TcpProxy]:
+    """A TCP proxy in front of the broker, whose cable a test can pull."""
+    with TcpProxy(("127.0.0.1", aws_settings.iot_port)) as running:
+        yield running
 
 
 @pytest.fixture
