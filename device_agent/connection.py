@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from awscrt import io, mqtt5
+from awscrt.exceptions import AwsCrtError
 from awsiot import mqtt5_client_builder
 
 from device_agent.events import (
@@ -26,6 +27,7 @@ from device_agent.events import (
     SubscribeFailed,
 )
 from fleet.devices import Artifacts
+from fleet.errors import NotConfigured
 
 SESSION_EXPIRY_S = 3600
 """How long the broker keeps a silent device's session; commands are sent again anyway until acknowledged."""
@@ -59,31 +61,23 @@ class Network:
 
 
 class Connection:
-    """One device's connection. `emit` is called from the client's threads and must only enqueue."""
+    """One device's connection. `emit` is called from the client's threads and must only enqueue.
+
+    Raises `NotConfigured` when TLS cannot be set up from the artifacts.
+    """
 
     def __init__(
         self, artifacts: Artifacts, network: Network, patience: Patience, emit: Callable[[Event], None]
     ) -> None:
         self._config = artifacts.config
         self._emit = emit
-        self._client = mqtt5_client_builder.mtls_from_path(
-            str(artifacts.certificate_file),
-            str(artifacts.key_file),
-            ca_filepath=str(artifacts.ca_file),
-            endpoint=self._config.endpoint,
-            port=self._config.port,
-            client_id=self._config.thing_name,
-            client_bootstrap=network.bootstrap,
-            session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
-            session_expiry_interval_sec=SESSION_EXPIRY_S,
-            offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
-            on_publish_received=self._on_message,
-            on_lifecycle_stopped=lambda _: emit(Stopped()),
-            on_lifecycle_connection_success=self._on_connected,
-            on_lifecycle_connection_failure=lambda data: emit(_failure(data)),
-            on_lifecycle_disconnection=self._on_disconnected,
-            **_timing(patience),
-        )
+        try:
+            self._client = self._new_client(artifacts, network, patience)
+        except (RuntimeError, AwsCrtError) as error:
+            raise NotConfigured(
+                f"TLS cannot be set up with {artifacts.ca_file} and {artifacts.certificate_file} ({error}): "
+                "copy the artifact folder of this device again."
+            ) from error
 
     def start(self) -> None:
         """Connect, and stay connected until `stop()`."""
@@ -103,12 +97,36 @@ class Connection:
         topic = mqtt5.Subscription(topic_filter=self._config.commands_topic, qos=mqtt5.QoS.AT_LEAST_ONCE)
         self._client.subscribe(mqtt5.SubscribePacket(subscriptions=[topic])).add_done_callback(self._on_subscribed)
 
+    def _new_client(self, artifacts: Artifacts, network: Network, patience: Patience) -> mqtt5.Client:
+        return mqtt5_client_builder.mtls_from_path(
+            str(artifacts.certificate_file),
+            str(artifacts.key_file),
+            ca_filepath=str(artifacts.ca_file),
+            endpoint=self._config.endpoint,
+            port=self._config.port,
+            client_id=self._config.thing_name,
+            client_bootstrap=network.bootstrap,
+            session_behavior=mqtt5.ClientSessionBehaviorType.REJOIN_ALWAYS,
+            session_expiry_interval_sec=SESSION_EXPIRY_S,
+            offline_queue_behavior=mqtt5.ClientOperationQueueBehaviorType.FAIL_ALL_ON_DISCONNECT,
+            on_publish_received=self._on_message,
+            on_lifecycle_stopped=lambda _: self._emit(Stopped()),
+            on_lifecycle_connection_success=self._on_connected,
+            on_lifecycle_connection_failure=self._on_connect_failed,
+            on_lifecycle_disconnection=self._on_disconnected,
+            **_timing(patience),
+        )
+
     def _on_connected(self, data: mqtt5.LifecycleConnectSuccessData) -> None:
         self._emit(Connected(bool(data.connack_packet.session_present)))
 
     def _on_disconnected(self, data: mqtt5.LifecycleDisconnectData) -> None:
-        if getattr(data.exception, "name", "") != "AWS_ERROR_MQTT5_USER_REQUESTED_STOP":
+        if not _asked_for(data.exception):
             self._emit(Disconnected(_disconnect_reason(data)))
+
+    def _on_connect_failed(self, data: mqtt5.LifecycleConnectFailureData) -> None:
+        if not _asked_for(data.exception):
+            self._emit(_failure(data))
 
     def _on_message(self, data: mqtt5.PublishReceivedData) -> None:
         payload = data.publish_packet.payload
@@ -135,6 +153,11 @@ def _timing(patience: Patience) -> dict[str, Any]:
     }
 
 
+def _asked_for(error: Exception | None) -> bool:
+    """The connection ended because we stopped the client."""
+    return getattr(error, "name", "") == "AWS_ERROR_MQTT5_USER_REQUESTED_STOP"
+
+
 def _failure(data: mqtt5.LifecycleConnectFailureData) -> ConnectFailed:
     if data.connack_packet is not None:
         code = data.connack_packet.reason_code
@@ -142,18 +165,18 @@ def _failure(data: mqtt5.LifecycleConnectFailureData) -> ConnectFailed:
         return ConnectFailed(kind, f"the broker answered {_name(code)}")
     name = str(getattr(data.exception, "name", ""))
     kind = FailureKind.UNCLEAR if name.startswith(_UNCLEAR_PREFIXES) else FailureKind.NETWORK
-    return ConnectFailed(kind, str(data.exception))
+    return ConnectFailed(kind, str(data.exception).rstrip("."))
 
 
 def _disconnect_reason(data: mqtt5.LifecycleDisconnectData) -> str:
     if data.disconnect_packet is not None:
         return f"the broker said {_name(data.disconnect_packet.reason_code)}"
-    return str(data.exception)
+    return str(data.exception).rstrip(".")
 
 
 def _publish_outcome(future: "Future[mqtt5.PublishCompletionData]", token: int) -> Event:
     if problem := future.exception():
-        return NotSent(token, str(problem), refused=False)
+        return NotSent(token, str(problem).rstrip("."), refused=False)
     code = future.result().puback.reason_code
     if code < 0x80:
         return Acknowledged(token)

@@ -46,6 +46,7 @@ class Link:
         self.accepted = False
         self._thing_name = thing_name
         self._silent_hangups = 0
+        self._impatient = False
         self.proven = False
 
     def handle(self, event: Event) -> None:
@@ -69,6 +70,14 @@ class Link:
             case Stopped():
                 self.state = LinkState.STOPPED
 
+    def waited_in_vain(self) -> None:
+        """The first attempt takes longer than it should: have it looked at, once.
+
+        The TLS library holds back its verdict on a bad certificate for up to 30 seconds, against timing attacks.
+        """
+        if self.state is LinkState.CONNECTING and not self._impatient:
+            self._impatient = self.wants_diagnosis = True
+
     def _on_failure(self, kind: FailureKind, reason: str) -> None:
         self.state = LinkState.OFFLINE
         self.wants_diagnosis = kind is FailureKind.UNCLEAR
@@ -83,7 +92,8 @@ class Link:
 
     def _on_diagnosis(self, problem: FleetError | None, handshake: bool) -> None:
         self.wants_diagnosis = False
-        self._silent_hangups = self._silent_hangups + 1 if handshake else 0
+        if self.state is LinkState.OFFLINE:
+            self._silent_hangups = self._silent_hangups + 1 if handshake else 0
         if self._silent_hangups >= _SILENT_HANGUPS:
             problem = Refused(
                 f"The broker ends every connection of {self._thing_name} without an answer: "

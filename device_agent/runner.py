@@ -26,6 +26,7 @@ _MIN_ROUND_S = 0.02
 _LONGEST_WAIT_S = 1.0
 _GOODBYE_S = 3.0
 _CONCURRENT_DIAGNOSES = 4
+_FIRST_LOOK_S = 3.0
 
 
 class Inbox:
@@ -151,6 +152,8 @@ class Runner:
 
     def _check_station(self, station: Station) -> None:
         link = station.agent.link
+        if not self._connecting and self._clock.monotonic() > self._started_at + _FIRST_LOOK_S:
+            link.waited_in_vain()
         if link.wants_diagnosis and self._diagnosing.acquire(blocking=False):
             link.wants_diagnosis = False
             threading.Thread(target=self._diagnose, args=(station,), daemon=True).start()
@@ -195,16 +198,17 @@ class Runner:
         return any(self._options.once or agent.link.state is not LinkState.OFFLINE for agent in busy)
 
     def _say_goodbye(self) -> None:
-        started = [station for station in self._stations if station not in self._connecting]
-        for station in started:
+        """Disconnect properly where there is a connection; an attempt that hangs is left to the process's end."""
+        connected = [station for station in self._stations if station.agent.link.state is LinkState.CONNECTED]
+        for station in connected:
             station.connection.stop()
         deadline = self._clock.monotonic() + _GOODBYE_S
-        waiting = {station.agent.thing_name for station in started}
-        while waiting and self._clock.monotonic() < deadline:
+        while self._clock.monotonic() < deadline:
+            if all(station.agent.link.state is LinkState.STOPPED for station in connected):
+                return
             events = self._inbox.collect(0.1)
             for file, stations in self._by_file.items():
                 self._write(file, stations, events, float("-inf"))
-            waiting = {s.agent.thing_name for s in started if s.agent.link.state is not LinkState.STOPPED}
 
     def _report(self, what: str) -> None:
         agents = [station.agent for station in self._stations]

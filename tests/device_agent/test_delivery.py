@@ -1,11 +1,14 @@
 """The real process, over real mutual TLS: what it sampled is what the queue holds."""
 
+import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from device_agent.options import SPOOL_FILE
 from device_agent.spool_reader import Counts, SpoolReader
+from fleet.errors import NotConfigured
 
 pytestmark = pytest.mark.integration
 
@@ -23,15 +26,130 @@ def spooled(folder: Path) -> dict[int, bytes]:
 
 
 def acknowledged(folder: Path) -> int:
-    return counts(folder).acknowledged if (folder / SPOOL_FILE).exists() else 0
+    try:
+        return counts(folder).acknowledged
+    except NotConfigured:  # the agent has not made its spool yet
+        return 0
 
 
 def test_what_the_spool_says_is_what_the_queue_holds(cloud, start_agent, eventually) -> None:
     folder = cloud.new_device()
     agent = start_agent("run", folder, *FAST)
-    eventually(lambda: (folder / SPOOL_FILE).exists() and acknowledged(folder) >= 10, "10 samples acknowledged")
+    eventually(lambda: acknowledged(folder) >= 10, "10 samples acknowledged")
     assert agent.stop() == 0
     assert counts(folder).pending == 0
     assert counts(folder).sampled == counts(folder).acknowledged
     assert cloud.samples(folder.name) == spooled(folder)
     assert list(spooled(folder)) == list(range(1, counts(folder).sampled + 1))
+
+
+def test_a_killed_agent_loses_nothing_and_keeps_counting(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    for round_ in range(1, 4):
+        agent = start_agent("run", folder, *FAST)
+        eventually(lambda want=6 * round_: acknowledged(folder) >= want, "samples acknowledged")
+        agent.kill()
+    before = spooled(folder)
+    assert start_agent("run", folder, *FAST, "--once").process.wait(timeout=30) == 0
+    assert spooled(folder).items() >= before.items()
+    assert list(spooled(folder)) == list(range(1, counts(folder).sampled + 1))
+    assert cloud.samples(folder.name) == spooled(folder)
+
+
+def test_order_is_kept_within_the_queue(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, *FAST)
+    eventually(lambda: acknowledged(folder) >= 8, "samples acknowledged")
+    assert agent.stop() == 0
+    sequences = [sample.sequence for message in cloud.receive(folder.name) for sample in message.samples]
+    assert sequences == sorted(sequences)
+
+
+def test_an_outage_is_sat_out_and_made_up_for(cloud, proxy, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    cloud.change(folder, port=proxy.port)
+    agent = start_agent("run", folder, *FAST, "--reconnect-max", "1", "--max-samples", "5")
+    eventually(lambda: acknowledged(folder) >= 3, "samples acknowledged")
+    proxy.cut()
+    eventually(lambda: counts(folder).pending >= 15, "a backlog")
+    assert agent.process.poll() is None
+    proxy.mend()
+    back = counts(folder).sampled
+    eventually(lambda: acknowledged(folder) >= back, "the backlog acknowledged")
+    assert agent.stop() == 0
+    assert cloud.samples(folder.name) == spooled(folder)
+    assert max(len(message.samples) for message in cloud.receive(folder.name)) == 5
+
+
+def test_an_agent_without_a_network_samples_and_ends_at_once_when_asked(cloud, proxy, start_agent, eventually) -> None:
+    proxy.cut()
+    folder = cloud.change(cloud.new_device(), port=proxy.port)
+    agent = start_agent("run", folder, *FAST)
+    eventually(lambda: "could not connect" in agent.says(), "an attempt")
+    eventually(lambda: counts(folder).sampled >= 3, "samples")
+    assert agent.stop() == 0
+    assert counts(folder).pending == counts(folder).sampled
+
+
+def test_commands_are_kept_in_order_and_acknowledged_with_the_next_message(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, "--sample-interval", "60", "--publish-interval", "60")
+    eventually(lambda: "is connected" in agent.says() and acknowledged(folder) >= 1, "connected")
+    topic = cloud.config(folder)["commands_topic"]
+    publish = cloud.client("iot-data").publish
+    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 2, "mode": "BACKUP"}, {"sequence": 1}]}')
+    publish(topic=topic, qos=1, payload=b"\x00noise")
+    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 2}, {"sequence": 5}]}')
+    told = lambda: [message.last_command_sequence for message in cloud.receive(folder.name)]  # noqa: E731
+    eventually(lambda: told()[-1:] == [5], "the cumulative acknowledgement")
+    assert "no list of commands" in agent.says()
+    assert agent.stop() == 0
+
+
+def test_commands_still_come_after_a_reconnection(cloud, proxy, start_agent, eventually) -> None:
+    folder = cloud.change(cloud.new_device(), port=proxy.port)
+    agent = start_agent("run", folder, *FAST, "--reconnect-max", "1")
+    eventually(lambda: "is connected" in agent.says(), "connected")
+    proxy.cut()
+    eventually(lambda: "lost its connection" in agent.says(), "the outage seen")
+    proxy.mend()
+    eventually(lambda: agent.says().count("is connected") == 2, "connected again")
+    publish, topic = cloud.client("iot-data").publish, cloud.config(folder)["commands_topic"]
+    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 1}]}')
+    eventually(lambda: "received 1 new commands" in agent.says(), "the command")
+    assert agent.stop() == 0
+
+
+def test_one_agent_stays_below_60_mb(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, *FAST)
+    eventually(lambda: acknowledged(folder) >= 10, "at work")
+    assert psutil.Process(agent.process.pid).memory_info().rss < 60_000_000
+    assert agent.stop() == 0
+
+
+def test_many_batteries_share_a_process_and_a_spool(cloud, start_agent, eventually, tmp_path) -> None:
+    folders = [cloud.new_device(f"many-{tmp_path.name}-{index}"[:128]) for index in range(5)]
+    fleet = tmp_path / "fleet"
+    fleet.mkdir()
+    for folder in folders:
+        (fleet / folder.name).symlink_to(folder)
+    spool = tmp_path / "all.sqlite3"
+    agent = start_agent("simulate", "--folders", fleet, "--count", 5, "--spool", spool, *FAST)
+    eventually(lambda: agent.says().count("is connected") == 5, "all connected")
+    with SpoolReader(spool) as reader:
+        eventually(lambda: reader.counts().acknowledged >= 50, "samples acknowledged")
+        assert agent.stop() == 0
+        assert reader.counts().pending == 0
+        assert reader.things() == sorted(folder.name for folder in folders)
+    for folder in folders:
+        with SpoolReader(spool, folder.name) as reader:
+            assert {n: body for n, _, body in reader.samples()} == cloud.samples(folder.name)
+
+
+def test_logs_can_be_json(cloud, start_agent) -> None:
+    agent = start_agent("run", cloud.new_device(), "--once", "--log-format", "json")
+    assert agent.process.wait(timeout=30) == 0
+    lines = [json.loads(line) for line in agent.says().splitlines()]
+    assert {"at", "level", "logger", "message"} <= lines[0].keys()
+    assert not any("PRIVATE KEY" in line["message"] for line in lines)
