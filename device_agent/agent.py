@@ -143,7 +143,7 @@ class Agent:
             return
         self._tokens += 1
         first, last = (samples[0].sequence, samples[-1].sequence) if samples else (0, 0)
-        self._in_flight = _InFlight(self._tokens, first, last, last < self._sequence, command_sequence)
+        self._in_flight = _InFlight(self._tokens, first, last, 0 < last < self._sequence, command_sequence)
         self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
         message = DeviceMessage(boot_id=self._boot_id, last_command_sequence=command_sequence, samples=samples)
         self._publisher.publish(encode(message), self._tokens)

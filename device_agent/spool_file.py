@@ -62,16 +62,19 @@ class SpoolFile:
         except sqlite3.OperationalError as error:
             raise self._given_up(error) from error
 
-    def close(self) -> None:
-        """Undo what was not committed, and let another agent have the file."""
+    def roll_back(self) -> None:
+        """Undo what was not committed."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Undo what was not committed, and let another agent have the file."""
+        self.roll_back()
         self._connection.close()
         self._lock.close()
 
     def _given_up(self, error: sqlite3.OperationalError) -> Unavailable:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        self.roll_back()
         return Unavailable(f"{self.path} could not be written ({error}): free space on its disk.")
 
     def _used_bytes(self) -> int:
