@@ -44,9 +44,12 @@ class Cloud:
     policy: str
     queue_url: str
     seen: list[QueueMessage] = field(default_factory=list)
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        return aws.client(self.settings, service)
+        if service not in self.clients:
+            self.clients[service] = aws.client(self.settings, service)
+        return self.clients[service]
 
     def new_device(self, name: str | None = None) -> Path:
         """An artifact folder whose thing, certificate and attachments are in the emulator."""
