@@ -5,6 +5,7 @@ Three steps that the runner calls in this order: `take_sample` and `handle` writ
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -98,22 +99,24 @@ class Agent:
 
     def take_sample(self, now: float) -> None:
         """Write a sample to the spool if one is due. Raises `Unavailable` when the spool cannot take it."""
-        if now < self._sample_due or self._draining:
+        if now < self._sample_due:
             return
-        self._sample_due = next_due(self._sample_due, self._pace.sample_interval_s, now)
+        if self._draining:
+            self._sample_due = math.inf
+        else:
+            self._sample_due = next_due(self._sample_due, self._pace.sample_interval_s, now)
         self._write_sample()
 
     def start_draining(self) -> None:
-        """Take a last sample, and from here on only send what is there."""
+        """Take a last sample in the next round, and from there on only send what is there."""
         self._draining = True
-        self._sample_due = float("inf")
-        self._not_before = self._send_due = 0.0
-        self._write_sample()
+        self._sample_due = self._not_before = self._send_due = 0.0
 
     @property
     def idle(self) -> bool:
-        """Nothing in flight and nothing to send."""
-        return self._in_flight is None and not self.spool.pending()
+        """Nothing to sample, nothing in flight and nothing to send."""
+        sampled = self._sample_due > self._clock.monotonic()
+        return sampled and self._in_flight is None and not self.spool.pending()
 
     def handle(self, event: Event, now: float) -> None:
         """Take in what the network said; writes to the spool."""

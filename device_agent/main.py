@@ -11,8 +11,9 @@ from pathlib import Path
 from device_agent import logs
 from device_agent.arguments import options_from, parser
 from device_agent.connection import Network
+from device_agent.inbox import Inbox
 from device_agent.options import Options
-from device_agent.runner import Inbox, Runner
+from device_agent.runner import Runner
 from device_agent.schedule import Clock
 from device_agent.stations import open_stations
 from fleet.devices import DEVICE_FILE

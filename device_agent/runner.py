@@ -4,20 +4,20 @@ A round takes in what the network said, takes the samples that are due, commits 
 """
 
 import logging
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from device_agent.diagnosis import diagnose
 from device_agent.events import Event
+from device_agent.inbox import Inbox
 from device_agent.link import LinkState
 from device_agent.options import Options
 from device_agent.schedule import Clock, next_due
 from device_agent.spool_file import SpoolFile
 from device_agent.stations import Station
-from fleet.errors import FleetError, Unavailable
+from device_agent.watch import Watch
+from fleet.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -25,37 +25,6 @@ _MIN_ROUND_S = 0.02
 """Rounds closer than this are one: it bounds the commits a second."""
 _LONGEST_WAIT_S = 1.0
 _GOODBYE_S = 3.0
-_CONCURRENT_DIAGNOSES = 4
-_FIRST_LOOK_S = 3.0
-
-
-class Inbox:
-    """Events from other threads and signal handlers to the loop. `post` may be called from anywhere."""
-
-    def __init__(self) -> None:
-        self._queue: SimpleQueue[tuple[str, Event] | None] = SimpleQueue()
-        self.stop_asked = False
-
-    def post(self, thing_name: str, event: Event) -> None:
-        """Hand over an event of the named thing."""
-        self._queue.put((thing_name, event))
-
-    def ask_to_stop(self) -> None:
-        """Let the loop drain and end."""
-        self.stop_asked = True
-        self._queue.put(None)
-
-    def collect(self, timeout_s: float) -> dict[str, list[Event]]:
-        """Wait for the first event, at most `timeout_s`, and return all that are there, by thing."""
-        events: defaultdict[str, list[Event]] = defaultdict(list)
-        try:
-            item = self._queue.get(timeout=max(0.0, timeout_s))
-            while True:
-                if item is not None:
-                    events[item[0]].append(item[1])
-                item = self._queue.get_nowait()
-        except Empty:
-            return events
 
 
 class Runner:
@@ -73,8 +42,7 @@ class Runner:
         self._started_at = clock.monotonic()
         self._report_due = self._started_at + options.report_interval_s
         self._connecting = list(reversed(stations))
-        self._told_problems: set[str] = set()
-        self._diagnosing = threading.Semaphore(_CONCURRENT_DIAGNOSES)
+        self._watch = Watch(stations, options, clock, inbox)
 
     def run(self) -> None:
         """Sample and send until asked to stop, then drain.
@@ -85,7 +53,7 @@ class Runner:
         try:
             while not self._inbox.stop_asked and not self._options.once:
                 self._round()
-                self._check()
+                self._watch.check()
             self._drain()
         finally:
             self._say_goodbye()
@@ -108,18 +76,30 @@ class Runner:
             self._report("running")
 
     def _write(self, file: SpoolFile, stations: list[Station], events: dict[str, list[Event]], now: float) -> None:
+        """Let the agents write and commit it. An event is taken in even if the medium takes nothing."""
+        failure: Unavailable | None = None
+        for action in self._actions(stations, events, now):
+            try:
+                action()
+            except Unavailable as error:
+                failure = error
         try:
-            for station in stations:
-                for event in events.get(station.agent.thing_name, ()):
-                    station.agent.handle(event, now)
-                station.agent.take_sample(now)
             file.commit()
         except Unavailable as error:
-            self._give_back(file, stations, error)
-        else:
-            if file in self._failing:
-                self._failing.remove(file)
-                logger.warning("%s can be written again.", file.path)
+            failure = error
+        if failure:
+            self._give_back(file, stations, failure)
+        elif file in self._failing:
+            self._failing.remove(file)
+            logger.warning("%s can be written again.", file.path)
+
+    def _actions(
+        self, stations: list[Station], events: dict[str, list[Event]], now: float
+    ) -> Iterator[Callable[[], None]]:
+        for station in stations:
+            for event in events.get(station.agent.thing_name, ()):
+                yield partial(station.agent.handle, event, now)
+            yield partial(station.agent.take_sample, now)
 
     def _give_back(self, file: SpoolFile, stations: list[Station], error: Unavailable) -> None:
         """The round's writes are gone: keep on sending and trying, and say what was lost."""
@@ -139,63 +119,26 @@ class Runner:
         while self._connecting and self._next_connect() <= now:
             self._connecting.pop().connection.start()
 
-    def _check(self) -> None:
-        for station in self._stations:
-            self._check_station(station)
-        ruled_out = [s.agent.link.problem for s in self._stations if s.agent.link.problem and not s.agent.link.proven]
-        if len(ruled_out) == len(self._stations) and ruled_out[0] and not self._options.wait_when_refused:
-            raise ruled_out[0]
-        limit_s = self._options.connect_timeout_s
-        missing = sum(not station.agent.link.accepted for station in self._stations)
-        if limit_s is not None and missing and self._clock.monotonic() > self._started_at + limit_s:
-            raise self._unreachable(limit_s)
-
-    def _check_station(self, station: Station) -> None:
-        link = station.agent.link
-        if not self._connecting and self._clock.monotonic() > self._started_at + _FIRST_LOOK_S:
-            link.waited_in_vain()
-        if link.wants_diagnosis and self._diagnosing.acquire(blocking=False):
-            link.wants_diagnosis = False
-            threading.Thread(target=self._diagnose, args=(station,), daemon=True).start()
-        if link.problem and str(link.problem) not in self._told_problems:
-            self._told_problems.add(str(link.problem))
-            logger.error("%s", link.problem)
-
-    def _diagnose(self, station: Station) -> None:
-        try:
-            self._inbox.post(station.agent.thing_name, diagnose(station.artifacts))
-        finally:
-            self._diagnosing.release()
-
-    def _unreachable(self, limit_s: float) -> FleetError:
-        config = self._stations[0].artifacts.config
-        return Unavailable(
-            f"{config.endpoint}:{config.port} was not reached within {limit_s:g} s: check the network and device.json."
-        )
-
     def _drain(self) -> None:
         """Take a last sample, send what is there; what cannot be sent in time stays in the spool."""
-        for file, stations in self._by_file.items():
-            try:
-                for station in stations:
-                    station.agent.start_draining()
-                file.commit()
-            except Unavailable as error:
-                self._give_back(file, stations, error)
+        for station in self._stations:
+            station.agent.start_draining()
         once = self._options.once
         limit_s = self._options.drain_timeout_s + ((self._options.connect_timeout_s or 30.0) if once else 0.0)
         deadline = self._clock.monotonic() + limit_s
+        self._round()
         while self._clock.monotonic() < deadline and self._worth_waiting():
             self._round()
             if once:
-                self._check()
+                self._watch.check()
         if once and not all(station.agent.idle for station in self._stations):
-            raise self._unreachable(limit_s)
+            raise self._watch.unreachable(limit_s)
 
     def _worth_waiting(self) -> bool:
         """Somebody has something to send, and somewhere to send it to."""
         busy = [station.agent for station in self._stations if not station.agent.idle]
-        return any(self._options.once or agent.link.state is not LinkState.OFFLINE for agent in busy)
+        still = self._options.once and not self._inbox.stop_asked
+        return any(still or agent.link.state is not LinkState.OFFLINE for agent in busy)
 
     def _say_goodbye(self) -> None:
         """Disconnect properly where there is a connection; an attempt that hangs is left to the process's end."""

@@ -12,7 +12,7 @@ from importlib import resources
 from io import TextIOWrapper
 from pathlib import Path
 
-from fleet.errors import Conflict, NotConfigured, Unavailable
+from fleet.errors import Conflict, FleetError, NotConfigured, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -39,16 +39,22 @@ class SpoolFile:
             raise _unusable(path, error) from error
 
     def read(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
-        """Rows of a query; sees what is not committed yet."""
-        return self._connection.execute(sql, parameters).fetchall()
+        """Rows of a query; sees what is not committed yet. Raises as `write` does."""
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._given_up(error) from error
 
     def write(self, sql: str, *parameters: object) -> None:
-        """Change rows within the open transaction. Raises `Unavailable` when the medium is full or failing."""
+        """Change rows within the open transaction.
+
+        Raises `Unavailable` when the medium is full or failing, `NotConfigured` when the file turns out damaged.
+        """
         try:
             if not self._connection.in_transaction:
                 self._connection.execute("BEGIN IMMEDIATE")
             self._connection.execute(sql, parameters)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise self._given_up(error) from error
 
     def commit(self) -> None:
@@ -59,7 +65,7 @@ class SpoolFile:
             if self._used_bytes() > self._max_bytes:
                 self._make_room()
             self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise self._given_up(error) from error
 
     def roll_back(self) -> None:
@@ -73,8 +79,10 @@ class SpoolFile:
         self._connection.close()
         self._lock.close()
 
-    def _given_up(self, error: sqlite3.OperationalError) -> Unavailable:
+    def _given_up(self, error: sqlite3.DatabaseError) -> FleetError:
         self.roll_back()
+        if not isinstance(error, sqlite3.OperationalError):
+            return _unusable(self.path, error)
         return Unavailable(f"{self.path} could not be written ({error}): free space on its disk.")
 
     def _used_bytes(self) -> int:
