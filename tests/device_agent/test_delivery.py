@@ -153,3 +153,33 @@ def test_logs_can_be_json(cloud, start_agent) -> None:
     lines = [json.loads(line) for line in agent.says().splitlines()]
     assert {"at", "level", "logger", "message"} <= lines[0].keys()
     assert not any("PRIVATE KEY" in line["message"] for line in lines)
+
+
+def test_a_full_disk_is_sat_out_too(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, "--sample-interval", "0.03", *FAST[2:])
+    wal = folder / f"{SPOOL_FILE}-wal"
+    eventually(lambda: wal.exists() and wal.stat().st_size > 200_000, "a log of some size")
+    process = psutil.Process(agent.process.pid)
+    soft, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (100_000, hard))
+    eventually(lambda: "free space on its disk" in agent.says(), "the disk is full")
+    process.rlimit(psutil.RLIMIT_FSIZE, (soft, hard))
+    eventually(lambda: "can be written again" in agent.says(), "the disk has room again")
+    assert agent.stop() == 0
+    assert counts(folder).pending == 0
+    assert list(spooled(folder)) == list(range(1, counts(folder).sampled + 1))
+    assert cloud.samples(folder.name) == spooled(folder)
+    assert " 0 lost" not in agent.says().splitlines()[-1]
+
+
+def test_told_to_wait_a_refused_agent_samples_until_it_is_let_in(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    certificate = cloud.config(folder)["certificate_id"]
+    cloud.client("iot").update_certificate(certificateId=certificate, newStatus="INACTIVE")
+    agent = start_agent("run", folder, *FAST, "--wait-when-refused", "--reconnect-max", "1")
+    eventually(lambda: "activate its certificate" in agent.says(), "the refusal is logged")
+    cloud.client("iot").update_certificate(certificateId=certificate, newStatus="ACTIVE")
+    eventually(lambda: acknowledged(folder) >= 5, "samples acknowledged")
+    assert agent.stop() == 0
+    assert cloud.samples(folder.name) == spooled(folder)
