@@ -20,6 +20,8 @@ from fleet.telemetry import DeviceMessage, encode
 
 logger = logging.getLogger(__name__)
 
+_SUBSCRIBE_AGAIN_S = 30.0
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -84,6 +86,7 @@ class Agent:
         self._sample_due = clock.monotonic() + offset_s
         self._send_due = self._sample_due
         self._not_before = 0.0
+        self._subscribe_due = math.inf
         self._in_flight: _InFlight | None = None
         self._tokens = 0
         self._failures = 0
@@ -95,7 +98,7 @@ class Agent:
         """When this agent wants to be called next, by the monotonic clock, if no event comes before."""
         if self._in_flight or self.link.state is not LinkState.CONNECTED:
             return self._sample_due
-        return min(self._sample_due, max(self._send_due, self._not_before))
+        return min(self._sample_due, self._subscribe_due, max(self._send_due, self._not_before))
 
     def take_sample(self, now: float) -> None:
         """Write a sample to the spool if one is due. Raises `Unavailable` when the spool cannot take it."""
@@ -124,8 +127,7 @@ class Agent:
         match event:
             case Connected():
                 self._failures = 0
-                self._send_due = self._not_before = now
-                self._publisher.subscribe()
+                self._send_due = self._not_before = self._subscribe_due = now
             case Acknowledged(token):
                 self._on_acknowledged(token, now)
             case NotSent(token, reason, refused):
@@ -133,12 +135,26 @@ class Agent:
             case CommandsReceived(payload):
                 self._on_commands(payload, now)
             case SubscribeFailed(reason):
+                self._subscribe_due = now + _SUBSCRIBE_AGAIN_S
                 logger.error("%s cannot receive commands: %s.", self.thing_name, reason)
 
     def send(self, now: float) -> None:
         """Publish the next message if it is time. The spool is committed before this is called."""
-        if self._in_flight or self.link.state is not LinkState.CONNECTED or now < max(self._send_due, self._not_before):
+        if self.link.state is not LinkState.CONNECTED:
             return
+        if now >= self._subscribe_due:
+            self._subscribe_due = math.inf
+            self._publisher.subscribe()
+        if self._in_flight is None and now >= max(self._send_due, self._not_before):
+            self._send_next(now)
+
+    def restart_from_spool(self) -> None:
+        """The last writes did not reach the medium: number on from what did."""
+        lost = self._sequence - self.spool.last_sequence
+        self._sequence -= lost
+        self.lost += lost
+
+    def _send_next(self, now: float) -> None:
         samples = self.spool.oldest(self._pace.max_samples, self._pace.max_message_bytes)
         command_sequence = self._commands.last_sequence
         if not samples and command_sequence == self._told_commands:
@@ -150,12 +166,6 @@ class Agent:
         self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
         message = DeviceMessage(boot_id=self._boot_id, last_command_sequence=command_sequence, samples=samples)
         self._publisher.publish(encode(message), self._tokens)
-
-    def restart_from_spool(self) -> None:
-        """The last writes did not reach the medium: number on from what did."""
-        lost = self._sequence - self.spool.last_sequence
-        self._sequence -= lost
-        self.lost += lost
 
     def _write_sample(self) -> None:
         sample = self._battery.read(self._sequence + 1)

@@ -21,6 +21,7 @@ from device_agent.events import (
     Disconnected,
     FailureKind,
     NotSent,
+    SubscribeFailed,
 )
 from device_agent.link import Link, LinkState
 from device_agent.schedule import Clock, backoff_s, next_due
@@ -196,7 +197,18 @@ def test_a_command_is_acknowledged_at_once_and_a_repeated_one_again(bench) -> No
 
 
 def test_it_asks_for_commands_at_every_connection(bench) -> None:
-    bench.round(Connected(False), Disconnected("gone"), Connected(True))
+    bench.round(Connected(False))
+    bench.round(Disconnected("gone"))
+    bench.round(Connected(True))
+    assert bench.subscribed == 2
+
+
+def test_it_asks_for_commands_again_when_the_first_asking_failed(bench) -> None:
+    bench.round(Connected(False))
+    bench.round(SubscribeFailed("timeout"))
+    bench.pass_time(29)
+    assert bench.subscribed == 1
+    bench.pass_time(60)
     assert bench.subscribed == 2
 
 

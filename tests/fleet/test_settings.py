@@ -34,8 +34,9 @@ def test_the_example_file_is_the_settings_own() -> None:
 
 def test_an_operators_file_is_read_instead_of_the_local_clouds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.delenv("FLEET_PROJECT", raising=False)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name in ("FLEET_PROJECT", "AWS_ENDPOINT_URL"):
+        monkeypatch.setenv(name, "")  # so that what the file sets is taken back afterwards
+        monkeypatch.delenv(name)
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     (folder / ".fleet").mkdir()
     (folder / ".fleet/local.env").write_text("AWS_ENDPOINT_URL=http://127.0.0.1:4566\n")
