@@ -19,7 +19,7 @@ $(VENV)/installed: requirements-bootstrap.lock requirements.lock pyproject.toml
 	@echo "making the environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
-	@$(UV) pip install --quiet --require-hashes requirements.lock
+	@$(UV) pip install --quiet --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -32,7 +32,7 @@ class SpoolReader:
         self._thing_name = thing_name
         try:
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
-            self._connection.execute("SELECT 1 FROM device LIMIT 1")
+            self._connection.execute("SELECT 1 FROM device, outbox, acknowledged LIMIT 1")
         except sqlite3.Error as error:
             raise NotConfigured(f"{path} is no readable spool: {error}.") from error
 

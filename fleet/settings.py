@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     aws_secret_access_key: SecretStr = Field(
         SecretStr(""), validation_alias="AWS_SECRET_ACCESS_KEY", description="Secret of that access key."
     )
+    aws_session_token: SecretStr = Field(
+        SecretStr(""), validation_alias="AWS_SESSION_TOKEN", description="Session token, for temporary credentials."
+    )
 
     iot_endpoint: str = Field(
         "", description="Host devices connect to. Empty: asked of IoT Core (`aws iot describe-endpoint`)."

@@ -126,12 +126,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def resources(aws_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The AWS resources of a project of its own, made without Terraform in a second."""
-    changes = {"project": "quick-fleet", "state_dir": tmp_path_factory.mktemp("quick")}
-    settings = aws_settings.model_copy(update=changes)
-    create_infrastructure(settings)
-    return settings
+def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """An emulator of its own with the AWS resources of the fleet, made without Terraform in a second."""
+    with running_aws(tmp_path_factory.mktemp("resources")) as settings:
+        settings = settings.model_copy(update={"state_dir": tmp_path_factory.mktemp("quick")})
+        create_infrastructure(settings)
+        yield settings
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def client(settings: Settings, service: str, config: Config | None = None) -> An
             endpoint_url=settings.aws_endpoint_url or None,
             aws_access_key_id=key or None,
             aws_secret_access_key=secret or None,
+            aws_session_token=settings.aws_session_token.get_secret_value() or None,
             config=_CONFIG.merge(config) if config else _CONFIG,
         )
 

@@ -105,14 +105,18 @@ class Terraform:
             "use_path_style": "true" if self._settings.aws_endpoint_url else "false",
         }
         done = self._work / f"{self._root.name}-data" / "init-done"
-        if not done.is_file() or done.read_text() != self._init_key(backend):
-            if self._mirror is None:
-                self._install_providers(self._root, {"backend": False})
-            options = {"backend_config": backend, "reconfigure": IsFlagged}
-            self._checked(self._init(self._root, options), "connect to its state")
-            done.write_text(self._init_key(backend))
+        with self._alone("init"):  # an init rewrites files that another run's plan reads: it must find that it is done
+            if not done.is_file() or done.read_text() != self._init_key(backend):
+                self._connect(backend)
+                done.write_text(self._init_key(backend))
         self._store = store
         return store
+
+    def _connect(self, backend: dict[str, str]) -> None:
+        if self._mirror is None:
+            self._install_providers(self._root, {"backend": False})
+        options = {"backend_config": backend, "reconfigure": IsFlagged}
+        self._checked(self._init(self._root, options), "connect to its state")
 
     def _init_key(self, backend: dict[str, str]) -> str:
         """What an init depends on. While it is the same, the seconds of hashing the provider again are saved."""
@@ -178,10 +182,9 @@ class Terraform:
         self._checked(finished, "install its providers")
 
     def _init(self, root: Path, options: dict[str, object]) -> Finished:
-        with self._alone("init"):  # it writes the folder that the others read
-            plugins = {"plugin_dir": str(self._mirror)} if self._mirror else {}
-            everything = {"input": False, "json": IsFlagged, **plugins, **options}
-            return self._run("init", options=everything, root=root, quiet=True, timeout_s=INIT_TIMEOUT_S)
+        plugins = {"plugin_dir": str(self._mirror)} if self._mirror else {}
+        everything = {"input": False, "json": IsFlagged, **plugins, **options}
+        return self._run("init", options=everything, root=root, quiet=True, timeout_s=INIT_TIMEOUT_S)
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:
@@ -225,6 +228,8 @@ class Terraform:
         if settings.aws_access_key_id:
             environment["AWS_ACCESS_KEY_ID"] = settings.aws_access_key_id
             environment["AWS_SECRET_ACCESS_KEY"] = settings.aws_secret_access_key.get_secret_value()
+        if token := settings.aws_session_token.get_secret_value():
+            environment["AWS_SESSION_TOKEN"] = token
         return environment
 
     def _checked(self, finished: Finished, doing: str, store: StateStore | None = None) -> Finished:
