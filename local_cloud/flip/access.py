@@ -36,14 +36,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def require_client(request: Request) -> None:
+async def require_client(request: Request) -> None:
     """401 without the client token."""
     tokens: Tokens = request.app.state.tokens
     if not hmac.compare_digest(_bearer(request).encode(), tokens.client.encode()):
         raise HTTPException(401, detail="The client token is missing or unknown.")
 
 
-def require_admin(request: Request) -> None:
+async def require_admin(request: Request) -> None:
     """403 for anybody beyond this machine, 401 without the admin token."""
     tokens: Tokens = request.app.state.tokens
     if request.client is None or not is_loopback(request.client.host):
@@ -52,7 +52,7 @@ def require_admin(request: Request) -> None:
         raise HTTPException(401, detail="The stand-in's own token is missing or wrong.")
 
 
-def require_site(request: Request, site_id: str) -> str:
+async def require_site(request: Request, site_id: str) -> str:
     """The site id, for the holder of its token: 401 for an unknown or expired one, 403 for another site's."""
     state: State = request.app.state.store
     clock: Clock = request.app.state.clock

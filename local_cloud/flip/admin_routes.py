@@ -17,7 +17,7 @@ from local_cloud.flip.webhooks import Delivery
 router = APIRouter(prefix="/_standin", dependencies=[Depends(require_admin)])
 
 
-def faults_of(request: Request) -> Faults:
+async def faults_of(request: Request) -> Faults:
     faults: Faults = request.app.state.faults
     return faults
 

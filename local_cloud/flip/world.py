@@ -57,7 +57,7 @@ def make_world(state: State, clock: Clock, webhook_secret: str) -> World:
     return World(state, clock, outbox, enrollments, Control(state, clock, outbox))
 
 
-def world_of(request: Request) -> World:
+async def world_of(request: Request) -> World:
     """The world that a request acts on."""
     world: World = request.app.state.world
     return world
