@@ -38,7 +38,7 @@ class Steering:
         return found
 
     def deliver_webhooks(self, **delivery: Any) -> None:
-        """`url`, and for tests `retry_delays_s`, `duplicates`, `reorder_within_s`, `seed`."""
+        """`url`, and for tests `retry_delays_s`, `answer_within_s`, `duplicates`, `reorder_within_s`, `seed`."""
         self.ask("PUT", "webhooks", delivery)
 
     def settle_enrollments_after(self, seconds: float) -> None:

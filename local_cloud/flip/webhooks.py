@@ -17,7 +17,6 @@ from local_cloud.flip.access import is_loopback
 from local_cloud.flip.clock import Clock
 from local_cloud.flip.state import Document, State
 
-ANSWER_WITHIN_S = 5.0
 _AT_ONCE = 32
 _IDLE_S = 0.02
 
@@ -34,6 +33,7 @@ class Delivery(BaseModel):
 
     url: Annotated[str, AfterValidator(_loopback_only)] = ""
     retry_delays_s: Annotated[list[Annotated[float, Field(ge=0)]], Field(max_length=4)] = [2, 10, 30, 60]
+    answer_within_s: Annotated[float, Field(gt=0, le=5)] = 5
     duplicates: Annotated[int, Field(ge=0, le=5)] = 0
     reorder_within_s: Annotated[float, Field(ge=0, le=60)] = 0
     seed: int = 0
@@ -74,7 +74,7 @@ class Outbox:
 
     async def run(self) -> None:
         """Deliver what is due, for ever; a slow receiver holds up no other delivery."""
-        async with httpx.AsyncClient(timeout=ANSWER_WITHIN_S, trust_env=False) as http, asyncio.TaskGroup() as tasks:
+        async with httpx.AsyncClient(timeout=10, trust_env=False) as http, asyncio.TaskGroup() as tasks:
             while True:
                 for delivery in self._due():
                     self._in_flight.add(delivery["number"])
@@ -93,7 +93,7 @@ class Outbox:
     async def _deliver(self, http: httpx.AsyncClient, delivery: Document) -> None:
         try:
             # Flip's limit is on the whole answer, httpx's on each step of it.
-            async with asyncio.timeout(ANSWER_WITHIN_S):
+            async with asyncio.timeout(self.delivery.answer_within_s):
                 answer = await http.post(self.delivery.url, content=delivery["body"], headers=self._headers(delivery))
             is_taken, status = answer.status_code in {200, 204}, str(answer.status_code)
         except (httpx.HTTPError, TimeoutError) as error:
