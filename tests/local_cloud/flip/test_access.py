@@ -10,9 +10,11 @@ from local_cloud.flip.access import is_loopback
 from local_cloud.flip.steering import Steering
 from tests.fleet.flip_examples import commissioning
 
+HTTP = httpx.Client(trust_env=False)
 CLOUD = [
     ("POST", "/v1/commission"), ("POST", "/v1/auth/site/site-1"), ("POST", "/v1/site/site-1/devices"),
-    ("GET", "/v1/sites"),    ("GET", "/v1/programs"), ("POST", "/v1/telemetry/BATTERY"), ("GET", "/v1/commands"), ("PATCH", "/v1/command/c"),
+    ("GET", "/v1/sites"), ("GET", "/v1/programs"), ("POST", "/v1/telemetry/BATTERY"), ("GET", "/v1/commands"),
+    ("PATCH", "/v1/command/c"),
 ]  # fmt: skip
 SITE = [
     ("GET", ""), ("PATCH", ""), ("GET", "/devices"), ("GET", "/device/battery-1"), ("PATCH", "/device/battery-1"),
@@ -31,7 +33,7 @@ ADMIN = [
 def status(url: str, method: str, path: str, token: SecretStr | str | None) -> int:
     plain = token.get_secret_value() if isinstance(token, SecretStr) else token
     headers = {"Authorization": f"Bearer {plain}"} if plain else {}
-    return httpx.request(
+    return HTTP.request(
         method, url + path, headers=headers, json={} if method in {"POST", "PATCH"} else None
     ).status_code
 
@@ -90,7 +92,7 @@ def test_the_stand_in_is_steered_with_its_own_token_only(flip_settings: Settings
 
 def test_more_than_a_thousand_points_are_refused_whole(flip_settings: Settings, flip_server: Steering) -> None:
     headers = {"Authorization": f"Bearer {flip_settings.flip_token.get_secret_value()}"}
-    answer = httpx.post(
+    answer = HTTP.post(
         f"{flip_settings.flip_base_url}/v1/telemetry/BATTERY", headers=headers, json={"telemetry": [{}] * 1_001}
     )
     assert answer.status_code == 422
