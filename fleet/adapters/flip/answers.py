@@ -6,7 +6,7 @@ import httpx
 import msgspec
 
 from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused, Unavailable
-from fleet.flip import InvalidFields, read_invalid_fields
+from fleet.flip import invalid_fields, read_invalid_fields
 
 
 class TokenRefused(Refused):
@@ -26,7 +26,7 @@ def refusal(doing: str, answer: httpx.Response) -> FleetError:
     """The error for an answer that is no success; `doing` is a verb phrase such as `read the site`."""
     code, body = answer.status_code, _body(answer)
     if code == 422:
-        return InvalidFields(doing, read_invalid_fields(body), message_in(body))
+        return invalid_fields(doing, read_invalid_fields(body), message_in(body))
     if code >= 500 or code < 400:
         return Unavailable(f"Flip could not {doing} (status {code}): try again later.")
     kind, sentence = _SENTENCES.get(code, (InvalidInput, "Flip refused to {doing} (status {code}): {said}"))

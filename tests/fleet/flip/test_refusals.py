@@ -1,10 +1,12 @@
 """Flip's 422 names fields in three shapes; a stranger's shape names none and breaks nothing."""
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.flip import InvalidFields, read_invalid_fields
+from fleet.flip import InvalidField, invalid_fields, read_invalid_fields
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -42,5 +44,11 @@ def test_any_other_shape_is_read_without_an_exception(answer: object) -> None:
 
 def test_the_sentence_says_what_to_correct() -> None:
     fields = read_invalid_fields({"detail": [{"loc": ["body", "site", "state_code"], "msg": "is no state"}]})
-    sentence = str(InvalidFields("commission the site", fields))
+    sentence = str(invalid_fields("commission the site", fields))
     assert sentence == "Flip cannot use what it was sent to commission the site: correct site.state_code (is no state)."
+
+
+def test_the_error_crosses_processes_with_its_fields() -> None:
+    error = invalid_fields("enroll", (InvalidField("email", "is missing"),))
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (str(copy), copy.fields) == (str(error), error.fields)
