@@ -87,6 +87,18 @@ class Settings(BaseSettings):
         "", validation_alias="PREFECT_API_URL", description="Prefect server, http://HOST:4200/api."
     )
 
+    flip_base_url: str = Field(
+        "https://api-sandbox.flip.energy",
+        description="Flip's API. Production: https://api.flip.energy. The embedded cloud sets its stand-in's.",
+    )
+    flip_token: SecretStr = Field(
+        SecretStr(""), description="Flip's client token: Flip issues one per environment when it onboards you."
+    )
+    flip_webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Key that Flip signs webhooks with, whsec_...: issued with the webhook's registration.",
+    )
+
     @cached_property
     def names(self) -> ResourceNames:
         """Names of the AWS resources. Raises `InvalidInput` when `FLEET_PROJECT` cannot be one."""

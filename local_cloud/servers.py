@@ -140,3 +140,26 @@ def log_file(path: Path) -> IO[bytes]:
 def iot_trust_anchor(port: int) -> bytes:
     """The PEM certificate that signs the emulator's MQTT endpoint."""
     return httpx.get(f"http://127.0.0.1:{port}/_ministack/iot/ca.pem", timeout=10).raise_for_status().content
+
+
+def flip(
+    state: Path, logs: Path, port: int, token: str, admin_token: str, webhook_secret: str, webhook_url: str = ""
+) -> HTTPExecutor:
+    """Flip's stand-in; what it knows is in the file `state` and survives a restart."""
+    secrets = {
+        "FLIP_STANDIN_TOKEN": token,
+        "FLIP_STANDIN_ADMIN_TOKEN": admin_token,
+        "FLIP_STANDIN_WEBHOOK_SECRET": webhook_secret,
+    }
+    return HTTPExecutor(
+        [sys.executable, "-m", "local_cloud.flip", "--port", str(port), "--state", str(state)]
+        + (["--webhook-url", webhook_url] if webhook_url else []),
+        url=f"http://127.0.0.1:{port}/_standin/ready",
+        method="GET",
+        timeout=60,
+        request_timeout=5,
+        envvars=secrets,
+        stdin=None,
+        stdout=(log := log_file(logs / "flip.log")),
+        stderr=log,
+    )

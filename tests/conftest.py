@@ -12,14 +12,18 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from fleet.adapters.flip import FlipClient
 from fleet.adapters.postgres.migrations import migrate
 from fleet.adapters.terraform import Terraform
 from fleet.errors import NotConfigured
 from fleet.infrastructure import Outputs, save_outputs
 from fleet.settings import Settings
 from local_cloud import servers
+from local_cloud.flip.steering import Steering
 from local_cloud.infrastructure import create_infrastructure
 
+FLIP_TOKEN, FLIP_ADMIN_TOKEN = "client-token-of-the-stand-in", "admin-token-of-the-stand-in"
+FLIP_WEBHOOK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1zdGFuZC1pbi1mb3ItdGVzdHM="
 ACCESS_KEY, SECRET_KEY = "LKIATESTTESTTESTTEST", "test-secret-of-the-embedded-cloud"
 
 
@@ -138,3 +142,38 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def fleet_settings(resources: Settings, database: Settings, tmp_path: Path) -> Settings:
     """Everything: AWS resources, a migrated database, and an empty folder for artifacts."""
     return resources.model_copy(update={"database_url": database.database_url, "artifacts_dir": tmp_path / "devices"})
+
+
+@pytest.fixture(scope="session")
+def flip_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running stand-in for Flip; tests take `flip_server`, which empties it first."""
+    home, port = tmp_path_factory.mktemp("flip"), free_port()
+    with servers.flip(home / "flip.db", home / "logs", port, FLIP_TOKEN, FLIP_ADMIN_TOKEN, FLIP_WEBHOOK_SECRET):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def flip_server(flip_url: str) -> Iterator[Steering]:
+    """The stand-in for Flip, empty and without faults, to be steered by the test."""
+    steering = Steering(flip_url, FLIP_ADMIN_TOKEN)
+    steering.reset()
+    yield steering
+    steering.reset()
+    steering.close()
+
+
+@pytest.fixture
+def flip_settings(flip_url: str, flip_server: Steering) -> Settings:
+    """An empty stand-in for Flip, as settings."""
+    return Settings(
+        flip_base_url=flip_url,
+        flip_token=SecretStr(FLIP_TOKEN),
+        flip_webhook_secret=SecretStr(FLIP_WEBHOOK_SECRET),
+    )
+
+
+@pytest.fixture
+def flip(flip_settings: Settings) -> Iterator[FlipClient]:
+    """A client of the empty stand-in."""
+    with FlipClient.from_settings(flip_settings) as client:
+        yield client

@@ -1,0 +1,93 @@
+"""What the client token opens: commissioning, sites, telemetry and commands."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from fleet.adapters.flip.session import Session, one, segment
+from fleet.errors import Conflict, FleetError
+from fleet.flip import (
+    MAX_POINTS,
+    Accepted,
+    AlreadyExists,
+    Command,
+    Commissioned,
+    CommissionRequest,
+    Device,
+    Program,
+    Rejected,
+    Site,
+    TelemetryPoint,
+    Unanswered,
+    read_commissioned,
+    read_each,
+    read_item_results,
+)
+
+
+class _Acknowledgement(msgspec.Struct, frozen=True):
+    device_status: str
+
+
+class CloudCalls:
+    """All raise `Refused`, `InvalidFields` or `Unavailable`; lists report odd items singly."""
+
+    _session: Session
+
+    def commission(self, request: CommissionRequest) -> Commissioned | AlreadyExists:
+        """Make a site and its devices known. Safe to repeat: what Flip has already is `AlreadyExists`, made once."""
+        try:
+            answer = self._session.cloud("commission the site", "POST", "/v1/commission", request)
+        except Conflict as error:
+            return AlreadyExists(str(error))
+        return read_commissioned(answer)
+
+    def create_device(self, site_id: str, device: Device) -> Device | AlreadyExists:
+        """Add a device to a site that Flip knows. Safe to repeat, as `commission` is."""
+        path = f"/v1/site/{segment(site_id)}/devices"
+        try:
+            answer = self._session.cloud(
+                "add the device", "POST", path, msgspec.structs.replace(device, site_id=site_id)
+            )
+        except Conflict as error:
+            return AlreadyExists(str(error))
+        return one(Device, answer, "device") if answer else device
+
+    def sites(self) -> list[Accepted[Site] | Rejected]:
+        """Every site that this client commissioned."""
+        return read_each(Site, self._session.cloud("list the sites", "GET", "/v1/sites"), "sites")
+
+    def all_programs(self) -> list[Accepted[Program] | Rejected]:
+        """Every program that this client's devices can join, wherever they are."""
+        return read_each(Program, self._session.cloud("list the programs", "GET", "/v1/programs"), "programs")
+
+    def send_telemetry(
+        self, points: Sequence[TelemetryPoint]
+    ) -> list[Accepted[TelemetryPoint] | Rejected | Unanswered]:
+        """Send intervals, at most 1,000 a request; one outcome a point, in the order given.
+
+        Raises only when nothing was sent yet. A failure after the first request leaves the rest `Unanswered`.
+        """
+        outcomes: list[Accepted[TelemetryPoint] | Rejected | Unanswered] = []
+        for start in range(0, len(points), MAX_POINTS):
+            batch = tuple(points[start : start + MAX_POINTS])
+            try:
+                answer = self._session.cloud("send telemetry", "POST", "/v1/telemetry/BATTERY", {"telemetry": batch})
+            except FleetError as error:
+                if not outcomes:
+                    raise
+                return outcomes + [Unanswered(str(error))] * (len(points) - len(outcomes))
+            outcomes += read_item_results(answer, batch)
+        return outcomes
+
+    def commands(self) -> list[Accepted[Command] | Rejected]:
+        """The commands that are not over: the fallback when webhooks do not come, to be asked once a minute."""
+        return read_each(Command, self._session.cloud("list the commands", "GET", "/v1/commands"), "commands")
+
+    def acknowledge_command(self, command_id: str, device_status: str) -> None:
+        """Tell Flip what became of a command: OK, FAILED_OFFLINE or FAILED_FAULT, within 15 minutes of its coming.
+
+        May be sent again with another status when the device answers late. Raises `NotFound` for an unknown command.
+        """
+        path = f"/v1/command/{segment(command_id)}"
+        self._session.cloud("acknowledge the command", "PATCH", path, _Acknowledgement(device_status))

@@ -1,0 +1,82 @@
+"""What a utility wants of a battery, and a home's say in it. Times are UTC or carry their offset."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time without an offset is refused: nobody should guess when a battery is to discharge."""
+
+
+class BatteryCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """What the battery is to do. `setpoint_w` is watts, never negative: `mode` gives the direction.
+
+    `mode`: BACKUP, CHARGE, DISCHARGE, SAVINGS, SELF_CONSUMPTION, STANDBY or one not known yet. `power_mode`: SETPOINT,
+    FOLLOW_LOAD or None. `device_status` is what Flip was told of it, None while it waits.
+    `enable_grid_export` and `maximum_charge_percentage` are deprecated by Flip.
+    """
+
+    mode: str
+    power_mode: str | None = None
+    setpoint_w: float | None = None
+    backup_reserve_percentage: float | None = None
+    enable_grid_import: bool | None = None
+    enable_grid_export: bool | None = None
+    maximum_charge_percentage: float | None = None
+    device_status: str | None = None
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """One order to one device. `status`: OK, CANCELED, OPT_OUT or a new one; `ends_at` None: until replaced."""
+
+    id: str
+    device_id: str
+    start_at: Instant
+    status: str = "OK"
+    ends_at: Instant | None = None
+    duration_s: float | None = None
+    is_preparatory_action: bool = False
+    battery_commands: tuple[BatteryCommand, ...] = ()
+    created_at: Instant | None = None
+    updated_at: Instant | None = None
+
+
+class ScheduleItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What some of a site's devices will do during a part of an event."""
+
+    starts_at: Instant
+    device_ids: tuple[str, ...] = ()
+    mode: str = ""
+    ends_at: Instant | None = None
+    duration_s: float | None = None
+    is_preparatory_action: bool = False
+
+
+class DeviceSetting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A homeowner's limits for one device during an event, percent of its capacity."""
+
+    device_id: str
+    backup_reserve_percentage: float | None = None
+    maximum_charge_percentage: float | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """A utility's event at one site. `status`: UPCOMING, ACTIVE, COMPLETED, CANCELED or a new one."""
+
+    id: str
+    starts_at: Instant
+    site_id: str | None = None
+    ends_at: Instant | None = None
+    duration_s: float | None = None
+    status: str = "UPCOMING"
+    is_participating: bool = True
+    schedule: tuple[ScheduleItem, ...] = ()
+    device_settings: tuple[DeviceSetting, ...] = ()
+
+
+class EventChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What a homeowner changes of an event; `UNSET` leaves it as it is."""
+
+    is_participating: bool | msgspec.UnsetType = msgspec.UNSET
+    device_settings: tuple[DeviceSetting, ...] | msgspec.UnsetType = msgspec.UNSET

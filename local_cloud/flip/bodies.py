@@ -1,0 +1,118 @@
+"""The bodies that the stand-in takes. Unknown fields are passed over, as Flip says of deprecated ones."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from local_cloud.flip.catalog import STATE_CODES
+
+
+def _state(code: str | None) -> str | None:
+    if code is not None and code not in STATE_CODES:
+        raise ValueError("is no two-letter US state code")
+    return code
+
+
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+StateCode = Annotated[str | None, AfterValidator(_state)]
+NotNegative = Annotated[float, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Mode = Literal["BACKUP", "CHARGE", "DISCHARGE", "SAVINGS", "SELF_CONSUMPTION", "STANDBY"]
+PowerMode = Literal["SETPOINT", "FOLLOW_LOAD"]
+
+
+class SiteFields(BaseModel):
+    first_name: Text | None = None
+    last_name: Text | None = None
+    email: Text | None = None
+    street_address: Text | None = None
+    street_address2: str | None = None
+    city: Text | None = None
+    state_code: StateCode = None
+    zip_code: Annotated[str, Field(pattern=r"^\d{5}(-\d{4})?$")] | None = None
+    service_account_id: Text | None = None
+
+
+class SiteBody(SiteFields):
+    id: Text
+
+
+class Attributes(BaseModel):
+    battery_capacity_wh: NotNegative | None = None
+    battery_power_input_w: NotNegative | None = None
+    battery_power_output_w: NotNegative | None = None
+
+
+class DeviceFields(BaseModel):
+    manufacturer_name: Text
+    product_name: Text
+    serial_number: Text
+    attributes: Attributes | None = None
+    install_date: str | None = None
+
+
+class DeviceBody(DeviceFields):
+    id: Text
+    site_id: Text | None = None
+    type: Literal["BATTERY", "EV_CHARGER"]
+
+
+class DevicePatch(DeviceFields):
+    manufacturer_name: Text = ""
+    product_name: Text = ""
+    serial_number: Text = ""
+
+
+class CommissionBody(BaseModel):
+    site: SiteBody
+    devices: Annotated[list[DeviceBody], Field(min_length=1, max_length=100)]
+    can_auto_enroll: bool | None = None
+
+
+class AttributeBody(BaseModel):
+    name: Text
+    value: Any = None
+
+
+class EnrollmentBody(BaseModel):
+    device_ids: Annotated[list[Text], Field(min_length=1)]
+    program_id: Text
+    enroll_method: Literal["USER_ACTION", "AUTO_ENROLL"]
+    has_agreed_to_terms_and_conditions: bool
+    terms_and_conditions_version: str | None = None
+    program_specific_attributes: list[AttributeBody] = []
+
+
+class TelemetryBody(BaseModel):
+    telemetry: Annotated[list[Any], Field(max_length=1000)]
+
+
+class AcknowledgementBody(BaseModel):
+    device_status: Literal["OK", "FAILED", "FAILED_OFFLINE", "FAILED_FAULT"]
+
+
+class DeviceSettingBody(BaseModel):
+    device_id: Text
+    backup_reserve_percentage: Percent | None = None
+    maximum_charge_percentage: Percent | None = None
+
+
+class EventPatch(BaseModel):
+    is_participating: bool | None = None
+    device_settings: list[DeviceSettingBody] | None = None
+
+
+class NewEvent(BaseModel):
+    """What the admin surface makes commands of. Without `device_ids`: for every device."""
+
+    start_at: datetime | None = None
+    start_in_s: float = 120
+    duration_s: Annotated[float, Field(gt=0)]
+    mode: Mode
+    power_mode: PowerMode | None = None
+    setpoint_w: NotNegative | None = None
+    backup_reserve_percentage: Percent | None = None
+    enable_grid_import: bool | None = None
+    is_preparatory_action: bool = False
+    device_ids: Annotated[list[Text], Field(min_length=1)] | None = None
