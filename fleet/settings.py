@@ -84,6 +84,17 @@ class Settings(BaseSettings):
         "", validation_alias="PREFECT_API_URL", description="Prefect server, http://HOST:4200/api."
     )
 
+    supabase_url: str = Field(
+        "",
+        validation_alias="SUPABASE_URL",
+        description="Supabase project. Project settings, Data API, Project URL. The embedded cloud sets its own.",
+    )
+    supabase_anon_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="SUPABASE_ANON_KEY",
+        description="Public key of the web app. Supabase: Project settings, API keys, anon or publishable.",
+    )
+
     @cached_property
     def names(self) -> ResourceNames:
         """Names of the AWS resources. Raises `InvalidInput` when `FLEET_PROJECT` cannot be one."""

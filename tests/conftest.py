@@ -10,6 +10,8 @@ from pydantic import SecretStr
 
 from fleet.settings import Settings
 from local_cloud import servers
+from local_cloud.supabase.keys import read_keys
+from tests.supabase_project import SupabaseProject, real_project
 
 ACCESS_KEY, SECRET_KEY = "LKIATESTTESTTESTTEST", "test-secret-of-the-embedded-cloud"
 
@@ -60,6 +62,30 @@ def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[
 
 def _with_database(url: str, name: str) -> str:
     return psycopg.conninfo.make_conninfo(url, dbname=name)
+
+
+@pytest.fixture(scope="session")
+def supabase_server(
+    aws_settings: Settings, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SupabaseProject]:
+    """A running Supabase stand-in with a database of its own; its mail goes to the AWS emulator's SES."""
+    home, port = tmp_path_factory.mktemp("supabase"), free_port()
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE supabase_server")
+    url = _with_database(postgres_url, "supabase_server")
+    settings = aws_settings.model_copy(update={"database_url": SecretStr(url)})
+    with servers.supabase(home / "state", home / "logs", port, settings):
+        keys = read_keys(home / "state")
+        reached = {"supabase_url": f"http://127.0.0.1:{port}", "supabase_anon_key": SecretStr(keys.anon_key)}
+        yield SupabaseProject(settings.model_copy(update=reached), SecretStr(keys.service_role_key), keys)
+
+
+@pytest.fixture(scope="session")
+def supabase_project(request: pytest.FixtureRequest) -> SupabaseProject:
+    """The real project that SUPABASE_TEST_URL names, or else the stand-in: what holds for one holds for both."""
+    project = real_project() or request.getfixturevalue("supabase_server")
+    assert isinstance(project, SupabaseProject)
+    return project
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from local_cloud.supabase.auth import queries
+from local_cloud.supabase.auth import codes, queries
 from local_cloud.supabase.auth.api import Body, read_body
 from local_cloud.supabase.auth.errors import AuthRefused, user_not_found, validation_failed
 from local_cloud.supabase.auth.users import normalised_email, public_user
@@ -57,6 +57,29 @@ def delete_user(service: Service, call: Call) -> object:
     """DELETE /admin/users/{id}: the account with its sessions and codes."""
     _with_user(service, call, "delete_user")
     return {}
+
+
+def generate_link(service: Service, call: Call) -> object:
+    """POST /admin/generate_link with type magiclink: a code and a link, without a mail."""
+    _require_service_role(service, call)
+    body = read_body(call)
+    if body.get("type") != "magiclink":
+        raise validation_failed("The embedded Supabase generates links of type magiclink only")
+    email = normalised_email(body.get("email"))
+    with service.auth_pool.connection() as connection:
+        issued = codes.issue_unmailed(connection, service.config, service.keyring, codes.CodeRequest(email))
+        user = queries.fetch(connection, "user_by_email", email=email)
+    if issued is None or user is None:
+        raise AuthRefused(422, "signup_disabled", "Signups not allowed for this instance")
+    kind = "signup" if issued.new_account else "magiclink"
+    return {
+        **public_user(user),
+        "email_otp": issued.code,
+        "hashed_token": issued.token_hash,
+        "verification_type": kind,
+        "redirect_to": service.config.site_url,
+        "action_link": f"{service.config.site_url}/confirm?token_hash={issued.token_hash}&type={kind}",
+    }
 
 
 def _with_user(service: Service, call: Call, query: str, **parameters: object) -> object:

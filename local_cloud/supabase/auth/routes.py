@@ -36,6 +36,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", "/logout"): api.sign_out,
     ("GET", "/admin/users"): admin.list_users,
     ("POST", "/admin/users"): admin.create_user,
+    ("POST", "/admin/generate_link"): admin.generate_link,
     ("GET", "/admin/users/{user_id}"): admin.show_user,
     ("PUT", "/admin/users/{user_id}"): admin.update_user,
     ("DELETE", "/admin/users/{user_id}"): admin.delete_user,
