@@ -46,12 +46,6 @@ class Group:
 Filter = Condition | Group
 
 
-def is_operation(value: str) -> bool:
-    """Whether a parameter's value reads as a filter, such as `eq.5`."""
-    found = _OPERATION.match(value)
-    return found is not None and found["operator"] in {*OPERATORS, *TEXT_SEARCHES, "is", "in"}
-
-
 def parse_filter(key: str, value: str) -> Filter:
     """One query parameter as a filter. Raises `RestRefused` (400) with the place where it stopped making sense."""
     if key in ("and", "or", "not.and", "not.or"):

@@ -1,6 +1,7 @@
 """Calls of functions: which of the overloads is meant, its arguments by name, and the shape of its result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 from psycopg.sql import SQL, Composable
@@ -16,14 +17,23 @@ from local_cloud.supabase.service import Call
 _RESULT = "pgrst_call"
 
 
-def read_arguments(call: Call, overloads: Sequence[Function]) -> tuple[frozenset[str], bytes]:
-    """The names of the given arguments, and a JSON object with their values."""
+@dataclass(frozen=True)
+class Arguments:
+    """The named arguments of a call: a POST has them as one JSON object, a GET each as text."""
+
+    names: frozenset[str]
+    json: bytes = b""
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_arguments(call: Call, overloads: Sequence[Function]) -> Arguments:
+    """The arguments of a call; in a query string they are told from filters by the names that the overloads have."""
     if call.method == "POST":
         shape, text = read_object(call.body)
-        return frozenset(shape), text
+        return Arguments(frozenset(shape), json=text)
     known = {name for function in overloads for name in function.arguments}
     given = {key: value for key, value in call.query if key in known}
-    return frozenset(given), msgspec.json.encode(given)
+    return Arguments(frozenset(given), texts=given)
 
 
 def choose(name: str, overloads: Sequence[Function], given: frozenset[str]) -> Function:
@@ -40,28 +50,35 @@ def choose(name: str, overloads: Sequence[Function], given: frozenset[str]) -> F
 
 
 def call_statement(
-    name: str, function: Function, given: frozenset[str], arguments: bytes, request: RestRequest, max_rows: int
+    name: str, function: Function, arguments: Arguments, request: RestRequest, max_rows: int
 ) -> Statement:
-    """SELECT from the function, its arguments read from JSON by PostgreSQL into the types it declares."""
-    parameters = Parameters()
-    origin = _origin(name, function, sorted(given), arguments, parameters)
-    return windowed(origin, (_RESULT,), request, max_rows, parameters)
-
-
-def _origin(
-    name: str, function: Function, given: Sequence[str], arguments: bytes, parameters: Parameters
-) -> Composable:
-    called = SQL("{}({})").format(
+    """SELECT from the function, its arguments read by PostgreSQL into the types it declares."""
+    parameters, given = Parameters(), sorted(arguments.names)
+    passed: dict[str, Composable] = {
+        each: _cast(parameters.bind(arguments.texts[each]), function, each)
+        if arguments.texts
+        else identifier("pgrst_arguments", each)
+        for each in given
+    }
+    called: Composable = SQL("{}({})").format(
         identifier(SCHEMA, name),
-        joined(SQL("{} => {}").format(identifier(each), identifier("pgrst_arguments", each)) for each in given),
+        joined(SQL("{} => {}").format(identifier(each), value) for each, value in passed.items()),
     )
     if not function.returns_rows:
         called = SQL("(SELECT {} AS pgrst_scalar)").format(called)
-    if not given:
-        return SQL("FROM {} AS {}").format(called, identifier(_RESULT))
+    source = _json_arguments(function, given, arguments.json, parameters) if arguments.json and given else SQL("")
+    origin = SQL("FROM {}{} AS {}").format(source, called, identifier(_RESULT))
+    return windowed(origin, (_RESULT,), request, max_rows, parameters)
+
+
+def _cast(value: Composable, function: Function, argument: str) -> Composable:
+    return SQL("CAST({} AS {})").format(value, identifier(*function.arguments[argument]))
+
+
+def _json_arguments(function: Function, given: Sequence[str], json: bytes, parameters: Parameters) -> Composable:
     declared = joined(SQL("{} {}").format(identifier(each), identifier(*function.arguments[each])) for each in given)
-    return SQL("FROM json_to_record({}::json) AS pgrst_arguments ({}), LATERAL {} AS {}").format(
-        parameters.bind(arguments.decode()), declared, called, identifier(_RESULT)
+    return SQL("json_to_record({}::json) AS pgrst_arguments ({}), LATERAL ").format(
+        parameters.bind(json.decode()), declared
     )
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from local_cloud.supabase.rest.errors import RestRefused, unparsable, unsupported
-from local_cloud.supabase.rest.filters import Filter, is_operation, parse_filter
+from local_cloud.supabase.rest.filters import Filter, parse_filter
 from local_cloud.supabase.rest.grammar import OrderTerm, SelectItem, parse_columns, parse_order, parse_select
 from local_cloud.supabase.service import Call
 
@@ -41,10 +41,10 @@ class RestRequest:
     prefer: Preferences
 
 
-def read_request(call: Call, arguments: frozenset[str] = frozenset(), keep_unknown: bool = True) -> RestRequest:
+def read_request(call: Call, arguments: frozenset[str] = frozenset()) -> RestRequest:
     """Parse all but the body. Query parameters named in `arguments` belong to a function and are left out.
 
-    With `keep_unknown` false a parameter that is no filter is left out too. Raises `RestRefused` (400, 406, 416).
+    Raises `RestRefused` (400, 406, 416).
     """
     _check_profile(call)
     single, strip_nulls = _accept(call.headers.get("accept", "*/*"))
@@ -53,7 +53,7 @@ def read_request(call: Call, arguments: frozenset[str] = frozenset(), keep_unkno
     own = [pair for pair in call.query if pair[0] not in _FEATURES and pair[0] not in arguments]
     return RestRequest(
         select=parse_select(_last(call, "select")),
-        filters=tuple(parse_filter(key, value) for key, value in own if keep_unknown or _is_filter(key, value)),
+        filters=tuple(parse_filter(key, value) for key, value in own),
         order=parse_order(call.parameter("order")),
         limit=limit,
         offset=offset,
@@ -63,10 +63,6 @@ def read_request(call: Call, arguments: frozenset[str] = frozenset(), keep_unkno
         strip_nulls=strip_nulls,
         prefer=_preferences(call.headers.get("prefer", "")),
     )
-
-
-def _is_filter(key: str, value: str) -> bool:
-    return key in ("and", "or", "not.and", "not.or") or is_operation(value)
 
 
 def _last(call: Call, name: str) -> str:

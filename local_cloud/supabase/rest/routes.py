@@ -32,11 +32,10 @@ def respond_function(service: Service, call: Call) -> Answer:
         claims = authenticate(service, call)
         with transaction(service, call, claims, read_only=call.method != "POST") as connection:
             overloads = catalog.functions(connection, name)
-            given, arguments = functions.read_arguments(call, overloads)
-            function = functions.choose(name, overloads, given)
-            in_query = given if call.method != "POST" else frozenset()
-            request = read_request(call, in_query)
-            statement = functions.call_statement(name, function, given, arguments, request, service.config.max_rows)
+            arguments = functions.read_arguments(call, overloads)
+            function = functions.choose(name, overloads, arguments.names)
+            request = read_request(call, frozenset(arguments.texts))
+            statement = functions.call_statement(name, function, arguments, request, service.config.max_rows)
             result = execute(connection, statement)
             return _function_answer(function, result, request)
     except RestRefused as refused:
