@@ -15,6 +15,8 @@ from fleet.adapters import supabase as adapter
 from fleet.settings import Settings
 from local_cloud.supabase.keys import Keys
 
+_HTTP = httpx.Client(timeout=20)
+
 
 @dataclass(frozen=True, repr=False)
 class SupabaseProject:
@@ -48,7 +50,7 @@ class SupabaseProject:
         """A request by hand, with the public key unless the headers say otherwise."""
         key = self.settings.supabase_anon_key.get_secret_value()
         headers = {"apikey": key, **options.pop("headers", {})}  # type: ignore[dict-item]
-        return httpx.request(method, self.settings.supabase_url + path, headers=headers, timeout=20, **options)  # type: ignore[arg-type]
+        return _HTTP.request(method, self.settings.supabase_url + path, headers=headers, **options)  # type: ignore[arg-type]
 
     def run_sql(self, script: str) -> None:
         """Run SQL as the database's owner, then let REST see new tables and functions."""
