@@ -25,9 +25,14 @@ def jwks(service: Service, call: Call) -> object:
     return {"keys": [service.keyring.public_jwk]}
 
 
+def show_settings(service: Service, call: Call) -> object:
+    """GET /settings: the ways to sign in."""
+    return {"external": {"email": True}, "disable_signup": not service.config.allow_signup, "mailer_autoconfirm": False}
+
+
 OPEN_HANDLERS: dict[tuple[str, str], Handler] = {("GET", "/health"): health, ("GET", "/.well-known/jwks.json"): jwks}
 HANDLERS: dict[tuple[str, str], Handler] = {
-    ("GET", "/settings"): lambda service, call: {"external": {"email": True}, "disable_signup": False},
+    ("GET", "/settings"): show_settings,
     ("POST", "/otp"): api.request_code,
     ("POST", "/verify"): api.verify_code,
     ("POST", "/token"): api.refresh_session,

@@ -32,9 +32,17 @@ def read(relation: str, request: RestRequest, max_rows: int) -> Statement:
 
 
 def windowed(
-    origin: Composable, source: Sequence[str], request: RestRequest, max_rows: int, parameters: Parameters
+    origin: Composable,
+    source: Sequence[str],
+    request: RestRequest,
+    max_rows: int,
+    parameters: Parameters,
+    before: Composable = SQL(""),
 ) -> Statement:
-    """SELECT over `origin` with the request's columns, filters, order and window; at most `max_rows` rows."""
+    """SELECT over `origin` with the request's columns, filters, order and window; at most `max_rows` rows.
+
+    `before` is a common table expression with its comma, which `origin` may read more than once.
+    """
     condition = where(source, request.filters, parameters)
     limit = max_rows if request.limit is None else min(request.limit, max_rows)
     rows = SQL("SELECT {} {}{}{} LIMIT {} OFFSET {}").format(
@@ -46,7 +54,7 @@ def windowed(
         parameters.bind(request.offset),
     )
     count = SQL("SELECT 1 {}{}").format(origin, condition) if request.prefer.counted else None
-    return _answering(rows, request, parameters, count)
+    return _answering(rows, request, parameters, count, before)
 
 
 def insert(
@@ -116,7 +124,11 @@ def _returning(source: Sequence[str], request: RestRequest, parameters: Paramete
 
 
 def _answering(
-    rows: Composable, request: RestRequest, parameters: Parameters, count: Composable | None = None
+    rows: Composable,
+    request: RestRequest,
+    parameters: Parameters,
+    count: Composable | None = None,
+    before: Composable = SQL(""),
 ) -> Statement:
     body = SQL("coalesce(json_agg(pgrst_row), '[]'::json)")
     if request.strip_nulls:
@@ -124,7 +136,7 @@ def _answering(
     counting = SQL(", pgrst_count AS ({})").format(count) if count else SQL("")
     total = SQL("(SELECT count(*) FROM pgrst_count)") if count else SQL("NULL::bigint")
     text = SQL(
-        "WITH pgrst_source AS ({}){} SELECT {} AS total, count(*) AS page, {}::text AS body"
+        "WITH {}pgrst_source AS ({}){} SELECT {} AS total, count(*) AS page, {}::text AS body"
         " FROM (SELECT * FROM pgrst_source) AS pgrst_row"
-    ).format(rows, counting, total, body)
+    ).format(before, rows, counting, total, body)
     return Statement(text, parameters)

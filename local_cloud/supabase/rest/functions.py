@@ -67,8 +67,12 @@ def call_statement(
     if not function.returns_rows:
         called = SQL("(SELECT {} AS pgrst_scalar)").format(called)
     source = _json_arguments(function, given, arguments.json, parameters) if arguments.json and given else SQL("")
-    origin = SQL("FROM {}{} AS {}").format(source, called, identifier(_RESULT))
-    return windowed(origin, (_RESULT,), request, max_rows, parameters)
+    # Called in one place, whatever counts and filters its result: a function may do something each time.
+    before = SQL("pgrst_called AS MATERIALIZED (SELECT {}.* FROM {}{} AS {}), ").format(
+        identifier(_RESULT), source, called, identifier(_RESULT)
+    )
+    origin = SQL("FROM pgrst_called AS {}").format(identifier(_RESULT))
+    return windowed(origin, (_RESULT,), request, max_rows, parameters, before)
 
 
 def _cast(value: Composable, function: Function, argument: str) -> Composable:

@@ -261,6 +261,11 @@ def test_a_get_call_cannot_write(homeowner: Client) -> None:
     assert isinstance(homeowner.rpc("rest_write").execute().data, int)
 
 
+def test_a_function_runs_once_whatever_is_asked_of_its_result(homeowner: Client) -> None:
+    homeowner.rpc("rest_write", count=CountMethod.exact).execute()
+    assert len(homeowner.table("rest_notes").select("id").execute().data) == 1
+
+
 def test_a_function_sees_who_calls(homeowner: Client, visitor: Client) -> None:
     user = homeowner.auth.get_user()
     assert user

@@ -70,6 +70,16 @@ def test_the_running_server_shows_no_secret_in_its_arguments(supabase_server: Su
         assert secret not in mine[0]
 
 
+@pytest.mark.integration
+def test_connections_that_the_database_cut_are_replaced(supabase_server: SupabaseProject) -> None:
+    session = supabase_server.signed_in()
+    supabase_server.run_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ('authenticator', 'supabase_auth_admin')"
+    )
+    assert session.auth.get_user()
+    assert supabase_server.request("POST", "/rest/v1/rpc/nothing_here", json={}).status_code == 404
+
+
 def test_the_keys_are_made_once_and_for_their_owner_only(folder: Path) -> None:
     made = ensure_keys(folder / "state", now=1_800_000_000)
     assert ensure_keys(folder / "state", now=1_900_000_000) == made == read_keys(folder / "state")
