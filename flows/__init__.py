@@ -1,0 +1,1 @@
+"""Prefect flows, one file a deployment: each reads as the procedure it is."""

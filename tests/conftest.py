@@ -1,13 +1,18 @@
 """Fixtures: the real local servers, one of each a test session, on ports they choose themselves."""
 
 import socket
+import tempfile
+import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from pydantic import SecretStr
 
+from fleet.adapters import aws
+from fleet.adapters.postgres.migrations import migrate
 from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.supabase.keys import read_keys
@@ -44,24 +49,43 @@ def aws_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+def postgres_url() -> Iterator[str]:
     """A running PostgreSQL; `database_url` makes an empty database in it for one test."""
-    return servers.postgres(tmp_path_factory.mktemp("postgres") / "data")
+    # Not below pytest's own folder: as root, PostgreSQL runs as another user, and pytest closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="flip-fleet-postgres-", ignore_cleanup_errors=True) as home:
+        server = servers.postgres(Path(home) / "data")
+        yield server.url
+        server.stop()
 
 
 @pytest.fixture
-def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def database_url(postgres_url: str) -> Iterator[str]:
     """An empty database for one test."""
-    name = f"test_{abs(hash(request.node.nodeid)) % 10**12}"
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        admin.execute(f'CREATE DATABASE "{name}"')
-        yield _with_database(postgres_url, name)
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    with _database(postgres_url, "template0") as url:
+        yield url
 
 
-def _with_database(url: str, name: str) -> str:
-    return psycopg.conninfo.make_conninfo(url, dbname=name)
+@pytest.fixture(scope="session")
+def _migrated_template(postgres_url: str) -> Iterator[str]:
+    with _database(postgres_url, "template0") as url:
+        migrate(Settings(database_url=SecretStr(url)))
+        yield str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+
+
+@pytest.fixture
+def database(postgres_url: str, _migrated_template: str) -> Iterator[Settings]:
+    """A database with every migration applied, as settings."""
+    with _database(postgres_url, _migrated_template) as url:
+        yield Settings(database_url=SecretStr(url))
+
+
+@contextmanager
+def _database(server_url: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        yield psycopg.conninfo.make_conninfo(server_url, dbname=name)
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")
@@ -70,14 +94,12 @@ def supabase_server(
 ) -> Iterator[SupabaseProject]:
     """A running Supabase stand-in with a database of its own; its mail goes to the AWS emulator's SES."""
     home, port = tmp_path_factory.mktemp("supabase"), free_port()
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute("CREATE DATABASE supabase_server")
-    url = _with_database(postgres_url, "supabase_server")
-    settings = aws_settings.model_copy(update={"database_url": SecretStr(url)})
-    with servers.supabase(home / "state", home / "logs", port, settings):
-        keys = read_keys(home / "state")
-        reached = {"supabase_url": f"http://127.0.0.1:{port}", "supabase_anon_key": SecretStr(keys.anon_key)}
-        yield SupabaseProject(settings.model_copy(update=reached), SecretStr(keys.service_role_key), keys)
+    with _database(postgres_url, "template0") as url:
+        settings = aws_settings.model_copy(update={"database_url": SecretStr(url)})
+        with servers.supabase(home / "state", home / "logs", port, settings):
+            keys = read_keys(home / "state")
+            reached = {"supabase_url": f"http://127.0.0.1:{port}", "supabase_anon_key": SecretStr(keys.anon_key)}
+            yield SupabaseProject(settings.model_copy(update=reached), SecretStr(keys.service_role_key), keys)
 
 
 @pytest.fixture(scope="session")
@@ -92,3 +114,20 @@ def supabase_project(request: pytest.FixtureRequest) -> SupabaseProject:
 def folder(tmp_path: Path) -> Path:
     """An empty folder for one test."""
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def resources(aws_settings: Settings) -> Settings:
+    """The AWS resources of the fleet."""
+    iot, sqs, names = aws.client(aws_settings, "iot"), aws.client(aws_settings, "sqs"), aws_settings.names
+    iot.create_thing_type(thingTypeName=names.thing_type)
+    iot.create_thing_group(thingGroupName=names.thing_group)
+    iot.create_policy(policyName=names.device_policy, policyDocument='{"Version":"2012-10-17","Statement":[]}')
+    sqs.create_queue(QueueName=names.telemetry_queue)
+    return aws_settings
+
+
+@pytest.fixture
+def fleet_settings(resources: Settings, database: Settings, tmp_path: Path) -> Settings:
+    """Everything: AWS resources, a migrated database, and an empty folder for artifacts."""
+    return resources.model_copy(update={"database_url": database.database_url, "artifacts_dir": tmp_path / "devices"})

@@ -1,5 +1,6 @@
 """boto3 clients, made from the settings, and AWS's error codes turned into ours."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,17 +41,24 @@ _KINDS: dict[str, type[FleetError]] = {
 }  # fmt: skip
 
 
-def client(settings: Settings, service: str) -> Any:
-    """A boto3 client for `service`. Standard retries with AWS's own backoff; safe to share between threads."""
+_CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=64, connect_timeout=5)
+
+# One session: it reads the services' descriptions once. Its clients may be shared by threads, making them may not.
+_session, _making = boto3.session.Session(), threading.Lock()
+
+
+def client(settings: Settings, service: str, config: Config | None = None) -> Any:
+    """A boto3 client for `service`, safe to share between threads. Standard retries unless `config` says otherwise."""
     key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
-    return boto3.session.Session().client(
-        service,
-        region_name=settings.aws_region,
-        endpoint_url=settings.aws_endpoint_url or None,
-        aws_access_key_id=key or None,
-        aws_secret_access_key=secret or None,
-        config=Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=64, connect_timeout=5),
-    )
+    with _making:
+        return _session.client(
+            service,
+            region_name=settings.aws_region,
+            endpoint_url=settings.aws_endpoint_url or None,
+            aws_access_key_id=key or None,
+            aws_secret_access_key=secret or None,
+            config=_CONFIG.merge(config) if config else _CONFIG,
+        )
 
 
 @contextmanager

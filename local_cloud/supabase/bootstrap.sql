@@ -17,7 +17,8 @@ BEGIN
         BEGIN
             EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.attributes);
         EXCEPTION WHEN duplicate_object OR unique_violation THEN
-            NULL;  -- roles belong to the cluster: another database of it made them
+            -- Roles belong to the cluster: another database of it, or a migration, made this one.
+            EXECUTE format('ALTER ROLE %I %s', wanted.name, wanted.attributes);
         END;
     END LOOP;
 END

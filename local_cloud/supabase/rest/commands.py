@@ -16,6 +16,8 @@ from local_cloud.supabase.rest.statements import (
     where,
 )
 
+_NOTHING = SQL("")
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -37,7 +39,7 @@ def windowed(
     request: RestRequest,
     max_rows: int,
     parameters: Parameters,
-    before: Composable = SQL(""),
+    before: Composable = _NOTHING,
 ) -> Statement:
     """SELECT over `origin` with the request's columns, filters, order and window; at most `max_rows` rows.
 
@@ -128,7 +130,7 @@ def _answering(
     request: RestRequest,
     parameters: Parameters,
     count: Composable | None = None,
-    before: Composable = SQL(""),
+    before: Composable = _NOTHING,
 ) -> Statement:
     body = SQL("coalesce(json_agg(pgrst_row), '[]'::json)")
     if request.strip_nulls:

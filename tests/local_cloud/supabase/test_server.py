@@ -74,7 +74,8 @@ def test_the_running_server_shows_no_secret_in_its_arguments(supabase_server: Su
 def test_connections_that_the_database_cut_are_replaced(supabase_server: SupabaseProject) -> None:
     session = supabase_server.signed_in()
     supabase_server.run_sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename IN ('authenticator', 'supabase_auth_admin')"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE usename IN ('authenticator', 'supabase_auth_admin')"
     )
     assert session.auth.get_user()
     assert supabase_server.request("POST", "/rest/v1/rpc/nothing_here", json={}).status_code == 404

@@ -1,0 +1,138 @@
+"""`fleet`: what an operator does at a terminal. Each command is a call into the parts below."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fleet.errors import FleetError
+from fleet.settings import env_example, get_settings, load_environment
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A home-battery fleet, from factory to power plant.",
+)
+quarantine_app = typer.Typer(no_args_is_help=True, help="Queue messages that could not be stored.")
+devices_app = typer.Typer(no_args_is_help=True, help="The provisioning ledger.")
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(devices_app, name="devices")
+
+
+@app.command()
+def up(foreground: Annotated[bool, typer.Option(help="Stay here; Ctrl-C stops everything.")] = False) -> None:
+    """Start the embedded cloud: AWS, PostgreSQL, Prefect and the served flows."""
+    from cli import cloud
+
+    cloud.up(foreground)
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded cloud; its state stays."""
+    from cli import cloud
+
+    cloud.down()
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option(help="Stop after the story, with one JSON line.")] = False,
+) -> None:
+    """The whole story on this machine: cloud, infrastructure, provisioning, agents, ingestion."""
+    from cli.demo import run
+
+    raise typer.Exit(run(once))
+
+
+@app.command()
+def doctor() -> None:
+    """Check what is there and say what to do about what is missing."""
+    from cli.doctor import examine
+
+    checks = examine()
+    for check in checks:
+        print(f"{'ok  ' if check.ok else 'MISS'}  {check.name:<12} {check.detail}")
+        if not check.ok:
+            print(f"{'':<20}-> {check.advice}")
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
+@app.command()
+def migrate() -> None:
+    """Apply the database migrations that are not applied yet."""
+    from fleet.adapters.postgres import migrations
+
+    applied = migrations.migrate(get_settings())
+    print("\n".join(applied) if applied else "The database is up to date.")
+
+
+@app.command("env-example")
+def print_env_example() -> None:
+    """Print the text of .env.example."""
+    print(env_example())
+
+
+@devices_app.command("list")
+def list_devices(limit: Annotated[int, typer.Option(min=1)] = 1000) -> None:
+    """The fleet: step reached, last seen (UTC), state of charge, and why a device failed."""
+    from cli.tables import print_table
+    from fleet.adapters.postgres import connect
+    from fleet.adapters.postgres.devices import DeviceLedger
+
+    with connect(get_settings()) as connection:
+        print_table(DeviceLedger(connection).fleet(limit), empty="No device is provisioned yet.")
+
+
+@quarantine_app.command("list")
+def list_quarantine() -> None:
+    """What waits in the quarantine, by reason."""
+    from cli.tables import print_table
+    from fleet.adapters.postgres import connect
+    from fleet.adapters.postgres.quarantine import waiting
+
+    with connect(get_settings()) as connection:
+        print_table(waiting(connection), empty="The quarantine is empty.")
+
+
+@quarantine_app.command("replay")
+def replay_quarantine() -> None:
+    """Parse what waits once more, and store what parses now."""
+    from fleet.adapters.postgres import connect
+    from fleet.adapters.postgres.quarantine import replay
+
+    with connect(get_settings()) as connection:
+        stored = replay(connection)
+    print(f"{stored.messages} messages replayed, {stored.samples} samples stored, {stored.duplicates} were known.")
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option(help="Show the stack trace of an error.")] = False) -> None:
+    _state["debug"] = debug
+
+
+_state = {"debug": False}
+
+
+def main() -> None:
+    """Run a command; an error of ours is one sentence on stderr and its own exit code."""
+    load_environment()
+    try:
+        app(prog_name="fleet")
+    except FleetError as error:
+        if _state["debug"]:
+            raise
+        print(f"fleet: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if _state["debug"]:
+            raise
+        print(
+            f"fleet: an error of ours: {error!r}; `fleet --debug ...` shows where, please report it.", file=sys.stderr
+        )
+        sys.exit(70)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""`fleet up` and `fleet down`: the embedded cloud in the background, or in this terminal."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+
+from fleet.errors import Unavailable
+from local_cloud.cloud import Cloud, running
+from local_cloud.servers import log_file
+from local_cloud.settings import get_local_settings
+from local_cloud.state import State
+
+_START_S, _STOP_S = 180, 60
+
+
+def up(foreground: bool) -> None:
+    """Start the cloud and return when it is ready; in the foreground, stay until Ctrl-C."""
+    local = get_local_settings()
+    state = State(local.state_dir.resolve())
+    if foreground:
+        with running(local, print) as cloud:
+            state.mark_ready()
+            stay(cloud)
+        return
+    if holder := state.supervisor():
+        print(f"The embedded cloud runs already (process {holder.pid}).")
+        return
+    log = log_file(state.logs / "cloud.log")
+    log.truncate(0)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.app", "up", "--foreground"],
+        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    _wait_until_ready(process, state)
+    print((state.logs / "cloud.log").read_text().strip())
+
+
+def down() -> None:
+    """Stop the cloud that holds this state, whoever started it, and wait for it."""
+    state = State(get_local_settings().state_dir.resolve())
+    holder = state.supervisor()
+    if holder is None:
+        orphans = state.stop_orphans()
+        state.release()
+        print(
+            f"Stopped what a killed run had left: {', '.join(orphans)}."
+            if orphans
+            else "The embedded cloud is not running."
+        )
+        return
+    holder.send_signal(signal.SIGTERM)
+    try:
+        holder.wait(_STOP_S)
+    except psutil.TimeoutExpired as error:
+        raise Unavailable(f"Process {holder.pid} did not stop within {_STOP_S} s: read {state.logs}.") from error
+    print("Stopped.")
+
+
+def stay(cloud: Cloud) -> None:
+    """Wait for Ctrl-C or SIGTERM. Raises `Unavailable` if a server stops by itself."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(1):
+        if name := cloud.ended():
+            raise Unavailable(f"{name} stopped by itself: {cloud.state.logs / name}.log says why.")
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], state: State) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if state.is_ready():
+            return
+        if process.poll() is not None:
+            text = (state.logs / "cloud.log").read_text().strip()
+            raise Unavailable(text.removeprefix("fleet: ") or "The embedded cloud did not start.")
+        time.sleep(0.2)
+    process.terminate()
+    raise Unavailable(f"The embedded cloud was not ready within {_START_S} s: read {state.logs}.")

@@ -1,0 +1,143 @@
+"""`fleet demo`: the whole story on this machine, each part through its real interface."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cli import tally
+from fleet import provisioning
+from fleet.adapters import postgres
+from fleet.adapters.postgres.devices import DeviceLedger
+from fleet.errors import Unavailable
+from fleet.settings import get_settings
+from local_cloud import agents, cloud
+from local_cloud.agents import Agents
+from local_cloud.cloud import Cloud
+from local_cloud.settings import LocalSettings, get_local_settings
+
+PREFIX, MODEL = "battery", "home-13"
+_SAMPLE_S, _PUBLISH_S, _STORY_S, _ARRIVAL_S = 1.0, 2.0, 30.0, 90.0
+
+
+class Demo:
+    """One run of the demo: what is said, how long each step took, and what it came to."""
+
+    def __init__(self, once: bool, local: LocalSettings) -> None:
+        self.once, self.local = once, local
+        self.seconds: dict[str, float] = {}
+        self.infrastructure = ""
+        self._began = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """A line of progress."""
+        print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step."""
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 1)
+
+
+def run(once: bool) -> int:
+    """Go through the story; stay up until Ctrl-C unless `once`. Returns the exit code."""
+    demo, figures = Demo(once, get_local_settings()), None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        with _cloud(demo) as running:
+            figures = _story(demo, running)
+    except KeyboardInterrupt:
+        demo.say("stopped")
+        return 130 if once else 0
+    finally:
+        demo.say("everything that was started has ended")
+    if figures is None:
+        return 0
+    print(json.dumps(figures), flush=True)
+    return 1 if figures["lost"] or figures["duplicated"] else 0
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Stop wherever we are; a second Ctrl-C must not cut the stopping short."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _cloud(demo: Demo) -> Iterator[Cloud]:
+    began = time.monotonic()
+    with cloud.running(demo.local, demo.say) as running:
+        demo.seconds["cloud"] = round(time.monotonic() - began, 1)
+        running.state.mark_ready()
+        yield running
+
+
+def _story(demo: Demo, running: Cloud) -> dict[str, Any] | None:
+    # Not before: importing Prefect reads the addresses that the cloud has just put into the environment.
+    from cli import infrastructure
+
+    with demo.step("infrastructure"):
+        demo.infrastructure = infrastructure.ensure(demo.say)
+    with demo.step("provisioning"):
+        folders = _provision(demo)
+    with agents.running(folders, running.state, _SAMPLE_S, _PUBLISH_S) as fleet:
+        demo.say(f"{fleet.alive()} device agents run, each a process with its own certificate")
+        demo.say(f"Prefect UI: http://127.0.0.1:{demo.local.prefect_port}  (Ctrl-C stops everything)")
+        with demo.step("telemetry"):
+            _watch(demo, running, fleet, folders)
+        demo.say("draining the agents")
+    return _settle(demo, folders) if demo.once else None
+
+
+def _provision(demo: Demo) -> list[Path]:
+    settings = get_settings()
+    orders = provisioning.orders_from_count(demo.local.devices, PREFIX, MODEL)
+    with postgres.connect(settings) as connection:
+        done = DeviceLedger(connection).done_among([order.thing_name for order in orders])
+    if len(done) == len(orders):
+        demo.say(f"{len(done)} devices are provisioned already")
+    else:
+        from cli import flow_runs
+
+        demo.say(f"provisioning {len(orders) - len(done)} devices")
+        flow_runs.run("provision-devices", {"count": len(orders), "prefix": PREFIX, "model": MODEL}, 600, demo.say)
+    return [settings.artifacts_dir / order.thing_name.value for order in orders]
+
+
+def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path]) -> None:
+    """Show samples published and stored as they grow; until Ctrl-C, or for the length of the one-shot story."""
+    end = time.monotonic() + _STORY_S if demo.once else float("inf")
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(5.0, left))
+        if name := running.ended():
+            raise Unavailable(f"{name} stopped by itself: {running.state.logs / name}.log says why.")
+        sent, stored = tally.published(folders), tally.stored(get_settings(), folders)
+        demo.say(f"{fleet.alive()} agents, {sent:,} samples published, {stored:,} stored")
+
+
+def _settle(demo: Demo, folders: list[Path]) -> dict[str, Any]:
+    """Wait until what was published has arrived, then count."""
+    settings, deadline = get_settings(), time.monotonic() + _ARRIVAL_S
+    with demo.step("arrival"):
+        while tally.stored(settings, folders) < tally.published(folders) and time.monotonic() < deadline:
+            time.sleep(1)
+    with postgres.connect(settings) as connection:
+        provisioned = DeviceLedger(connection).count()
+    count = tally.take(settings, folders)
+    return {
+        "devices_provisioned": provisioned,
+        "samples_published": count.published,
+        "samples_stored": count.stored,
+        "lost": count.lost,
+        "duplicated": count.duplicated,
+        "quarantined": count.quarantined,
+        "infrastructure": demo.infrastructure,
+        "seconds": {**demo.seconds, "total": round(sum(demo.seconds.values()), 1)},
+    }

@@ -1,0 +1,104 @@
+"""`fleet doctor`: what is there, and what to do about what is missing."""
+
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+from fleet.adapters.terraform import Terraform
+
+from fleet.adapters import aws
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.migrations import MIGRATIONS, read_migrations
+from fleet.adapters.sqs import Queue
+from fleet.errors import FleetError, NotConfigured, Unavailable
+from fleet.settings import Settings, get_settings
+from local_cloud.cloud import refuse_taken_ports
+from local_cloud.settings import get_local_settings
+from local_cloud.state import State
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. `advice` says what to do when it is not `ok`."""
+
+    name: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at everything that the fleet needs on this machine; never raises for what it finds missing."""
+    return list(_examine())
+
+
+def _examine() -> Iterator[Check]:
+    yield _python()
+    try:
+        settings = get_settings()
+        settings.names  # noqa: B018 - reading it checks the project's name
+    except FleetError as error:
+        yield Check("settings", False, str(error), "Correct it in .env; .env.example describes every setting.")
+        return
+    yield _try("terraform", lambda: _terraform(settings), "Install Terraform 1.11 or newer, or `make terraform`.")
+    yield _try("ports", _ports, "Free the port or set the named variable.")
+    yield _try("credentials", lambda: _credentials(settings), "Start the embedded cloud (make up), or sign in to AWS.")
+    yield _try("queue", lambda: _queue(settings), "Run the flow apply-infrastructure, or `make demo`.")
+    yield _try("database", lambda: _database(settings), "Start the embedded cloud (make up), or set DATABASE_URL.")
+    yield _try("prefect", lambda: _prefect(settings), "Start the embedded cloud (make up), or set PREFECT_API_URL.")
+
+
+def _try(name: str, look: Callable[[], str], advice: str) -> Check:
+    try:
+        return Check(name, True, look())
+    except FleetError as error:
+        return Check(name, False, str(error), advice)
+
+
+def _python() -> Check:
+    version = sys.version_info[:2]
+    return Check("python", (3, 11) <= version < (3, 14), platform.python_version(), "Use Python 3.11, 3.12 or 3.13.")
+
+
+def _terraform(settings: Settings) -> str:
+    return Terraform(settings).description
+
+
+def _ports() -> str:
+    local = get_local_settings()
+    if holder := State(local.state_dir.resolve()).supervisor():
+        return f"held by the embedded cloud (process {holder.pid})"
+    refuse_taken_ports(local)
+    return "free: " + ", ".join(str(port) for port in local.ports.values())
+
+
+def _credentials(settings: Settings) -> str:
+    with aws.translated("to say who we are"):
+        identity = aws.client(settings, "sts").get_caller_identity()
+    return f"{identity['Arn']} at {settings.aws_endpoint_url or 'AWS'} in {settings.aws_region}"
+
+
+def _queue(settings: Settings) -> str:
+    queue = Queue(settings, settings.names.telemetry_queue)
+    return f"{queue.name} holds about {queue.depth()} messages"
+
+
+def _database(settings: Settings) -> str:
+    with connect(settings) as connection:
+        rows = connection.execute("SELECT version FROM supabase_migrations.schema_migrations").fetchall()
+    pending = len(read_migrations(MIGRATIONS)) - len(rows)
+    if pending:
+        raise NotConfigured(f"{pending} migrations are not applied: run `fleet migrate`.")
+    return f"{len(rows)} migrations applied"
+
+
+def _prefect(settings: Settings) -> str:
+    if not settings.prefect_api_url:
+        raise NotConfigured("PREFECT_API_URL is not set.")
+    try:
+        version = httpx.get(f"{settings.prefect_api_url}/admin/version", timeout=5).raise_for_status().json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise Unavailable(f"{settings.prefect_api_url} does not answer.") from error
+    return f"server {version} at {settings.prefect_api_url}"

@@ -1,0 +1,46 @@
+"""Run a deployment on the Prefect server, as an operator would from its UI, and show its log as it is written."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import LogSort
+from prefect.deployments import run_deployment
+
+from fleet.errors import FleetError, Unavailable
+
+_INFO = 20
+
+
+def run(deployment: str, parameters: dict[str, Any], timeout_s: float, say: Callable[[str], None]) -> FlowRun:
+    """Start the deployment and wait for its end. Raises `FleetError` with the state's message unless it completed."""
+    with get_client(sync_client=True) as client:
+        started: Any = run_deployment(f"{deployment}/{deployment}", parameters=parameters, timeout=0)
+        shown, deadline = 0, time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            flow_run = client.read_flow_run(started.id)
+            shown = _show_log(client, flow_run.id, shown, say)
+            if flow_run.state and flow_run.state.is_final():
+                return _completed(deployment, flow_run)
+            time.sleep(0.5)
+    raise Unavailable(f"{deployment} did not end within {timeout_s:.0f} s: look at its run in the Prefect UI.")
+
+
+def _show_log(client: SyncPrefectClient, flow_run_id: UUID, shown: int, say: Callable[[str], None]) -> int:
+    log_filter = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run_id]))
+    lines = client.read_logs(log_filter, sort=LogSort.TIMESTAMP_ASC, offset=shown, limit=200)
+    for line in lines:
+        if line.level >= _INFO and not line.name.startswith("prefect.flow_runs.runner"):
+            say(f"  {line.message}")
+    return shown + len(lines)
+
+
+def _completed(deployment: str, flow_run: FlowRun) -> FlowRun:
+    if flow_run.state and flow_run.state.is_completed():
+        return flow_run
+    message = flow_run.state.message if flow_run.state else "no state"
+    raise FleetError(f"{deployment} ended as {flow_run.state_name}: {message}")

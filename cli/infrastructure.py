@@ -1,0 +1,60 @@
+"""Have the AWS resources of the demo: by Terraform through its flow, or without Terraform by boto3."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from fleet.adapters.terraform import Terraform
+from local_cloud.infrastructure import create_infrastructure
+
+from cli import flow_runs
+from fleet.adapters.sqs import Queue
+from fleet.errors import NotConfigured, NotFound
+from fleet.settings import Settings, get_settings
+
+_APPLY_S = 600
+
+
+def ensure(say: Callable[[str], None]) -> str:
+    """Apply what is not applied yet; returns which way it was made, "terraform" or "boto3"."""
+    settings = get_settings()
+    record, wanted = settings.state_dir / "terraform" / "applied.sha256", _digest(settings.terraform_dir)
+    if record.exists() and record.read_text() == wanted and _is_there(settings):
+        say("the infrastructure is applied already")
+        return "terraform"
+    if problem := _missing(settings):
+        say(f"{problem} Going on without Terraform: making the same resources with boto3.")
+        create_infrastructure(settings)
+        return "boto3"
+    say("applying the infrastructure (flow apply-infrastructure)")
+    flow_runs.run("apply-infrastructure", {"unattended": True}, _APPLY_S, say)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(wanted)
+    return "terraform"
+
+
+def _missing(settings: Settings) -> str:
+    """What Terraform lacks here (its program, its providers), as a sentence; empty if it can run."""
+    try:
+        terraform = Terraform(settings)
+        if not terraform.has_mirror:
+            terraform.bootstrap()  # the first thing that needs a provider: only trying tells whether a registry answers
+    except NotConfigured as error:
+        return str(error)
+    return ""
+
+
+def _is_there(settings: Settings) -> bool:
+    try:
+        Queue(settings, settings.names.telemetry_queue)
+    except NotFound:
+        return False
+    return True
+
+
+def _digest(folder: Path) -> str:
+    """Changes with any file of the Terraform configuration."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.suffix in {".tf", ".json", ".sql"}):
+        digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,101 @@
+"""PostgreSQL: connections, and the named queries of `fleet/adapters/sql/*.sql`.
+
+A query file holds `-- name: NAME`, one line of description, and the statement with bound `%(parameters)s`.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import resources
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, Refused, Unavailable
+from fleet.settings import Settings
+
+Connection = psycopg.Connection[DictRow]
+
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[Connection]:
+    """A connection whose work is committed on leaving and rolled back on an error; times come back in UTC.
+
+    Raises `NotConfigured` (no or a malformed address), `Unavailable` (no answer, or the connection broke),
+    `Refused` (credentials, rights), `Conflict` (a constraint), each in one sentence.
+    """
+    with (
+        translated(),
+        psycopg.connect(
+            settings.require_database_url(),
+            row_factory=dict_row,
+            connect_timeout=5,
+            application_name="flip-fleet",
+            options="-c timezone=UTC",
+        ) as connection,
+    ):
+        yield connection
+
+
+_KINDS: list[tuple[type[psycopg.Error], type[FleetError], str]] = [
+    (
+        psycopg.errors.InvalidAuthorizationSpecification,
+        Refused,
+        "PostgreSQL refused the credentials: check DATABASE_URL.",
+    ),
+    (psycopg.errors.InsufficientPrivilege, Refused, "PostgreSQL refused: {}; the role of DATABASE_URL lacks a right."),
+    (psycopg.errors.UndefinedTable, NotConfigured, "The database has no schema of ours yet: run `fleet migrate`."),
+    (psycopg.IntegrityError, Conflict, "PostgreSQL refused: {}."),
+    (psycopg.DataError, InvalidInput, "PostgreSQL cannot store this: {}."),
+    (
+        psycopg.OperationalError,
+        Unavailable,
+        "PostgreSQL did not answer: check that it runs and that DATABASE_URL is right (fleet doctor).",
+    ),
+    (psycopg.Error, FleetError, "PostgreSQL does not take a statement of ours: {}."),
+]
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn psycopg's errors into ours, by class. The address, which holds a password, is never shown."""
+    try:
+        yield
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is None:  # no server said it: the address itself could not be read
+            raise NotConfigured(
+                "DATABASE_URL cannot be read: it looks like postgresql://USER:PASSWORD@HOST/."
+            ) from error
+        raise _ours(error) from error
+    except psycopg.Error as error:
+        raise _ours(error) from error
+
+
+def _ours(error: psycopg.Error) -> FleetError:
+    kind, sentence = next((kind, sentence) for cause, kind, sentence in _KINDS if isinstance(error, cause))
+    return kind(sentence.format(_first_line(error)))
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return (error.diag.message_primary or error.__class__.__name__).rstrip(".")
+
+
+@cache
+def queries(file: str) -> dict[str, LiteralString]:
+    """The statements of `sql/{file}.sql` by name."""
+    text = resources.files("fleet.adapters").joinpath("sql", f"{file}.sql").read_text()
+    parts = _NAME.split(text)[1:]
+    # The statements are files of this package, never input: that is what LiteralString asks for.
+    return {name: cast(LiteralString, body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def one(cursor: psycopg.Cursor[DictRow]) -> dict[str, Any]:
+    """The single row of a statement that always returns one."""
+    row = cursor.fetchone()
+    if row is None:
+        raise FleetError("A statement that always returns a row returned none.")
+    return row

@@ -1,0 +1,100 @@
+"""The provisioning ledger in PostgreSQL."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from fleet.adapters.postgres import Connection, one, queries
+from fleet.devices import ThingName
+from fleet.errors import Conflict, NotFound
+from fleet.provisioning import Certificate, Entry, Order, Step
+
+
+class DeviceLedger:
+    """One session's view of the ledger. Every call commits before it returns."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def plan(self, orders: Sequence[Order]) -> None:
+        """A row for each order that has none; rows that exist keep their step."""
+        self._run(
+            "plan",
+            thing_names=[order.thing_name.value for order in orders],
+            models=[order.model for order in orders],
+            keys_on_device=[order.csr_pem is not None for order in orders],
+        )
+
+    def done_among(self, names: Sequence[ThingName]) -> set[str]:
+        """Those of `names` that are provisioned."""
+        rows = self._rows("done", thing_names=[name.value for name in names])
+        return {row["thing_name"] for row in rows}
+
+    @contextmanager
+    def claimed(self, name: ThingName) -> Iterator[None]:
+        """Hold the device for this session. Raises `Conflict` if another run works on it now."""
+        if not self._rows("claim", thing_name=name.value)[0]["claimed"]:
+            raise Conflict(f"Another run is working on {name} now: wait for it to end.")
+        try:
+            yield
+        finally:
+            self._rows("release", thing_name=name.value)
+
+    def entry(self, name: ThingName) -> Entry:
+        """How far the device is, or `NotFound`."""
+        rows = self._rows("entry", thing_name=name.value)
+        if not rows:
+            raise NotFound(f"No device {name} is in the ledger: provision it first.")
+        return Entry(**{**rows[0], "step": Step(rows[0]["step"])})
+
+    def certificate_requested(self, name: ThingName, public_key_sha256: str) -> None:
+        """Journal, before the call, that a certificate for this key may come to exist."""
+        self._run("certificate_requested", thing_name=name.value, public_key_sha256=public_key_sha256)
+
+    def certificate_created(self, name: ThingName, certificate: Certificate) -> None:
+        """Write down which certificate it is."""
+        self._run(
+            "certificate_created",
+            thing_name=name.value,
+            certificate_id=certificate.certificate_id,
+            certificate_arn=certificate.arn,
+        )
+
+    def registered(self, name: ThingName) -> None:
+        """Thing, group, policy and attachment are in place."""
+        self._run("reached", thing_name=name.value, step=Step.REGISTERED.value)
+
+    def done(self, name: ThingName) -> None:
+        """The artifact folder is whole."""
+        self._run("reached", thing_name=name.value, step=Step.DONE.value)
+
+    def retired(self, name: ThingName) -> None:
+        """Out of service; the name may be provisioned anew."""
+        self._run("reached", thing_name=name.value, step=Step.RETIRED.value)
+
+    def failed(self, name: ThingName, failure: str) -> None:
+        """Write down why the attempt stopped."""
+        self._run("failed", thing_name=name.value, failure=failure[:1000])
+
+    def unknown_certificates(self, certificate_ids: list[str]) -> set[str]:
+        """Those of `certificate_ids` that no device of the ledger has."""
+        rows = self._rows("unknown_certificates", certificate_ids=certificate_ids)
+        return {row["certificate_id"] for row in rows}
+
+    def fleet(self, limit: int) -> list[dict[str, Any]]:
+        """The fleet by name, with the latest state of each device; powers in W, times in UTC."""
+        return self._rows("list_devices", limit=limit)
+
+    def count(self) -> int:
+        """How many devices are provisioned."""
+        statement = "SELECT count(*) AS devices FROM fleet.devices WHERE step = 'done'"
+        return int(one(self._connection.execute(statement))["devices"])
+
+    def _run(self, query: str, **parameters: object) -> None:
+        self._connection.execute(queries("devices")[query], parameters)
+        self._connection.commit()
+
+    def _rows(self, query: str, **parameters: object) -> list[dict[str, Any]]:
+        rows = self._connection.execute(queries("devices")[query], parameters).fetchall()
+        self._connection.commit()
+        return rows

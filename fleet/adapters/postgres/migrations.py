@@ -1,0 +1,89 @@
+"""Apply `supabase/migrations/*.sql` with the Supabase CLI's own bookkeeping, so that either tool can go on."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import LiteralString
+
+from fleet.adapters.postgres import Connection, connect
+from fleet.errors import Conflict, NotConfigured
+from fleet.settings import Settings
+
+_FILE = re.compile(r"(\d{14})_(\w+)\.sql")
+_BOOKKEEPING: LiteralString = """
+CREATE SCHEMA IF NOT EXISTS supabase_migrations;
+CREATE TABLE IF NOT EXISTS supabase_migrations.schema_migrations (
+    version text PRIMARY KEY, statements text[], name text
+);
+"""
+_LOCK = 7046022026
+MIGRATIONS = Path("supabase/migrations")
+
+
+@dataclass(frozen=True, order=True)
+class Migration:
+    """One file: its 14-digit version, its name and its SQL."""
+
+    version: str
+    name: str
+    sql: str
+
+
+def read_migrations(folder: Path) -> list[Migration]:
+    """The migrations in `folder`, oldest first. Raises `NotConfigured` if there are none or a name is off."""
+    found = []
+    for file in sorted(folder.glob("*.sql")):
+        if not (match := _FILE.fullmatch(file.name)):
+            raise NotConfigured(f"{file} is not named YYYYMMDDHHMMSS_name.sql, as the Supabase CLI wants it.")
+        found.append(Migration(match[1], match[2], file.read_text()))
+    if not found:
+        raise NotConfigured(f"{folder} holds no migration: run this from the project's folder.")
+    return found
+
+
+def migrate(settings: Settings, folder: Path = MIGRATIONS) -> list[str]:
+    """Apply what is not yet applied, each in a transaction of its own; returns the names of what was applied now."""
+    migrations = read_migrations(folder)
+    with connect(settings) as connection:
+        # Two runs at once: the second waits, then finds nothing to do.
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        connection.execute(_BOOKKEEPING)
+        connection.commit()
+        applied = {
+            row["version"] for row in connection.execute("SELECT version FROM supabase_migrations.schema_migrations")
+        }
+        _refuse_gaps(migrations, applied)
+        pending = [migration for migration in migrations if migration.version not in applied]
+        for migration in pending:
+            _apply(connection, migration)
+        ensure_partitions(connection, datetime.now(UTC).date())
+        return [f"{migration.version}_{migration.name}" for migration in pending]
+
+
+def ensure_partitions(connection: Connection, today: date, days_ahead: int = 7) -> int:
+    """Make the telemetry partitions from yesterday to `days_ahead` (UTC); returns how many were made now."""
+    days = [today + timedelta(days=offset) for offset in range(-1, days_ahead + 1)]
+    made = connection.execute(
+        "SELECT count(*) FILTER (WHERE fleet.ensure_telemetry_partition(day)) AS made FROM unnest(%s::date[]) AS day",
+        [days],
+    ).fetchone()
+    connection.commit()
+    return int(made["made"]) if made else 0
+
+
+def _refuse_gaps(migrations: list[Migration], applied: set[str]) -> None:
+    unknown = applied - {migration.version for migration in migrations}
+    if unknown:
+        raise Conflict(
+            f"The database has migrations that this checkout lacks ({', '.join(sorted(unknown))}): update it."
+        )
+
+
+def _apply(connection: Connection, migration: Migration) -> None:
+    connection.execute(migration.sql.encode())
+    connection.execute(
+        "INSERT INTO supabase_migrations.schema_migrations (version, statements, name) VALUES (%s, %s, %s)",
+        [migration.version, [migration.sql], migration.name],
+    )
+    connection.commit()

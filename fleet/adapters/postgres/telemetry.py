@@ -1,0 +1,133 @@
+"""Store a batch of queue messages: COPY into staging, one merge, latest state and quarantine, in one transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from fleet.adapters.postgres import Connection, queries
+from fleet.telemetry import QueueMessage, Rejected, Sample
+
+STORED_COLUMNS = (
+    "thing_name", "measured_at", "sequence", "received_at", "stored_at", "mode", "grid_online",
+    "battery_charge_power_w", "battery_discharge_power_w", "battery_charged_energy_wh",
+    "battery_discharged_energy_wh", "battery_stored_energy_wh", "battery_capacity_energy_wh", "state_of_charge_pct",
+    "backup_reserve_pct", "home_power_w", "home_energy_wh", "solar_power_w", "solar_energy_wh",
+)  # fmt: skip
+COLUMNS = (*STORED_COLUMNS, "boot_id", "last_command_sequence")
+_FROM_SAMPLE = STORED_COLUMNS[6:]
+
+
+@dataclass(frozen=True)
+class Received:
+    """One queue message as the queue gave it. `sent_at` is the queue's clock, UTC."""
+
+    message_id: str
+    body: bytes
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a batch. `samples` are new rows; `lag` is the time from IoT Core to the commit, at worst."""
+
+    messages: int = 0
+    samples: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    lag: timedelta = timedelta(0)
+    skew: timedelta = timedelta(0)
+
+    def __add__(self, other: "Stored") -> "Stored":
+        return Stored(
+            self.messages + other.messages,
+            self.samples + other.samples,
+            self.duplicates + other.duplicates,
+            self.quarantined + other.quarantined,
+            max(self.lag, other.lag),
+            max(self.skew, other.skew, key=abs),
+        )
+
+
+def store(connection: Connection, parsed: Sequence[tuple[Received, QueueMessage | Rejected]]) -> Stored:
+    """Store a batch and commit. A message from an unknown device, or one that did not parse, goes to quarantine.
+
+    Idempotent: the same messages again count as duplicates. Nothing is stored if anything fails.
+    """
+    now = datetime.now(UTC)
+    known = known_things(connection, {message.thing_name for _, message in parsed if isinstance(message, QueueMessage)})
+    verdicts = [(received, _refuse_stranger(message, known)) for received, message in parsed]
+    accepted = [message for _, message in verdicts if isinstance(message, QueueMessage)]
+    staged = _stage(connection, accepted, now)
+    samples = connection.execute(_statement("merge_telemetry")).rowcount
+    connection.execute(_statement("merge_latest"))
+    quarantined = _quarantine(connection, verdicts)
+    connection.commit()
+    return Stored(
+        messages=len(parsed),
+        samples=samples,
+        duplicates=staged - samples,
+        quarantined=quarantined,
+        lag=max((now - message.received_at for message in accepted), default=timedelta(0)),
+        skew=max(_skews(accepted), key=abs, default=timedelta(0)),
+    )
+
+
+def known_things(connection: Connection, thing_names: set[str]) -> set[str]:
+    """Those of `thing_names` that are in the ledger."""
+    rows = connection.execute(queries("telemetry")["known_things"], {"thing_names": list(thing_names)})
+    return {row["thing_name"] for row in rows}
+
+
+def _refuse_stranger(message: QueueMessage | Rejected, known: set[str]) -> QueueMessage | Rejected:
+    if isinstance(message, Rejected) or message.thing_name in known:
+        return message
+    return Rejected("unknown_device", f"No device {message.thing_name} is in the ledger.", message.thing_name)
+
+
+def _stage(connection: Connection, messages: Iterable[QueueMessage], stored_at: datetime) -> int:
+    connection.execute(_statement("make_staging"))
+    count = 0
+    with connection.cursor() as cursor, cursor.copy(_statement("copy_staging")) as copy:
+        for message in messages:
+            tail = (message.boot_id, message.last_command_sequence)
+            for sample in message.samples:
+                copy.write_row((*_row(message, sample, stored_at), *tail))
+                count += 1
+    return count
+
+
+def _row(message: QueueMessage, sample: Sample, stored_at: datetime) -> tuple[object, ...]:
+    head = (
+        message.thing_name, sample.measured_at, sample.sequence, message.received_at, stored_at, sample.mode.value,
+    )  # fmt: skip
+    return (*head, *(getattr(sample, column) for column in _FROM_SAMPLE))
+
+
+def _quarantine(connection: Connection, verdicts: Iterable[tuple[Received, QueueMessage | Rejected]]) -> int:
+    put, count = queries("quarantine")["put"], 0
+    for received, verdict in verdicts:
+        if isinstance(verdict, Rejected):
+            row = {
+                "message_id": received.message_id,
+                "reason": verdict.reason,
+                "detail": verdict.detail.replace("\0", ""),
+                "thing_name": None if verdict.thing_name is None else verdict.thing_name.replace("\0", ""),
+                "body": received.body,
+                "sent_at": received.sent_at,
+            }
+            count += connection.execute(put, row).rowcount
+    return count
+
+
+def _skews(messages: Iterable[QueueMessage]) -> list[timedelta]:
+    return [message.received_at - message.samples[-1].measured_at for message in messages if message.samples]
+
+
+def _statement(name: str) -> bytes:
+    """A statement with the column lists put in: they are constants above, never input."""
+    statement = queries("telemetry")[name].format(
+        columns=", ".join(COLUMNS),
+        stored_columns=", ".join(STORED_COLUMNS),
+        excluded_columns=", ".join(f"excluded.{column}" for column in STORED_COLUMNS),
+    )
+    return statement.encode()

@@ -1,0 +1,35 @@
+-- name: make_staging
+-- An empty table of this session for one batch.
+CREATE TEMPORARY TABLE IF NOT EXISTS staging (
+    LIKE fleet.telemetry,
+    boot_id text NOT NULL,
+    last_command_sequence bigint NOT NULL
+) ON COMMIT DELETE ROWS
+
+-- name: copy_staging
+-- The batch itself, in the order of `COLUMNS` in telemetry.py.
+COPY staging ({columns}) FROM STDIN
+
+-- name: merge_telemetry
+-- Store what is new; what is there already (the key is thing, time and sequence) is left alone.
+INSERT INTO fleet.telemetry SELECT {stored_columns} FROM staging
+ON CONFLICT DO NOTHING
+
+-- name: merge_latest
+-- One row a device: the newest sample by arrival, then by the device's counter; its clock decides nothing.
+INSERT INTO fleet.telemetry_latest AS latest ({stored_columns}, boot_id, last_command_sequence, clock_skew_s)
+SELECT DISTINCT ON (thing_name)
+    {stored_columns}, boot_id, last_command_sequence, extract(epoch FROM received_at - measured_at)
+FROM staging
+ORDER BY thing_name, received_at DESC, sequence DESC
+ON CONFLICT (thing_name) DO UPDATE SET ({stored_columns}, boot_id, last_command_sequence, clock_skew_s)
+    = ({excluded_columns}, excluded.boot_id, excluded.last_command_sequence, excluded.clock_skew_s)
+WHERE (latest.received_at, latest.sequence) < (excluded.received_at, excluded.sequence)
+
+-- name: known_things
+-- Which of these names are in the ledger.
+SELECT thing_name FROM fleet.devices WHERE thing_name = ANY(%(thing_names)s)
+
+-- name: count_stored
+-- What is stored of the whole fleet.
+SELECT count(*) AS samples, count(DISTINCT thing_name) AS devices FROM fleet.telemetry

@@ -1,0 +1,234 @@
+"""Provision one device, step by step, so that a run killed at any point is finished by the next one.
+
+The ledger is written before each call that makes something, and says which step was reached. A certificate that
+AWS made and nobody wrote down is found by its public key: the same request gives another certificate at each call,
+so asking again without looking would leave an orphan.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from fleet import devices
+from fleet.devices import DeviceConfig, ThingName
+from fleet.errors import Conflict, FleetError, InvalidInput
+
+
+class Step(Enum):
+    """How far a device is; the order is the order of the work."""
+
+    PLANNED = "planned"
+    CERTIFICATE_REQUESTED = "certificate_requested"
+    CERTIFICATE_CREATED = "certificate_created"
+    REGISTERED = "registered"
+    DONE = "done"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True)
+class Order:
+    """One device to provision. `csr_pem` is given when the key was made on the device and stays there."""
+
+    thing_name: ThingName
+    model: str
+    csr_pem: str | None = None
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate in IoT Core."""
+
+    certificate_id: str
+    arn: str
+    pem: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the ledger. Times are UTC."""
+
+    thing_name: str
+    step: Step
+    public_key_sha256: str | None = None
+    certificate_requested_at: datetime | None = None
+    certificate_id: str | None = None
+    certificate_arn: str | None = None
+
+
+class Ledger(Protocol):
+    """What provisioning writes down; every call is committed when it returns."""
+
+    def entry(self, name: ThingName) -> Entry: ...
+    def certificate_requested(self, name: ThingName, public_key_sha256: str) -> None: ...
+    def certificate_created(self, name: ThingName, certificate: Certificate) -> None: ...
+    def registered(self, name: ThingName) -> None: ...
+    def done(self, name: ThingName) -> None: ...
+    def unknown_certificates(self, certificate_ids: list[str]) -> set[str]: ...
+
+
+class Registry(Protocol):
+    """IoT Core, as far as provisioning needs it; every call but the first may be repeated without harm."""
+
+    def create_certificate(self, csr_pem: str) -> Certificate: ...
+    def find_certificate(
+        self, public_key_sha256: str, since: datetime, unknown: Callable[[list[str]], set[str]]
+    ) -> Certificate | None: ...
+    def certificate(self, certificate_id: str) -> Certificate: ...
+    def certificates_of(self, name: ThingName) -> list[str]: ...
+    def register(self, name: ThingName, model: str, certificate: Certificate) -> None: ...
+
+
+@dataclass(frozen=True)
+class Factory:
+    """Where artifact folders go, and what is the same in all of them."""
+
+    folder: Path
+    endpoint: str
+    port: int
+    region: str
+    ca_pem: bytes
+    telemetry_topic: Callable[[str], str]
+    commands_topic: Callable[[str], str]
+
+    def folder_of(self, name: ThingName) -> Path:
+        return self.folder / name.value
+
+    def is_whole(self, order: Order) -> bool:
+        """Whether the device's artifact folder holds every file that it should."""
+        files = [devices.DEVICE_FILE, devices.CERTIFICATE_FILE, devices.CA_FILE]
+        files += [devices.KEY_FILE] if order.csr_pem is None else []
+        return all((self.folder_of(order.thing_name) / file).is_file() for file in files)
+
+    def set_aside(self, name: ThingName, at: datetime) -> None:
+        """Rename the folder of a retired device, so that no agent starts from it and a new key is made next time."""
+        if self.folder_of(name).is_dir():
+            self.folder_of(name).rename(self.folder / f"{name}.retired-{at:%Y%m%dT%H%M%SZ}")
+
+
+def provision(order: Order, ledger: Ledger, registry: Registry, factory: Factory) -> None:
+    """Take one device from the step it has reached to the last. Raises `FleetError`; what was reached is kept."""
+    name, entry = order.thing_name, ledger.entry(order.thing_name)
+    if entry.step is Step.DONE and factory.is_whole(order):
+        return
+    csr_pem = order.csr_pem or _own_request(order, entry, factory)
+    certificate = _certificate(name, csr_pem, entry, ledger, registry)
+    registry.register(name, order.model, certificate)
+    ledger.registered(name)
+    _write_artifacts(name, certificate, factory)
+    ledger.done(name)
+
+
+def _own_request(order: Order, entry: Entry, factory: Factory) -> str:
+    folder = factory.folder_of(order.thing_name)
+    key_file = folder / devices.KEY_FILE
+    if entry.step is not Step.PLANNED and not key_file.exists():
+        raise Conflict(
+            f"{key_file} is gone, but {order.thing_name} has a certificate for it: restore the file, or retire the "
+            f"device (fleet devices retire {order.thing_name}) and provision it anew."
+        )
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    devices.write_private_key(key_file)
+    return devices.certificate_request(key_file, order.thing_name)
+
+
+def _certificate(name: ThingName, csr_pem: str, entry: Entry, ledger: Ledger, registry: Registry) -> Certificate:
+    digest = devices.request_public_key_sha256(csr_pem)
+    if entry.public_key_sha256 not in (None, digest):
+        raise Conflict(f"{name} was provisioned with another key: retire it first, then provision it with this one.")
+    if entry.certificate_id:
+        return registry.certificate(entry.certificate_id)
+    if entry.step is Step.PLANNED:
+        if registry.certificates_of(name):
+            raise Conflict(
+                f"The thing {name} has a certificate that this ledger does not know: choose another name or detach it."
+            )
+        ledger.certificate_requested(name, digest)
+    orphan = entry.certificate_requested_at and registry.find_certificate(
+        digest, entry.certificate_requested_at, ledger.unknown_certificates
+    )
+    certificate = orphan or registry.create_certificate(csr_pem)
+    if devices.certificate_public_key_sha256(certificate.pem) != digest:
+        raise Conflict(f"IoT Core answered with a certificate for another key than {name}'s: nothing was attached.")
+    ledger.certificate_created(name, certificate)
+    return certificate
+
+
+def _write_artifacts(name: ThingName, certificate: Certificate, factory: Factory) -> None:
+    folder = factory.folder_of(name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    config = DeviceConfig(
+        thing_name=name.value,
+        certificate_id=certificate.certificate_id,
+        endpoint=factory.endpoint,
+        port=factory.port,
+        region=factory.region,
+        telemetry_topic=factory.telemetry_topic(name.value),
+        commands_topic=factory.commands_topic(name.value),
+    )
+    devices.write_owner_only(folder / devices.CERTIFICATE_FILE, certificate.pem.encode())
+    devices.write_owner_only(folder / devices.CA_FILE, factory.ca_pem)
+    devices.write_owner_only(
+        folder / devices.DEVICE_FILE, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
+    )
+
+
+def orders_from_names(names: Iterable[str], model: str) -> list[Order]:
+    """One order a name. Raises `InvalidInput` naming every bad or repeated name, before anything is made."""
+    return _checked([(name, model, None) for name in names])
+
+
+def orders_from_count(count: int, prefix: str, model: str) -> list[Order]:
+    """`count` orders named `prefix-0001` and on."""
+    if not 1 <= count <= 1_000_000:
+        raise InvalidInput(f"The count is {count}: ask for 1 to 1,000,000 devices.")
+    return orders_from_names([f"{prefix}-{number:04d}" for number in range(1, count + 1)], model)
+
+
+def orders_from_csv(file: Path, model: str) -> list[Order]:
+    """One order a line of a CSV with a header: `thing_name`, and `model` if it differs from the given one."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"{file} cannot be read as CSV: {error}") from error
+    if not rows or "thing_name" not in rows[0]:
+        raise InvalidInput(f"{file} needs a header line with the column thing_name, and at least one device.")
+    return _checked([((row["thing_name"] or "").strip(), (row.get("model") or model).strip(), None) for row in rows])
+
+
+def orders_from_requests(folder: Path, model: str) -> list[Order]:
+    """One order a `NAME.csr` in `folder`; the keys are on the devices. Raises `InvalidInput` naming bad requests."""
+    files = sorted(folder.glob("*.csr")) if folder.is_dir() else []
+    if not files:
+        raise InvalidInput(f"{folder} holds no file NAME.csr: give the folder of the certificate signing requests.")
+    problems = []
+    for file in files:
+        try:
+            devices.request_public_key_sha256(file.read_text(errors="replace"))
+        except InvalidInput as error:
+            problems.append(f"{file}: {error}")
+    if problems:
+        raise InvalidInput(" ".join(problems[:10]))
+    return _checked([(file.stem, model, file.read_text()) for file in files])
+
+
+def _checked(rows: list[tuple[str, str, str | None]]) -> list[Order]:
+    orders, problems = [], []
+    for name, model, csr_pem in rows:
+        try:
+            orders.append(Order(ThingName(name), model, csr_pem))
+        except FleetError as error:
+            problems.append(str(error))
+    repeated = sorted(name for name, count in Counter(name for name, _, _ in rows).items() if count > 1)
+    problems += [f"{name!r} is named more than once." for name in repeated]
+    if problems:
+        rest = f"; {len(problems) - 10} more problems" if len(problems) > 10 else ""
+        raise InvalidInput(f"{' '.join(problems[:10])}{rest} Nothing was provisioned.")
+    return orders

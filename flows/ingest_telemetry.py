@@ -1,0 +1,45 @@
+"""Bring telemetry from SQS into PostgreSQL."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from fleet.adapters.ingestion import Pace
+from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.postgres.telemetry import Stored
+from fleet.settings import get_settings
+from tasks.telemetry import ingest_slice, report_ingestion
+
+_SLICE_S = 20.0
+
+
+@flow
+def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wait_s: float = 5) -> Any:
+    """Long-poll the telemetry queue until the time budget ends, storing in bulk; a message is deleted after its commit.
+
+    Args:
+        time_budget_s: Seconds from the scheduled start until no new slice begins; below the schedule's interval.
+        batch_messages: Messages a commit, at most.
+        wait_s: Seconds that a long poll waits for the first message, at most 20.
+    """
+    started, end = time.monotonic(), time.monotonic() + time_budget_s - _late_s()
+    settings, total = get_settings(), Stored()
+    with one_at_a_time(settings, "ingest_telemetry") as mine:
+        if not mine:
+            return Completed(name="Skipped", message="Another run is ingesting now.")
+        while True:
+            left = max(0.0, end - time.monotonic())
+            total += ingest_slice(settings.names.telemetry_queue, min(_SLICE_S, left), Pace(batch_messages, wait_s))
+            if left <= _SLICE_S:
+                break
+    return report_ingestion(settings.names.telemetry_queue, total, time.monotonic() - started)
+
+
+def _late_s() -> float:
+    """Seconds since the run was due: starting took them from its budget."""
+    due = flow_run.scheduled_start_time
+    return max(0.0, (datetime.now(UTC) - due).total_seconds()) if due else 0.0

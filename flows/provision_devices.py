@@ -1,0 +1,88 @@
+"""Provision batteries in batches: things, certificates from CSRs, and the folders to flash."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from fleet import provisioning
+from fleet.errors import InvalidInput
+from fleet.provisioning import Order
+from fleet.settings import get_settings
+from tasks.provisioning import Outcome, plan_devices, provision_batch, report_provisioning, set_rate
+
+_LARGEST_BATCH = 25
+
+
+@flow
+def provision_devices(
+    count: int = 0,
+    prefix: str = "battery",
+    names: list[str] | None = None,
+    csv_file: Path | None = None,
+    csr_folder: Path | None = None,
+    model: str = "home-13",
+    concurrency: int = 8,
+    devices_per_second: float | None = None,
+) -> Any:
+    """Give exactly one of count, names, csv_file and csr_folder. A device that is provisioned already is left alone.
+
+    Args:
+        count: How many devices, named PREFIX-0001 and on.
+        prefix: Prefix of those names.
+        names: Thing names: letters, digits, hyphens, underscores.
+        csv_file: CSV with a header: thing_name, and model where it differs.
+        csr_folder: Folder of NAME.csr files; the keys never leave the devices.
+        model: The battery's model, kept as the thing's attribute.
+        concurrency: Batches that are worked on at once, 1 to 32.
+        devices_per_second: At most so many; 0 for no limit; empty for FLEET_PROVISIONING_RATE_PER_S.
+    """
+    if not 1 <= concurrency <= 32:
+        raise InvalidInput(f"The concurrency is {concurrency}: use 1 to 32.")
+    orders = _orders(count, prefix, names, csv_file, csr_folder, model)
+    rate = get_settings().provisioning_rate_per_s if devices_per_second is None else devices_per_second
+    if rate > 0:
+        set_rate(rate)
+    outcomes = _provision_all(plan_devices(orders), concurrency, rate > 0)
+    summary = report_provisioning(len(orders), outcomes)
+    sentence = ", ".join(f"{number} {what}" for what, number in summary.items())
+    if summary["failed"]:
+        return Failed(message=f"{sentence}: the table artifact says which and why. Run it again to go on.")
+    return Completed(message=sentence, data=summary)
+
+
+def _orders(
+    count: int, prefix: str, names: list[str] | None, csv_file: Path | None, csr_folder: Path | None, model: str
+) -> list[Order]:
+    if [bool(count), bool(names), bool(csv_file), bool(csr_folder)].count(True) != 1:
+        raise InvalidInput("Give exactly one of count, names, csv_file and csr_folder.")
+    if csv_file:
+        return provisioning.orders_from_csv(csv_file, model)
+    if csr_folder:
+        return provisioning.orders_from_requests(csr_folder, model)
+    if names:
+        return provisioning.orders_from_names(names, model)
+    return provisioning.orders_from_count(count, prefix, model)
+
+
+def _provision_all(orders: list[Order], concurrency: int, rate_limited: bool) -> list[Outcome]:
+    size = min(_LARGEST_BATCH, max(1, -(-len(orders) // (concurrency * 2))))
+    batches = [orders[start : start + size] for start in range(0, len(orders), size)]
+    runner: ThreadPoolTaskRunner[Any]
+    with ThreadPoolTaskRunner(max_workers=concurrency) as runner:
+        futures: list[PrefectFuture[list[Outcome]]] = [
+            runner.submit(provision_batch, {"orders": batch, "more": len(batch) - 1, "rate_limited": rate_limited})
+            for batch in batches
+        ]
+        return [outcome for future, batch in zip(futures, batches, strict=True) for outcome in _outcomes(future, batch)]
+
+
+def _outcomes(future: PrefectFuture[list[Outcome]], batch: list[Order]) -> list[Outcome]:
+    """A batch that ended badly as a whole failed for each of its devices: no failure is lost."""
+    result = future.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        return [Outcome(order.thing_name.value, str(result)) for order in batch]
+    return result

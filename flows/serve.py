@@ -1,0 +1,57 @@
+"""`python -m flows.serve`: every flow, deployed and served by this process; `prefect.yaml` is for work pools."""
+
+import argparse
+from typing import Any, cast
+
+from prefect import Flow, serve
+from prefect.deployments.runner import RunnerDeployment
+
+from fleet.settings import load_environment
+from flows import automations
+from flows.apply_infrastructure import apply_infrastructure
+from flows.destroy_infrastructure import destroy_infrastructure
+from flows.ingest_telemetry import ingest_telemetry
+from flows.maintain_storage import maintain_storage
+from flows.provision_devices import provision_devices
+from flows.replay_quarantine import replay_quarantine
+from flows.retire_devices import retire_devices
+
+RUNS_AT_ONCE = 20
+
+
+def deployments(ingest_every_s: float = 60) -> list[RunnerDeployment]:
+    """One deployment a flow, named as the flow. No concurrency limits: a killed run would keep its slot for minutes."""
+    ingestion = {"time_budget_s": ingest_every_s * 0.9}
+    return [
+        _deployment(apply_infrastructure, "infrastructure"),
+        _deployment(destroy_infrastructure, "infrastructure"),
+        _deployment(provision_devices, "factory"),
+        _deployment(retire_devices, "factory"),
+        _deployment(ingest_telemetry, "telemetry", interval=ingest_every_s, parameters=ingestion),
+        _deployment(replay_quarantine, "telemetry"),
+        _deployment(maintain_storage, "storage", cron="17 3 * * *"),
+    ]
+
+
+def _deployment(flow: Flow[..., Any], tag: str, **options: Any) -> RunnerDeployment:
+    # Prefect types this as "or a coroutine" for callers in an event loop; here there is none.
+    return cast(RunnerDeployment, flow.to_deployment(flow.name, tags=[tag], **options))
+
+
+def main() -> None:
+    """Serve until stopped; schedules go on after a restart."""
+    parser = argparse.ArgumentParser(description="Serve every flow of the fleet on this machine.")
+    parser.add_argument("--ingest-every", type=float, default=60, metavar="SECONDS")
+    arguments = parser.parse_args()
+    load_environment()
+    automations.ensure()
+    serve(
+        *deployments(arguments.ingest_every),
+        pause_on_shutdown=False,
+        limit=RUNS_AT_ONCE,
+        heartbeat_seconds=automations.HEARTBEAT_S,
+    )
+
+
+if __name__ == "__main__":
+    main()

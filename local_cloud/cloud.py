@@ -1,0 +1,164 @@
+"""The embedded cloud: PostgreSQL, AWS and Prefect started in the order in which they need one another."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+
+from mirakuru.base import SimpleExecutor
+from mirakuru.exceptions import ExecutorError
+
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.migrations import migrate
+from fleet.devices import write_owner_only
+from fleet.errors import Conflict, Unavailable
+from fleet.settings import get_settings
+from local_cloud import servers
+from local_cloud.settings import LocalSettings
+from local_cloud.state import State
+
+ACCESS_KEY = "LKIAFLIPFLEETLOCAL00"
+Say = Callable[[str], None]
+
+
+class Cloud:
+    """A running cloud: what was started, and whether it still runs."""
+
+    def __init__(self, local: LocalSettings, state: State, say: Say) -> None:
+        self.local, self.state, self.say = local, state, say
+        self._running: dict[str, SimpleExecutor] = {}
+
+    def start(self, name: str, executor: SimpleExecutor) -> None:
+        """Start a server and return when it is ready."""
+        try:
+            executor.start()
+        except ExecutorError as error:
+            executor.kill()
+            raise Unavailable(f"{name} did not start: {self.state.logs / name}.log says why.") from error
+        self._running[name] = executor
+        if executor.process:
+            self.state.remember_child(name, executor.process.pid)
+
+    def stop(self, name: str) -> bool:
+        """Stop a server; False if it had not run any more or did not end in order."""
+        executor = self._running.pop(name)
+        ran = executor.running()
+        try:
+            executor.stop()
+        except ExecutorError as error:
+            self.say(f"{name} did not end in order ({error})")
+            return False
+        return ran
+
+    def ended(self) -> str | None:
+        """The name of a server that stopped by itself, or None."""
+        return next((name for name, executor in self._running.items() if not executor.running()), None)
+
+
+@contextmanager
+def running(local: LocalSettings, say: Say) -> Iterator[Cloud]:
+    """The whole cloud, ready, its addresses in this process's environment. Everything stops on leaving.
+
+    Raises `Conflict` (it runs already, a port is taken) and `Unavailable` (a server did not start).
+    """
+    state = State(local.state_dir.resolve())
+    with ExitStack() as stack:
+        state.forget_environment()
+        _take_over(local, state, say, stack)
+        cloud = Cloud(local, state, say)
+        _start_postgres(cloud, stack)
+        _start_aws(cloud, stack)
+        migrate(get_settings())
+        _start_prefect(cloud, stack)
+        yield cloud
+
+
+def _take_over(local: LocalSettings, state: State, say: Say, stack: ExitStack) -> None:
+    orphans = state.stop_orphans() if state.supervisor() is None else []
+    state.hold()
+    stack.callback(state.release)
+    if orphans:
+        say(f"stopped what a killed run had left running: {', '.join(orphans)}")
+    refuse_taken_ports(local)
+    if not state.survived():
+        aside = state.set_aside(datetime.now(UTC))
+        say(f"the last run was killed and its local AWS is lost: beginning afresh (what it had is in {aside})")
+
+
+def refuse_taken_ports(local: LocalSettings) -> None:
+    """Raise `Conflict` naming the first port that another program holds, and the variable that moves ours."""
+    for variable, port in local.ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise Conflict(
+                    f"Port {port} is taken by another program: stop it, or choose another with {variable}=PORT."
+                ) from error
+
+
+def _start_postgres(cloud: Cloud, stack: ExitStack) -> None:
+    state = cloud.state
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        server = servers.postgres(state.folder / "postgres")
+        stack.callback(server.stop)
+        state.remember_child("postgres", server.pid)
+        url = server.url
+    _export(state, {"DATABASE_URL": url})
+    cloud.say("PostgreSQL is ready")
+
+
+def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
+    local, state, secret = cloud.local, cloud.state, cloud.state.secret("aws")
+    state.mark_running()
+    cloud.start(
+        "aws", servers.aws(state.folder / "aws", state.logs, local.aws_port, local.mqtt_port, ACCESS_KEY, secret)
+    )
+    stack.callback(_stop_aws, cloud)
+    trust_anchor = state.folder / "iot-ca.pem"
+    write_owner_only(trust_anchor, servers.iot_trust_anchor(local.aws_port))
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{local.aws_port}",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "FLEET_IOT_ENDPOINT": "localhost",
+        "FLEET_IOT_PORT": str(local.mqtt_port),
+        "FLEET_IOT_CA_FILE": str(trust_anchor),
+        "FLEET_PROVISIONING_RATE_PER_S": "0",
+        "FLEET_STATE_DIR": str(state.folder),
+        "FLEET_ARTIFACTS_DIR": str(state.folder / "devices"),
+    }
+    _export(state, environment)
+    cloud.say(f"AWS is ready: {environment['AWS_ENDPOINT_URL']}, devices at localhost:{local.mqtt_port}")
+
+
+def _stop_aws(cloud: Cloud) -> None:
+    if cloud.stop("aws"):
+        cloud.state.mark_stopped()
+
+
+def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:
+    local, state = cloud.local, cloud.state
+    with connect(get_settings()) as connection:
+        # Beside our own tables, in a schema of its own; the server's migrations need the extension to be there.
+        connection.execute("CREATE SCHEMA IF NOT EXISTS prefect")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
+    api = f"http://127.0.0.1:{local.prefect_port}/api"
+    _export(state, {"PREFECT_API_URL": api, "PREFECT_HOME": str(state.folder / "prefect")})
+    database_url = get_settings().require_database_url()
+    cloud.start("prefect", servers.prefect(state.logs, local.prefect_port, database_url))
+    stack.callback(cloud.stop, "prefect")
+    cloud.say(f"Prefect is ready: http://127.0.0.1:{local.prefect_port}")
+    cloud.start("flows", servers.flows(state.logs, api, local.ingest_every_s))
+    stack.callback(cloud.stop, "flows")
+    cloud.say("the flows are deployed and served")
+
+
+def _export(state: State, values: dict[str, str]) -> None:
+    """Make these the settings of this process, of what it starts, and of every later command."""
+    os.environ.update(values)
+    state.write_environment(values)

@@ -1,0 +1,18 @@
+"""When a task is tried again."""
+
+from typing import Any
+
+from prefect.client.schemas.objects import State, TaskRun
+
+from fleet.errors import Unavailable
+
+
+def may_go_through_later(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    """Retry only what a service may answer later; what is wrong stays wrong. Prefect wants a plain function here."""
+    try:
+        state.result()
+    except Unavailable:
+        return True
+    except Exception:
+        return False
+    return False

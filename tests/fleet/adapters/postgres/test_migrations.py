@@ -1,0 +1,74 @@
+"""Migrations apply from empty, once, and keep the Supabase CLI's books."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.migrations import ensure_partitions, migrate
+from fleet.adapters.postgres.telemetry import Received, store
+from fleet.errors import Conflict, NotConfigured, Unavailable
+from fleet.settings import Settings
+from fleet.telemetry import parse
+from tests.messages import NOON, body
+
+
+def test_a_second_run_applies_nothing(database: Settings) -> None:
+    assert migrate(database) == []
+
+
+def test_the_books_name_every_file(database: Settings) -> None:
+    with connect(database) as connection:
+        rows = connection.execute("SELECT version, name FROM supabase_migrations.schema_migrations").fetchall()
+    files = {file.stem for file in Path("supabase/migrations").glob("*.sql")}
+    assert {f"{row['version']}_{row['name']}" for row in rows} == files
+
+
+def test_every_table_of_ours_has_row_level_security(database: Settings) -> None:
+    with connect(database) as connection:
+        bare = connection.execute(
+            "SELECT oid::regclass::text AS name FROM pg_class WHERE relnamespace = 'fleet'::regnamespace"
+            " AND relkind IN ('r', 'p') AND NOT relrowsecurity"
+        ).fetchall()
+    assert bare == []
+
+
+def test_partitions_are_made_ahead_and_take_over_rows_that_came_before_them(database: Settings) -> None:
+    with connect(database) as connection:
+        connection.execute(
+            "INSERT INTO fleet.devices (thing_name, model, key_on_device) VALUES ('battery-1', 'test', false)"
+        )
+        future = datetime(2031, 5, 5, 23, 59, tzinfo=UTC)
+        text = body().replace(NOON.strftime("%Y-%m-%dT%H:%M").encode(), future.strftime("%Y-%m-%dT%H:%M").encode())
+        store(connection, [(Received("1", text, NOON), parse(text))])
+        assert ensure_partitions(connection, future.date()) == 9
+        assert ensure_partitions(connection, future.date()) == 0
+        row = connection.execute("SELECT tableoid::regclass::text AS name FROM fleet.telemetry").fetchone()
+    assert row and row["name"] == "fleet.telemetry_20310505"
+
+
+def test_a_database_from_a_newer_checkout_is_refused(database: Settings) -> None:
+    with connect(database) as connection:
+        connection.execute("INSERT INTO supabase_migrations.schema_migrations VALUES ('29991231000000', '{}', 'later')")
+    with pytest.raises(Conflict, match="29991231000000"):
+        migrate(database)
+
+
+def test_a_folder_without_migrations_is_refused(database: Settings, folder: Path) -> None:
+    with pytest.raises(NotConfigured, match="no migration"):
+        migrate(database, folder)
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("", NotConfigured),
+        ("not a url", NotConfigured),
+        ("postgresql://nobody:very-secret@127.0.0.1:1/x", Unavailable),
+    ],
+)
+def test_a_bad_address_is_one_sentence_without_the_password(url: str, error: type[Exception]) -> None:
+    with pytest.raises(error, match="DATABASE_URL") as caught:
+        migrate(Settings.model_validate({"DATABASE_URL": url}))
+    assert "very-secret" not in str(caught.value)

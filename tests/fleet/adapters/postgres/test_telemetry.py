@@ -1,0 +1,102 @@
+"""Storing is idempotent, drops nothing for a clock, and keeps what it cannot store."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fleet.adapters.postgres import Connection, connect
+from fleet.adapters.postgres.quarantine import replay, waiting
+from fleet.adapters.postgres.telemetry import Received, Stored, store
+from fleet.settings import Settings
+from fleet.telemetry import parse
+from tests.messages import NOON, body, sample
+
+
+@pytest.fixture
+def connection(database: Settings) -> Iterator[Connection]:
+    with connect(database) as connection:
+        add_device(connection, "battery-1")
+        yield connection
+
+
+def add_device(connection: Connection, name: str) -> None:
+    connection.execute(
+        "INSERT INTO fleet.devices (thing_name, model, key_on_device) VALUES (%s, 'test', false)", [name]
+    )
+    connection.commit()
+
+
+def put(connection: Connection, *bodies: bytes) -> Stored:
+    received = [Received(f"message-{hash(text)}", text, NOON) for text in bodies]
+    return store(connection, [(message, parse(message.body)) for message in received])
+
+
+def latest(connection: Connection) -> dict[str, object]:
+    row = connection.execute("SELECT * FROM fleet.telemetry_latest").fetchone()
+    assert row
+    return row
+
+
+def test_every_value_of_a_sample_is_stored_as_it_was_sent(connection: Connection) -> None:
+    put(connection, body())
+    row = connection.execute("SELECT * FROM fleet.telemetry").fetchone()
+    assert row
+    expected = {**sample(), "measured_at": NOON, "thing_name": "battery-1", "received_at": NOON + timedelta(seconds=1)}
+    assert {key: value for key, value in row.items() if key != "stored_at"} == expected
+
+
+def test_a_message_that_comes_twice_is_stored_once(connection: Connection) -> None:
+    batch = body(samples=[sample(1), sample(2)])
+    assert put(connection, batch, batch).duplicates == 2
+    again = put(connection, batch)
+    assert (again.samples, again.duplicates) == (0, 2)
+
+
+def test_the_latest_state_is_the_newest_by_arrival_whatever_the_order_of_storing(connection: Connection) -> None:
+    received_ms = int(NOON.timestamp() * 1000)
+    put(connection, body(samples=[sample(7)], received_at_ms=received_ms + 9_000))
+    put(connection, body(samples=[sample(6)], received_at_ms=received_ms + 4_000))
+    assert latest(connection)["sequence"] == 7
+
+
+def test_a_device_whose_counter_began_again_is_still_followed(connection: Connection) -> None:
+    received_ms = int(NOON.timestamp() * 1000)
+    put(connection, body(samples=[sample(500)], received_at_ms=received_ms))
+    put(connection, body(samples=[sample(1, NOON + timedelta(minutes=1))], received_at_ms=received_ms + 60_000))
+    assert latest(connection)["sequence"] == 1
+
+
+@pytest.mark.parametrize("year", [1970, 2099, 8999])
+def test_a_sample_from_a_wrong_clock_is_stored_and_its_skew_shown(connection: Connection, year: int) -> None:
+    stored = put(connection, body(samples=[sample(measured_at=datetime(year, 6, 1, tzinfo=UTC))]))
+    assert (stored.samples, stored.quarantined) == (1, 0)
+    assert abs(stored.skew) > timedelta(days=365)
+    assert latest(connection)["clock_skew_s"] == stored.skew.total_seconds()
+
+
+def test_an_unknown_device_goes_to_quarantine_and_comes_back_by_replay(connection: Connection) -> None:
+    stored = put(connection, body("stranger"), body())
+    assert (stored.samples, stored.quarantined) == (1, 1)
+    assert replay(connection).samples == 0
+    add_device(connection, "stranger")
+    assert replay(connection).samples == 1
+    assert waiting(connection) == []
+
+
+def test_a_bad_message_does_not_stop_the_batch_and_is_kept_whole(connection: Connection) -> None:
+    noise = bytes(range(256)) * 512
+    stored = put(connection, noise, body(), b"", b"\x00", body(samples=[sample(home_power_w=-1)]))
+    assert (stored.messages, stored.samples, stored.quarantined) == (5, 1, 4)
+    kept = connection.execute("SELECT body FROM fleet.quarantine ORDER BY quarantine_id").fetchone()
+    assert kept and kept["body"] == noise
+
+
+def test_a_redelivered_bad_message_is_quarantined_once(connection: Connection) -> None:
+    assert put(connection, b"noise").quarantined == 1
+    assert put(connection, b"noise").quarantined == 0
+
+
+def test_nul_in_a_name_that_a_stranger_claims_is_no_way_to_stop_the_batch(connection: Connection) -> None:
+    stored = put(connection, body(thing_name="evil\x00name"), body(boot_id="a\x00b"), body())
+    assert (stored.samples, stored.quarantined) == (1, 2)

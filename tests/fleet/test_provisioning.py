@@ -1,0 +1,228 @@
+"""Provisioning against the emulator and a real ledger: a run killed anywhere is finished by the next one."""
+
+import stat
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from fleet import devices, provisioning
+from fleet.adapters import aws, iot_core, postgres
+from fleet.adapters.iot_core import IotCore
+from fleet.adapters.postgres.devices import DeviceLedger
+from fleet.devices import ThingName, read_artifacts
+from fleet.errors import Conflict, InvalidInput, Unavailable
+from fleet.provisioning import Order, Step, provision
+from fleet.settings import Settings
+
+
+class Killed(BaseException):
+    """The process died here."""
+
+
+@dataclass
+class Line:
+    """One device on the factory line, with the real ledger and registry."""
+
+    settings: Settings
+    ledger: DeviceLedger
+    order: Order
+
+    def run(self, ledger: object = None, registry: object = None) -> None:
+        self.ledger.plan([self.order])
+        provision(
+            self.order,
+            ledger or self.ledger,  # type: ignore[arg-type]
+            registry or IotCore(self.settings),  # type: ignore[arg-type]
+            iot_core.factory(self.settings),
+        )
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.artifacts_dir / self.order.thing_name.value
+
+    def certificates(self) -> set[str]:
+        """Every certificate in the account that was made for this device's key."""
+        iot = aws.client(self.settings, "iot")
+        digest = devices.request_public_key_sha256(self.request())
+        pages = iot.get_paginator("list_certificates").paginate()
+        ids = [found["certificateId"] for page in pages for found in page["certificates"]]
+        core = IotCore(self.settings)
+        return {i for i in ids if devices.certificate_public_key_sha256(core.certificate(i).pem) == digest}
+
+    def request(self) -> str:
+        return self.order.csr_pem or devices.certificate_request(self.folder / "private.key", self.order.thing_name)
+
+
+class DiesBefore:
+    """Stands in front of a ledger or a registry and kills the process before or after one call."""
+
+    def __init__(self, inner: object, call: str, after: bool) -> None:
+        self._inner, self._call, self._after = inner, call, after
+
+    def __getattr__(self, name: str) -> object:
+        method = getattr(self._inner, name)
+        if name != self._call:
+            return method
+
+        def dying(*arguments: object) -> None:
+            if self._after:
+                method(*arguments)
+            raise Killed(name)
+
+        return dying
+
+
+@pytest.fixture
+def line(fleet_settings: Settings) -> Iterator[Line]:
+    with postgres.connect(fleet_settings) as connection:
+        yield Line(
+            fleet_settings, DeviceLedger(connection), Order(ThingName(f"dev-{uuid.uuid4().hex[:12]}"), "home-13")
+        )
+
+
+def test_a_provisioned_device_has_everything_and_its_key_is_its_own(line: Line) -> None:
+    line.run()
+    artifacts = read_artifacts(line.folder)
+    thing = aws.client(line.settings, "iot").describe_thing(thingName=line.order.thing_name.value)
+    assert (thing["thingTypeName"], thing["attributes"]["model"]) == (line.settings.names.thing_type, "home-13")
+    assert line.certificates() == {artifacts.config.certificate_id}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in line.folder.iterdir()} == {0o600}
+    assert line.ledger.entry(line.order.thing_name).step is Step.DONE
+
+
+LEDGER_CALLS = ["certificate_requested", "certificate_created", "registered", "done"]
+REGISTRY_CALLS = ["create_certificate", "register"]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", LEDGER_CALLS + REGISTRY_CALLS)
+def test_a_run_killed_at_any_call_is_finished_with_one_certificate(line: Line, call: str, after: bool) -> None:
+    ledger = DiesBefore(line.ledger, call, after) if call in LEDGER_CALLS else line.ledger
+    core = IotCore(line.settings)
+    registry = DiesBefore(core, call, after) if call in REGISTRY_CALLS else core
+    with pytest.raises(Killed):
+        line.run(ledger, registry)
+    line.run()
+    assert len(line.certificates()) == 1
+    assert core.certificates_of(line.order.thing_name) == [line.ledger.entry(line.order.thing_name).certificate_arn]
+    assert read_artifacts(line.folder)
+
+
+def test_a_second_run_makes_no_call_and_changes_no_file(line: Line) -> None:
+    line.run()
+    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in line.folder.iterdir()}
+    line.run(registry=object())
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in line.folder.iterdir()} == before
+
+
+def test_a_lost_certificate_file_comes_back_without_a_new_certificate(line: Line) -> None:
+    line.run()
+    (line.folder / "certificate.pem").unlink()
+    line.run()
+    assert read_artifacts(line.folder)
+    assert len(line.certificates()) == 1
+
+
+def test_a_lost_key_is_said_and_nothing_is_made(line: Line) -> None:
+    line.run()
+    (line.folder / "private.key").unlink()
+    with pytest.raises(Conflict, match=r"private.key is gone.*retire"):
+        line.run()
+
+
+def test_a_thing_with_a_certificate_of_somebody_else_is_left_alone(line: Line) -> None:
+    iot, name = aws.client(line.settings, "iot"), line.order.thing_name.value
+    iot.create_thing(thingName=name)
+    key = line.settings.artifacts_dir / "other.key"
+    key.parent.mkdir(parents=True)
+    devices.write_private_key(key)
+    certificate = IotCore(line.settings).create_certificate(devices.certificate_request(key, line.order.thing_name))
+    iot.attach_thing_principal(thingName=name, principal=certificate.arn)
+    with pytest.raises(Conflict, match="does not know"):
+        line.run()
+
+
+def test_a_device_that_another_run_works_on_is_not_touched(line: Line) -> None:
+    line.ledger.plan([line.order])
+    name = line.order.thing_name
+    with (
+        postgres.connect(line.settings) as other,
+        line.ledger.claimed(name),
+        pytest.raises(Conflict, match="Another run"),
+        DeviceLedger(other).claimed(name),
+    ):
+        pytest.fail("two runs hold one device")
+
+
+def test_a_request_from_the_device_keeps_the_key_there(line: Line, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    device = tmp_path / "on-the-device.key"
+    device.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    csr = devices.certificate_request(device, line.order.thing_name)
+    line.order = Order(line.order.thing_name, "home-13", csr)
+    line.run()
+    assert sorted(file.name for file in line.folder.iterdir()) == ["ca.pem", "certificate.pem", "device.json"]
+    assert len(line.certificates()) == 1
+
+
+def test_a_retired_device_is_refused_by_iot_core_and_its_name_can_be_used_anew(line: Line) -> None:
+    line.run()
+    first = read_artifacts(line.folder).config.certificate_id
+    IotCore(line.settings).retire(line.order.thing_name, first)
+    line.ledger.retired(line.order.thing_name)
+    iot_core.factory(line.settings).set_aside(line.order.thing_name, datetime.now(UTC))
+    line.run()
+    assert read_artifacts(line.folder).config.certificate_id != first
+
+
+def test_throttling_is_an_error_that_may_go_through_later(line: Line) -> None:
+    class Throttled:
+        def __getattr__(self, name: str) -> object:
+            raise Unavailable("AWS refused to list: ThrottlingException")
+
+    with pytest.raises(Unavailable):
+        line.run(registry=Throttled())
+    assert line.ledger.entry(line.order.thing_name).step is Step.PLANNED
+
+
+@pytest.mark.parametrize("name", ["a/b", "", "a" * 129, "a b", "ä", "a\n", "../x", "a\x00b"])
+def test_a_bad_name_is_refused_before_anything_is_made(name: str) -> None:
+    with pytest.raises(InvalidInput, match="Nothing was provisioned"):
+        provisioning.orders_from_names(["good", name], "home-13")
+
+
+def test_every_repeated_name_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"'a' is named more than once.*'b' is named"):
+        provisioning.orders_from_names(["a", "b", "a", "b", "c"], "home-13")
+
+
+def test_a_csv_names_devices_and_models(tmp_path: Path) -> None:
+    file = tmp_path / "devices.csv"
+    file.write_text("\ufeffthing_name,model\nbattery-a,home-26\nbattery-b,\n", encoding="utf-8")
+    orders = provisioning.orders_from_csv(file, "home-13")
+    assert [(order.thing_name.value, order.model) for order in orders] == [
+        ("battery-a", "home-26"),
+        ("battery-b", "home-13"),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"name\nx\n", b"\xff\xfe\x00", b"thing_name\n"])
+def test_a_csv_without_devices_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "devices.csv"
+    file.write_bytes(content)
+    with pytest.raises(InvalidInput, match=str(file)):
+        provisioning.orders_from_csv(file, "home-13")
+
+
+def test_a_request_that_was_tampered_with_is_refused_by_name(tmp_path: Path) -> None:
+    devices.write_private_key(tmp_path / "key")
+    csr = devices.certificate_request(tmp_path / "key", ThingName("battery-a"))
+    (tmp_path / "battery-a.csr").write_text(csr[:100] + ("A" if csr[100] != "A" else "B") + csr[101:])
+    with pytest.raises(InvalidInput, match=r"battery-a\.csr"):
+        provisioning.orders_from_requests(tmp_path, "home-13")

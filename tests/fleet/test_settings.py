@@ -1,0 +1,51 @@
+"""Settings say what is wrong with themselves, and `.env.example` is written from them."""
+
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import InvalidInput, NotConfigured
+from fleet.names import ResourceNames
+from fleet.settings import Settings, env_example, get_settings, load_environment
+
+
+def test_a_bad_value_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_IOT_PORT", "http")
+    with pytest.raises(NotConfigured, match="FLEET_IOT_PORT"):
+        get_settings()
+
+
+def test_a_missing_database_is_named_where_it_is_needed() -> None:
+    with pytest.raises(NotConfigured, match="DATABASE_URL"):
+        Settings.model_validate({"DATABASE_URL": ""}).require_database_url()
+
+
+def test_secrets_do_not_show_in_the_settings_text() -> None:
+    settings = Settings.model_validate(
+        {"DATABASE_URL": "postgresql://u:topsecret@h/d", "AWS_SECRET_ACCESS_KEY": "hidden"}
+    )
+    assert "topsecret" not in repr(settings)
+    assert "hidden" not in repr(settings)
+
+
+def test_the_example_file_is_the_settings_own() -> None:
+    assert Path(".env.example").read_text().strip() == env_example().strip()
+
+
+def test_an_operators_file_is_read_instead_of_the_local_clouds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("FLEET_PROJECT", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    (folder / ".fleet").mkdir()
+    (folder / ".fleet/local.env").write_text("AWS_ENDPOINT_URL=http://127.0.0.1:4566\n")
+    (folder / ".env").write_text("FLEET_PROJECT=from-operator\n")
+    load_environment()
+    settings = get_settings()
+    assert (settings.project, settings.aws_endpoint_url) == ("from-operator", "")
+
+
+@pytest.mark.parametrize("project", ["", "A", "my_fleet", "-fleet", "fleet-", "f" * 33])
+def test_a_project_name_that_aws_would_refuse_is_refused_first(project: str) -> None:
+    with pytest.raises(InvalidInput, match="FLEET_PROJECT"):
+        ResourceNames(project)
