@@ -137,7 +137,9 @@ class State:
         """Add to the environment file that every other command reads; a value that was there is replaced."""
         kept = {name: value for name, value in dotenv_values(self.environment_file).items() if value is not None}
         lines = ["# Written by the embedded cloud at each start; it is read where there is no .env."]
-        lines += [f"{name}='{value}'" for name, value in {**kept, **values}.items()]
+        for name, value in {**kept, **values}.items():
+            quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+            lines.append(f"{name}='{quoted}'")
         write_owner_only(self.environment_file, "\n".join([*lines, ""]).encode())
 
 
