@@ -8,6 +8,7 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -29,7 +30,14 @@ def make_app(service: Service) -> Starlette:
         Route(f"/rest/v1{path}", _endpoint(service, respond), methods=methods)
         for path, methods, respond in rest.HANDLERS
     ]
-    return Starlette(routes=[*open_routes, *auth_routes, *rest_routes])
+    not_served = {404: _not_served, 405: _not_served}
+    return Starlette(routes=[*open_routes, *auth_routes, *rest_routes], exception_handlers=not_served)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    """A path or method that the stand-in does not have, as JSON that clients can read a code from."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return _response(Answer(status, _message("The embedded Supabase does not serve this: see docs/supabase.md", "404")))
 
 
 def _auth_route(service: Service, key: tuple[str, str], handler: auth.Handler, open_to_all: bool = False) -> Route:

@@ -47,7 +47,6 @@ CREATE TABLE IF NOT EXISTS auth.users (
     last_sign_in_at timestamptz,
     raw_app_meta_data jsonb NOT NULL DEFAULT '{}',
     raw_user_meta_data jsonb NOT NULL DEFAULT '{}',
-    banned_until timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     is_sso_user boolean NOT NULL DEFAULT false,

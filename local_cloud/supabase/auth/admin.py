@@ -13,6 +13,7 @@ from local_cloud.supabase.service import Call, Service
 from local_cloud.supabase.tokens import API_ROLES, TokenRejected
 
 _LARGEST_PAGE = 1000
+_UNSUPPORTED = frozenset({"id", "phone", "phone_confirm", "password", "password_hash", "nonce", "ban_duration"})
 
 
 def list_users(service: Service, call: Call) -> object:
@@ -21,7 +22,7 @@ def list_users(service: Service, call: Call) -> object:
     page, size = _number(call, "page", 1), min(_number(call, "per_page", 50), _LARGEST_PAGE)
     with service.auth_pool.connection() as connection:
         users = queries.fetch_all(connection, "list_users", limit=size, offset=(page - 1) * size)
-        total = queries.fetch(connection, "count_users") or {"total": 0}
+        total = queries.fetch_one(connection, "count_users")
     return {"users": [public_user(user) for user in users], "aud": "authenticated", "total": total["total"]}
 
 
@@ -48,8 +49,8 @@ def update_user(service: Service, call: Call) -> object:
     """PUT /admin/users/{id}: merge app_metadata (what tokens are trusted for) and user_metadata."""
     _require_service_role(service, call)
     body = read_body(call)
-    if body.get("email") or body.get("password"):
-        raise validation_failed("The embedded Supabase cannot change email or password: make a new user")
+    if body.get("email"):
+        raise validation_failed("The embedded Supabase cannot change an address: make a new user")
     return _with_user(service, call, "update_user", **_attributes(body))
 
 
@@ -105,6 +106,8 @@ def _require_service_role(service: Service, call: Call) -> None:
 
 
 def _attributes(body: Body) -> dict[str, Any]:
+    if unsupported := _UNSUPPORTED & {name for name, value in body.items() if value}:
+        raise validation_failed(f"The embedded Supabase cannot set {', '.join(sorted(unsupported))}")
     metadata = {name: body.get(name) or {} for name in ("app_metadata", "user_metadata")}
     if not all(isinstance(value, dict) for value in metadata.values()):
         raise validation_failed("app_metadata and user_metadata must be objects")

@@ -98,8 +98,7 @@ def redeem_link(connection: Connection[Any], config: Config, token_hash: str, ki
 
 def _count_against_caps(connection: Connection[Any], config: Config, email: str) -> None:
     queries.run(connection, "forget_old_mail_requests")
-    recent = queries.fetch(connection, "recent_mail_requests", email=email)
-    assert recent is not None  # noqa: S101  an aggregate always has a row
+    recent = queries.fetch_one(connection, "recent_mail_requests", email=email)
     since_s = recent["since_s"]
     if since_s is not None and since_s < config.max_frequency_s:
         raise too_many_mails(math.ceil(config.max_frequency_s - since_s))

@@ -26,6 +26,14 @@ def fetch(connection: Connection[Any], name: str, **parameters: object) -> Row |
         return cursor.execute(_QUERIES[name], parameters).fetchone()
 
 
+def fetch_one(connection: Connection[Any], name: str, **parameters: object) -> Row:
+    """The row of a named query that always has one. Raises `LookupError` where the schema breaks that promise."""
+    row = fetch(connection, name, **parameters)
+    if row is None:
+        raise LookupError(f"The query {name} answered no row.")
+    return row
+
+
 def fetch_all(connection: Connection[Any], name: str, **parameters: object) -> list[Row]:
     """All rows of a named query."""
     with connection.cursor(row_factory=dict_row) as cursor:

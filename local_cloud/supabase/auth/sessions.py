@@ -37,8 +37,7 @@ def open_session(connection: Connection[Any], user_id: str) -> Session | None:
     user = queries.fetch(connection, "sign_in", user_id=user_id)
     if user is None:
         return None
-    opened = queries.fetch(connection, "open_session", user_id=user_id)
-    assert opened is not None  # noqa: S101  an INSERT ... RETURNING has a row
+    opened = queries.fetch_one(connection, "open_session", user_id=user_id)
     token = _new_refresh_token(connection, opened["id"], parent=None)
     return Session(str(opened["id"]), user, token, opened["created_at"])
 
@@ -57,8 +56,7 @@ def refresh(connection: Connection[Any], config: Config, token: str) -> Session 
         return RefreshRefused.ALREADY_USED
     queries.run(connection, "revoke_refresh_token", token=known["token"])
     queries.run(connection, "touch_session", session_id=known["session_id"])
-    user = queries.fetch(connection, "user_by_id", user_id=known["user_id"])
-    assert user is not None  # noqa: S101  the session's foreign key
+    user = queries.fetch_one(connection, "user_by_id", user_id=known["user_id"])
     fresh = _new_refresh_token(connection, known["session_id"], parent=known["token"])
     return Session(str(known["session_id"]), user, fresh, known["created_at"])
 

@@ -23,8 +23,7 @@ class Result:
 
 def execute(connection: Connection[Any], statement: Statement) -> Result:
     """Run a statement of `commands` or `functions`."""
-    row = connection.execute(statement.text, statement.parameters.values).fetchone()
-    assert row is not None  # noqa: S101  every statement answers an aggregate
+    (row,) = connection.execute(statement.text, statement.parameters.values).fetchall()
     return Result(*row)
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from local_cloud.supabase.rest.errors import unparsable, unsupported
-from local_cloud.supabase.rest.grammar import Field, Scanner
+from local_cloud.supabase.rest.scanner import Field, Scanner
 
 # Each operator of PostgREST and the SQL that stands for it; `is`, `in` and full text search are built apart.
 OPERATORS = {

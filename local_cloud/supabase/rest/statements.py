@@ -9,7 +9,8 @@ from psycopg.sql import SQL, Composable, Composed
 
 from local_cloud.supabase.rest.errors import RestRefused
 from local_cloud.supabase.rest.filters import IS_VALUES, OPERATORS, TEXT_SEARCHES, Condition, Filter
-from local_cloud.supabase.rest.grammar import Field, OrderTerm, SelectItem
+from local_cloud.supabase.rest.grammar import OrderTerm, SelectItem
+from local_cloud.supabase.rest.scanner import Field
 
 SCHEMA = "public"
 _OPERATOR_SQL = {name: SQL(text) for name, text in OPERATORS.items()}

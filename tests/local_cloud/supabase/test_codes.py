@@ -245,6 +245,15 @@ def test_nothing_is_counted_while_ses_is_away(
     assert len(supabase_server.mails(email)) == 1
 
 
+def test_what_is_not_served_says_so(supabase_server: SupabaseProject) -> None:
+    with pytest.raises(AuthApiError, match="does not serve this"):
+        supabase_server.client().auth.sign_up({"email": new_address(), "password": "a long enough one"})
+    with pytest.raises(AuthApiError, match="cannot set password"):
+        supabase_server.service_client().auth.admin.create_user({"email": new_address(), "password": "x"})
+    with pytest.raises(AuthApiError, match="cannot change email"):
+        supabase_server.signed_in().auth.update_user({"email": new_address()})
+
+
 def test_the_login_of_auth_reads_no_table_of_ours(supabase_server: SupabaseProject) -> None:
     keys = supabase_server.keys
     assert keys

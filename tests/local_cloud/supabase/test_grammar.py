@@ -10,7 +10,8 @@ from psycopg import sql
 from local_cloud.supabase.rest.bodies import read_rows
 from local_cloud.supabase.rest.errors import RestRefused
 from local_cloud.supabase.rest.filters import Condition, Group, parse_filter
-from local_cloud.supabase.rest.grammar import Field, OrderTerm, SelectItem, parse_columns, parse_order, parse_select
+from local_cloud.supabase.rest.grammar import OrderTerm, SelectItem, parse_columns, parse_order, parse_select
+from local_cloud.supabase.rest.scanner import Field
 from local_cloud.supabase.rest.statements import array_literal, identifier
 
 SYNTAX = st.text("ab,.:()\"'*->{}\\ noteqlisrd1", max_size=60)
