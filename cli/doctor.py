@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
-from fleet.adapters.terraform import Terraform
 
 from fleet.adapters import aws
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.migrations import MIGRATIONS, read_migrations
 from fleet.adapters.sqs import Queue
+from fleet.adapters.terraform import Terraform
 from fleet.errors import FleetError, NotConfigured, Unavailable
 from fleet.settings import Settings, get_settings
 from local_cloud.cloud import refuse_taken_ports

@@ -4,13 +4,12 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet.adapters.terraform import Terraform
-from local_cloud.infrastructure import create_infrastructure
-
 from cli import flow_runs
 from fleet.adapters.sqs import Queue
+from fleet.adapters.terraform import Terraform
 from fleet.errors import NotConfigured, NotFound
 from fleet.settings import Settings, get_settings
+from local_cloud.infrastructure import create_infrastructure
 
 _APPLY_S = 600
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_agent.spool_reader import SpoolReader
-
 from fleet.adapters.postgres import connect, one
 from fleet.errors import NotConfigured
 from fleet.settings import Settings

@@ -98,6 +98,16 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Key that Flip signs webhooks with, whsec_...: issued with the webhook's registration.",
     )
+    supabase_url: str = Field(
+        "",
+        validation_alias="SUPABASE_URL",
+        description="Supabase project. Project settings, Data API, Project URL. The embedded cloud sets its own.",
+    )
+    supabase_anon_key: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="SUPABASE_ANON_KEY",
+        description="Public key of the web app. Supabase: Project settings, API keys, anon or publishable.",
+    )
 
     @cached_property
     def names(self) -> ResourceNames:

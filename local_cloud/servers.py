@@ -16,6 +16,9 @@ import psycopg.conninfo
 from mirakuru import HTTPExecutor
 from mirakuru.base import Executor
 
+from fleet.settings import Settings
+
+CONFIG = Path(__file__).parent.parent / "supabase" / "config.toml"
 ACCOUNT = "000000000000"
 
 
@@ -67,6 +70,33 @@ def postgres(data: Path) -> Postgres:
     data.parent.mkdir(parents=True, exist_ok=True)
     server = get_server(data, cleanup_mode="stop")
     return Postgres(str(server.get_uri()), server.get_postmaster_info().pid, server.cleanup)
+
+
+def supabase(
+    state: Path, logs: Path, port: int, settings: Settings, site_url: str = "", config: Path = CONFIG
+) -> HTTPExecutor:
+    """The Supabase stand-in before the database and the SES of `settings`; its keys are kept in `state`."""
+    environment = {
+        "DATABASE_URL": settings.require_database_url(),
+        "AWS_REGION": settings.aws_region,
+        "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
+        "AWS_ACCESS_KEY_ID": settings.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.aws_secret_access_key.get_secret_value(),
+        "FLEET_SENDER_EMAIL": settings.sender_email,
+    }
+    places = ["--port", str(port), "--state", str(state), "--config", str(config), "--site-url", site_url]
+    return HTTPExecutor(
+        [sys.executable, "-m", "local_cloud.supabase", *places],
+        url=f"http://127.0.0.1:{port}/auth/v1/health",
+        method="GET",
+        timeout=60,
+        request_timeout=5,
+        expected_returncode=0,
+        envvars=environment,
+        stdin=None,
+        stdout=(log := log_file(logs / "supabase.log")),
+        stderr=log,
+    )
 
 
 def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:

@@ -21,6 +21,8 @@ from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.flip.steering import Steering
 from local_cloud.infrastructure import create_infrastructure
+from local_cloud.supabase.keys import read_keys
+from tests.supabase_project import SupabaseProject, real_project
 
 FLIP_TOKEN, FLIP_ADMIN_TOKEN = "client-token-of-the-stand-in", "admin-token-of-the-stand-in"
 FLIP_WEBHOOK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1zdGFuZC1pbi1mb3ItdGVzdHM="
@@ -121,6 +123,28 @@ def _database(server_url: str, template: str) -> Iterator[str]:
         admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         yield psycopg.conninfo.make_conninfo(server_url, dbname=name)
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def supabase_server(
+    aws_settings: Settings, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SupabaseProject]:
+    """A running Supabase stand-in with a database of its own; its mail goes to the AWS emulator's SES."""
+    home, port = tmp_path_factory.mktemp("supabase"), free_port()
+    with _database(postgres_url, "template0") as url:
+        settings = aws_settings.model_copy(update={"database_url": SecretStr(url)})
+        with servers.supabase(home / "state", home / "logs", port, settings):
+            keys = read_keys(home / "state")
+            reached = {"supabase_url": f"http://127.0.0.1:{port}", "supabase_anon_key": SecretStr(keys.anon_key)}
+            yield SupabaseProject(settings.model_copy(update=reached), SecretStr(keys.service_role_key), keys)
+
+
+@pytest.fixture(scope="session")
+def supabase_project(request: pytest.FixtureRequest) -> SupabaseProject:
+    """The real project that SUPABASE_TEST_URL names, or else the stand-in: what holds for one holds for both."""
+    project = real_project() or request.getfixturevalue("supabase_server")
+    assert isinstance(project, SupabaseProject)
+    return project
 
 
 @pytest.fixture

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from device_agent.spool_reader import SpoolReader
-from fleet.infrastructure import Outputs
 
+from device_agent.spool_reader import SpoolReader
 from fleet.adapters import iot_core, postgres
 from fleet.adapters.ingestion import Pace, ingest
 from fleet.adapters.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.telemetry import STORED_COLUMNS, Stored
 from fleet.adapters.sqs import Queue
+from fleet.infrastructure import Outputs
 from fleet.provisioning import orders_from_count, provision
 from fleet.settings import Settings
 from fleet.telemetry import Sample
