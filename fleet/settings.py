@@ -109,6 +109,10 @@ class Settings(BaseSettings):
         description="Public key of the web app. Supabase: Project settings, API keys, anon or publishable.",
     )
 
+    base_url: str = Field(
+        "http://127.0.0.1:8501", description="Address of the web app as visitors type it, without a path."
+    )
+
     @cached_property
     def names(self) -> ResourceNames:
         """Names of the AWS resources. Raises `InvalidInput` when `FLEET_PROJECT` cannot be one."""
