@@ -46,6 +46,7 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True):
     registered_at: datetime | None = None
     commission_status: str = "pending"
     commission_message: str | None = None
+    registered_by: str = "link"
     last_seen: datetime | None = None
     measured_at: datetime | None = None
     mode: str | None = None
@@ -87,29 +88,43 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of the last `days` has a reading in every 5 minutes, which some programs ask for."""
+    """How much of the last 30 days has a reading in every 5 minutes, which some programs ask for.
 
-    days: int
-    expected: int
-    present: int
-    missing: int
-    first_gap: datetime | None = None
+    `days` is the time since the first reading in that window; the first gap reaches from its start to its end.
+    """
+
+    days: float
+    intervals_expected: int
+    intervals_present: int
+    intervals_missing: int
+    first_gap_start: datetime | None = None
+    first_gap_end: datetime | None = None
 
     @property
     def share(self) -> float:
         """Present of expected, 0 to 1."""
-        return min(1.0, self.present / self.expected) if self.expected else 0.0
+        return min(1.0, self.intervals_present / self.intervals_expected) if self.intervals_expected else 0.0
+
+
+class OwnershipEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of hands that the reader was part of. `kind`: bound, released or transferred."""
+
+    kind: str
+    happened_at: datetime
 
 
 class RegistrationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What was verified when the battery was registered, by which certificate, and by which link."""
+    """What was verified when the battery was registered, by which certificate and which link; no link: a transfer."""
 
-    thing_name: str
     certificate_id: str
-    link_id: str
+    certificate_public_key_sha256: str | None = None
+    provisioned_at: datetime | None = None
+    registered_by: str = "link"
+    registered_at: datetime | None = None
+    link_id: str | None = None
     link_issued_at: datetime | None = None
     link_expires_at: datetime | None = None
-    registered_at: datetime | None = None
+    history: list[OwnershipEvent] | None = None
 
 
 def my_batteries(account: Account) -> list[Battery]:

@@ -1,6 +1,7 @@
 """What a homeowner asks of Flip. The app cannot reach Flip: it leaves a request, and a flow works it off."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -8,9 +9,17 @@ import msgspec
 
 from fleet.flip.programs import Program
 from streamlit_app.services.accounts import Account
+from streamlit_app.services.batteries import Battery
 from streamlit_app.services.rows import call, read_view
 
 UNDER_WAY = frozenset({"pending", "running"})
+
+
+class ProblemField(msgspec.Struct, frozen=True):
+    """A field that Flip could not use, and why."""
+
+    name: str = ""
+    problem: str = ""
 
 
 class FlipRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +32,8 @@ class FlipRequest(msgspec.Struct, frozen=True, kw_only=True):
     thing_name: str | None = None
     status: str = "pending"
     message: str | None = None
-    problem_fields: Any = None
+    problem_fields: list[ProblemField] | None = None
+    payload: dict[str, Any] = {}
     attempts: int = 0
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -62,8 +72,19 @@ class _SitePrograms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def my_requests(account: Account) -> list[FlipRequest]:
-    """The account's requests, newest first."""
-    return read_view(account.client, "my_flip_requests", FlipRequest, "-created_at")
+    """The account's latest requests, the last change first."""
+    return read_view(account.client, "my_flip_requests", FlipRequest, "-updated_at", limit=100)
+
+
+def newest(
+    requests: Iterable[FlipRequest], kind: str, site_id: str | None = None, thing_name: str | None = None
+) -> FlipRequest | None:
+    """The latest of a kind, for a home or a battery if one is named."""
+    for found in requests:
+        same_site = site_id is None or found.site_id == site_id
+        if found.kind == kind and same_site and (thing_name is None or found.thing_name == thing_name):
+            return found
+    return None
 
 
 def request(
@@ -76,14 +97,18 @@ def request(
     return str(call(account.client, "request_flip", arguments))
 
 
-def commission_again(account: Account, site_id: str, thing_name: str) -> str:
-    """Ask Flip once more to take the battery in."""
-    return request(account, "commission", f"commission:{thing_name}", site_id, thing_name, {})
+def commission(account: Account, battery: Battery, site_id: str) -> str:
+    """Ask Flip to take the battery in: again after a failure, or for the first time after a transfer."""
+    failed = newest(my_requests(account), "commission", thing_name=battery.thing_name)
+    # The same key takes the failed request up again; one from an earlier owner's time must not.
+    own = f"commission:{battery.thing_name}:{battery.registered_at}"
+    key = failed.key if failed and failed.status == "failed" else own
+    return request(account, "commission", key, site_id, battery.thing_name, {})
 
 
-def refresh_programs(account: Account, site_id: str, day: str) -> str:
-    """Ask for the list of programs of a home; once a `day` (ISO date) is one request."""
-    return request(account, "programs", f"programs:{site_id}:{day}", site_id, None, {})
+def refresh_programs(account: Account, site_id: str, minute: str) -> str:
+    """Ask for the list of programs of a home; all asking in one `minute` (ISO time) is one request."""
+    return request(account, "programs", f"programs:{site_id}:{minute}", site_id, None, {})
 
 
 def my_programs(account: Account, site_id: str) -> list[Program] | None:
@@ -101,6 +126,7 @@ def enroll(
     account: Account, site_id: str, program: Program, thing_names: list[str], answers: dict[str, bool | float | str]
 ) -> str:
     """Apply for a program with the terms that were shown and agreed to."""
+    earlier = [held.enrollment_id for held in my_enrollments(account) if held.program_id == program.id]
     payload = {
         "program_id": program.id,
         "device_ids": thing_names,
@@ -108,8 +134,9 @@ def enroll(
         "terms_and_conditions_version": program.terms_and_conditions_version,
         "program_specific_attributes": [{"name": name, "value": value} for name, value in answers.items()],
     }
-    # Corrected answers are another request; a second click on the same ones is not.
-    content = hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()[:16]
+    # Corrected answers are another request, and so is coming back; a second click is not.
+    wish = msgspec.json.encode([payload, sorted(earlier)], order="deterministic")
+    content = hashlib.sha256(wish).hexdigest()[:16]
     return request(account, "enroll", f"enroll:{site_id}:{program.id}:{content}", site_id, None, payload)
 
 

@@ -13,8 +13,9 @@ class FleetRow(msgspec.Struct, frozen=True, kw_only=True):
 
     thing_name: str
     model: str | None = None
-    online: bool = False
-    fresh: bool = False
+    step: str = ""
+    is_online: bool = False
+    is_fresh: bool = False
     last_seen: datetime | None = None
     clock_skew_s: float | None = None
     owner_email: str | None = None
@@ -27,9 +28,11 @@ class QuarantineRow(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that could not be stored, by reason."""
 
     reason: str
-    waiting: int = 0
-    replayed: int = 0
-    last_at: datetime | None = None
+    messages: int = 0
+    oldest_at: datetime | None = None
+    newest_at: datetime | None = None
+    newest_detail: str | None = None
+    newest_thing_name: str | None = None
 
 
 def fleet(account: Account, search: str, limit: int, offset: int) -> list[FleetRow]:
@@ -46,8 +49,3 @@ def quarantine(account: Account) -> list[QuarantineRow]:
 def transfer(account: Account, thing_name: str, to_email: str) -> None:
     """Give the battery to the account with that address. Recorded with the operator's name."""
     call(account.client, "transfer_device", {"p_thing_name": thing_name, "p_to_email": to_email.strip().lower()})
-
-
-def release(account: Account, thing_name: str) -> None:
-    """Take the battery from its account. Recorded with the operator's name."""
-    call(account.client, "release_device", {"p_thing_name": thing_name})

@@ -11,11 +11,11 @@ from fleet.errors import Unavailable
 Row = TypeVar("Row")
 
 
-def read_view(client: Client, view: str, row_type: type[Row], order: str) -> list[Row]:
-    """All rows of a view that this client may see, ordered by a column, newest or largest first after a minus."""
+def read_view(client: Client, view: str, row_type: type[Row], order: str, limit: int = 500) -> list[Row]:
+    """The first rows of a view that this client may see, ordered by a column, largest first after a minus."""
     with translated(f"reading {view}"):
         column = order.removeprefix("-")
-        answer = client.table(view).select("*").order(column, desc=order.startswith("-")).execute()
+        answer = client.table(view).select("*").order(column, desc=order.startswith("-")).limit(limit).execute()
     return _rows(view, answer.data, row_type)
 
 

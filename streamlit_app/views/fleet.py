@@ -41,13 +41,13 @@ def _table(rows: list[FleetRow], search: str) -> None:
         st.info("No battery matches." if search else "There is no battery yet: start the flow provision-devices.")
         return
     total = rows[0].total_count
-    st.caption(f"{total:,} batteries. Online: heard of in the last 5 minutes. Fresh: measured in the last 5 minutes.")
+    st.caption(f"{total:,} batteries. Online: heard of in the last 5 minutes. Fresh: and measured just before that.")
     now = visit.now()
     table = pd.DataFrame(
         {
             "Battery": [row.thing_name for row in rows],
-            "Online": ["yes" if row.online else "no" for row in rows],
-            "Fresh": ["yes" if row.fresh else "no" for row in rows],
+            "Online": ["yes" if row.is_online else "no" for row in rows],
+            "Fresh": ["yes" if row.is_fresh else "no" for row in rows],
             "Last seen": [words.ago(row.last_seen, now) for row in rows],
             "Charge": [words.share(row.state_of_charge_pct) for row in rows],
             "Clock skew (s)": [row.clock_skew_s for row in rows],
@@ -87,9 +87,10 @@ def _quarantine(account: Account) -> None:
     table = pd.DataFrame(
         {
             "Reason": [row.reason for row in rows],
-            "Waiting": [row.waiting for row in rows],
-            "Replayed": [row.replayed for row in rows],
-            "Last": [words.ago(row.last_at, now) for row in rows],
+            "Messages": [row.messages for row in rows],
+            "Newest": [words.ago(row.newest_at, now) for row in rows],
+            "From": [row.newest_thing_name or "unknown" for row in rows],
+            "What the newest one said": [row.newest_detail or "" for row in rows],
         }
     )
     st.dataframe(table, hide_index=True, key="quarantine_table", alt="Quarantined messages by reason")

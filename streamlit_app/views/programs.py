@@ -64,9 +64,10 @@ def _readiness(account: Account, site: Site) -> None:
         with visit.told():
             ready = batteries.readiness(account, battery.thing_name)
             percent = 100 * ready.share
-            st.progress(ready.share, text=f"{words.plain(battery.thing_name)}: {percent:.1f} % of {ready.days} days")
-            if ready.missing:
-                start = f", first on {words.at(ready.first_gap, visit.now())}" if ready.first_gap else ""
-                st.caption(f"{ready.missing:,} of {ready.expected:,} intervals are missing{start}.")
+            st.progress(ready.share, text=f"{words.plain(battery.thing_name)}: {percent:.1f} % of 30 days")
+            if ready.intervals_missing:
+                gap = f"{words.at(ready.first_gap_start, visit.now())} to {words.at(ready.first_gap_end, visit.now())}"
+                count = f"{ready.intervals_missing:,} of {ready.intervals_expected:,}"
+                st.caption(f"{count} intervals are missing. The first gap: {gap}.")
             else:
                 st.caption("Nothing is missing.")

@@ -1,7 +1,5 @@
 """What became of a request to Flip, followed while it is under way."""
 
-from collections.abc import Iterable
-
 import streamlit as st
 
 from streamlit_app import visit, words
@@ -21,7 +19,7 @@ _DOING = {
 def show_requests(kind: str, site_id: str | None = None, thing_name: str | None = None) -> None:
     """The newest request of a kind for a home or a battery; the page runs again when it is done."""
     with visit.told():
-        newest = _newest(flip.my_requests(visit.present()), kind, site_id, thing_name)
+        newest = flip.newest(flip.my_requests(visit.present()), kind, site_id, thing_name)
         if newest is not None and newest.is_under_way:
             _follow(kind, site_id, thing_name)
         elif newest is not None and newest.status == "failed":
@@ -33,7 +31,7 @@ def _follow(kind: str, site_id: str | None, thing_name: str | None) -> None:
     with visit.told():
         if (account := visit.account()) is None:
             st.rerun()
-        newest = _newest(flip.my_requests(account), kind, site_id, thing_name)
+        newest = flip.newest(flip.my_requests(account), kind, site_id, thing_name)
         if newest is None or not newest.is_under_way:
             st.rerun()
         st.info(f"{_DOING[kind]} … this page goes on by itself.")
@@ -44,24 +42,5 @@ def _follow(kind: str, site_id: str | None, thing_name: str | None) -> None:
 def show_failure(request: FlipRequest) -> None:
     """Why it failed, and which fields Flip named."""
     st.error(f"{_DOING.get(request.kind, 'The request')} did not work. {words.plain(request.message or '')}")
-    for sentence in _field_sentences(request.problem_fields):
-        st.markdown(f"- {words.plain(sentence)}")
-
-
-def _newest(
-    requests: Iterable[FlipRequest], kind: str, site_id: str | None, thing_name: str | None
-) -> FlipRequest | None:
-    """Requests come newest first."""
-    for request in requests:
-        same_site = site_id is None or request.site_id == site_id
-        if request.kind == kind and same_site and (thing_name is None or request.thing_name == thing_name):
-            return request
-    return None
-
-
-def _field_sentences(fields: object) -> list[str]:
-    if isinstance(fields, dict):
-        return [f"{name.replace('_', ' ')}: {problem}" for name, problem in fields.items()]
-    if isinstance(fields, list):
-        return [str(field).replace("_", " ") for field in fields]
-    return []
+    for field in request.problem_fields or ():
+        st.markdown(f"- {words.plain(field.name.replace('_', ' '))}: {words.plain(field.problem)}")
