@@ -63,11 +63,6 @@ def interval_of(at: datetime) -> datetime:
     return at - (at - _EPOCH) % INTERVAL
 
 
-def first_whole_interval(since: datetime) -> datetime:
-    """The start of the first interval that lies wholly after `since`."""
-    return -((_EPOCH - since) // INTERVAL) * INTERVAL + _EPOCH
-
-
 def closed_until(now: datetime, grace: timedelta = GRACE) -> datetime:
     """Where the intervals end that are over for `grace` at least; those before it are closed."""
     return interval_of(now - grace)
