@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from fleet.errors import InvalidInput
-
 
 @dataclass(frozen=True)
 class Model:
@@ -24,13 +22,12 @@ _MODELS = {
 """Put your own here: the key is what `provision_devices` calls the model."""
 
 
-def model_named(name: str) -> Model:
-    """The model that a device was provisioned as. Raises `InvalidInput` for one that nobody described."""
-    if name in _MODELS:
-        return _MODELS[name]
-    raise InvalidInput(f"The battery model {name[:80]!r} is not described: add its ratings to fleet/models.py.")
+def model_named(name: str) -> Model | None:
+    """What is known of a model; None for one that nobody described."""
+    return _MODELS.get(name)
 
 
 def rated_capacity_wh(name: str) -> float | None:
     """What a battery of this model held when it was new, Wh; None where nobody described the model."""
-    return _MODELS[name].capacity_wh if name in _MODELS else None
+    model = _MODELS.get(name)
+    return model.capacity_wh if model else None

@@ -62,3 +62,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION fleet.mark_late_intervals();
 ALTER TABLE fleet.forwarding ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.forwarding_failures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.forwarding_late ENABLE ROW LEVEL SECURITY;
+
+-- The outbox: when a request that Flip did not take is due again.
+ALTER TABLE fleet.flip_requests ADD COLUMN next_attempt_at timestamptz NOT NULL DEFAULT now();
+COMMENT ON COLUMN fleet.flip_requests.next_attempt_at IS 'A pending request is not worked on before this.';
