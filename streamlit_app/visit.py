@@ -11,6 +11,7 @@ import streamlit as st
 
 from fleet.adapters.supabase import SignedOut
 from fleet.errors import FleetError, NotConfigured
+from streamlit_app import words
 from streamlit_app.cookie import PATH, cookie_name
 from streamlit_app.services.accounts import Account, Accounts
 from streamlit_app.web_state import session_store, settings
@@ -85,9 +86,9 @@ def told() -> Iterator[None]:
         yield
     except NotConfigured as error:
         _log.error("%s", error)
-        st.error("This page is not set up yet. The operator has been told in the log.")
+        st.error("This page is not set up yet: what is missing is in the log, for the operator.")
     except FleetError as error:
-        st.error(str(error))
+        st.error(words.plain(str(error)))
 
 
 def local_zone() -> ZoneInfo:

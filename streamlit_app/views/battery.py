@@ -8,7 +8,9 @@ from streamlit_app.services.accounts import Account
 from streamlit_app.services.batteries import Battery
 from streamlit_app.views.battery_history import show_history
 from streamlit_app.views.freshness_badge import show_freshness
-from streamlit_app.views.request_progress import show_requests
+from streamlit_app.views.register_outcome import show_commissioning
+from streamlit_app.views.register_site import ask_for_site
+from streamlit_app.views.registration_record import show_record
 from streamlit_app.views.sign_in import require_account
 
 _EVERY_S = 10
@@ -44,15 +46,13 @@ def _choose(found: list[Battery]) -> Battery:
 
 
 def _commissioning(account: Account, battery: Battery) -> None:
-    if battery.commission_status == "commissioned" or battery.site_id is None:
-        return
-    show_requests("commission", thing_name=battery.thing_name)
-    if battery.commission_status == "failed":
-        with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button("Try again", key="commission_again", type="primary"):
-                flip.commission_again(account, battery.site_id, battery.thing_name)
-                st.rerun()
-            places.link("site", "Correct the address")
+    if battery.site_id is None:
+        st.info("This battery was moved to your account. Say where it stands, so that Flip can take it in.")
+        if (site := ask_for_site(account)) is not None:
+            flip.commission(account, battery, str(site.site_id))
+            st.rerun()
+    elif battery.commission_status != "commissioned":
+        show_commissioning(account, battery)
 
 
 @st.fragment(run_every=_EVERY_S)
@@ -90,19 +90,7 @@ def _readings(battery: Battery) -> None:
 
 def _record(account: Account, battery: Battery) -> None:
     with st.expander("How we know that it is yours", key="record"), visit.told():
-        record, now = batteries.registration_record(account, battery.thing_name), visit.now()
-        st.write(
-            f"The battery signed a link with a key that only it holds. We checked the signature against the "
-            f"certificate that it got in the factory, and registered it on {words.at(record.registered_at, now)}."
-        )
-        st.table(
-            {
-                "Certificate": record.certificate_id,
-                "Link": record.link_id,
-                "Link made": words.at(record.link_issued_at, now),
-                "Link valid until": words.at(record.link_expires_at, now),
-            }
-        )
+        show_record(batteries.registration_record(account, battery.thing_name), visit.now())
 
 
 def _release(account: Account, battery: Battery) -> None:
