@@ -117,10 +117,6 @@ class Settings(BaseSettings):
         description="What lets the web app bind a battery whose link it verified: `fleet app-credential` prints one.",
     )
 
-    base_url: str = Field(
-        "http://127.0.0.1:8501", description="Address of the web app as visitors type it, without a path."
-    )
-
     @cached_property
     def names(self) -> ResourceNames:
         """Names of the AWS resources. Raises `InvalidInput` when `FLEET_PROJECT` cannot be one."""

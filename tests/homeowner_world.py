@@ -91,14 +91,16 @@ class HomeownerWorld:
     def make_operator(self, email: str) -> None:
         """Give the account the operator's role, as docs/supabase.md says."""
         self.run_sql(
-            "UPDATE auth.users SET raw_app_meta_data = raw_app_meta_data || '{\"role\": \"operator\"}' "
+            'UPDATE auth.users SET raw_app_meta_data = raw_app_meta_data || \'{"role": "operator"}\' '
             "WHERE email = %s RETURNING id",
             email,
         )
 
 
 @contextmanager
-def homeowner_world(resources: Settings, database_url: str, home: Path, base_url: str, port: int) -> Iterator[HomeownerWorld]:
+def homeowner_world(
+    resources: Settings, database_url: str, home: Path, base_url: str, port: int
+) -> Iterator[HomeownerWorld]:
     """The Supabase stand-in before a database of its own with every migration, and the app's credential in it."""
     settings = resources.model_copy(
         update={"database_url": SecretStr(database_url), "artifacts_dir": home / "devices", "base_url": base_url}

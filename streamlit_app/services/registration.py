@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
 from typing import Any
 
-from fleet.link_refusals import LinkRefusal
-from fleet.registration import VerifiedLink, read_claim, verify_link
-
-from fleet.adapters.iot_core import IotCore
-from fleet.devices import ThingName
+from fleet.adapters.iot_core import IdentityReader
 from fleet.errors import FleetError, InvalidInput, NotConfigured, Refused, Unavailable
+from fleet.link_refusals import LinkRefusal
 from fleet.models import model_named
+from fleet.registration import VerifiedLink, read_claim, verify_link
 from fleet.settings import Settings
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.rows import call
@@ -64,11 +62,11 @@ def check(settings: Settings, token: str, now: datetime) -> CheckedLink | LinkRe
     if isinstance(claim, LinkRefusal):
         return claim
     with _operators_business():
-        registry = IotCore(settings)
-        link = verify_link(token, settings.base_url, registry.registered_certificate(claim.certificate_id), now)
+        identities = IdentityReader(settings)
+        link = verify_link(token, settings.base_url, identities.certificate(claim.certificate_id), now)
         if isinstance(link, LinkRefusal):
             return link
-        return CheckedLink(token, link, _details(link.thing_name, registry.model_of(ThingName(link.thing_name))), now)
+        return CheckedLink(token, link, _details(link.thing_name, identities.model(link.thing_name)), now)
 
 
 def bind(

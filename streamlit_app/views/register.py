@@ -4,8 +4,8 @@ Every step can fail, says so, keeps what was typed, and can be tried again.
 """
 
 import streamlit as st
-from fleet.link_refusals import LinkRefusal
 
+from fleet.link_refusals import LinkRefusal
 from streamlit_app import visit, words
 from streamlit_app.services import batteries, registration
 from streamlit_app.services.registration import CheckedLink
@@ -13,6 +13,7 @@ from streamlit_app.views.register_battery import ask_for_battery
 from streamlit_app.views.register_outcome import show_outcome
 from streamlit_app.views.register_site import ask_for_site
 from streamlit_app.views.sign_in import require_account
+from streamlit_app.web_state import settings
 
 _CHECKED = "register_checked_links"
 _MAX_KEPT = 5
@@ -39,7 +40,7 @@ def _checked(token: str) -> CheckedLink | None:
     """The link as it was checked when this visit opened it: whoever fills in the forms has time to do so."""
     kept: dict[str, CheckedLink] = st.session_state.setdefault(_CHECKED, {})
     if token not in kept:
-        found = registration.check(visit.settings(), token, visit.now())
+        found = registration.check(settings(), token, visit.now())
         if isinstance(found, LinkRefusal):
             st.error(words.plain(found.sentence))
             return None

@@ -9,6 +9,7 @@ from streamlit_app.services import registration
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.registration import CheckedLink, DeviceDetails
 from streamlit_app.services.sites import Site
+from streamlit_app.web_state import settings
 
 _EARLIEST = date(2010, 1, 1)
 _MAX_CHARACTERS = 200
@@ -25,7 +26,7 @@ def ask_for_battery(account: Account, checked: CheckedLink, site: Site) -> None:
             submitted = st.form_submit_button("Register this battery", key="register_battery_submit", type="primary")
         if submitted:
             with visit.told():
-                registration.bind(visit.settings(), account, checked, str(site.site_id), details, visit.now())
+                registration.bind(settings(), account, checked, str(site.site_id), details, visit.now())
                 st.rerun()
 
 
