@@ -1,5 +1,6 @@
 """Numbers, times and codes in a homeowner's words."""
 
+import re
 from datetime import datetime
 
 _MODES = {
@@ -11,11 +12,18 @@ _MODES = {
     "STANDBY": "On standby",
 }
 _MARKDOWN = frozenset(r"\`*_{}[]()<>#+-.!|~:$^=&")
+# Overrides that make the rest of a line read backwards; letters of right-to-left scripts need none.
+_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+# Markdown makes links of bare addresses, escaped or not; an invisible character inside keeps it from that.
+_LINK_LIKE = re.compile(r"@|www|(?<=:)/")
+_JOINER = "\u2060"
 
 
 def plain(text: str) -> str:
-    """Text from people or from elsewhere, so that Markdown shows it as it is."""
-    return "".join(f"\\{character}" if character in _MARKDOWN else character for character in text)
+    """Text from people or from elsewhere, so that Markdown shows it as it is: no markup, links, or turned direction."""
+    shown = " ".join(text.split()).translate(_TURNING)
+    escaped = "".join(f"\\{character}" if character in _MARKDOWN else character for character in shown)
+    return _LINK_LIKE.sub(lambda found: found[0] + _JOINER, escaped)
 
 
 def power(watts: float | None) -> str:

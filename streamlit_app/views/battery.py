@@ -74,7 +74,7 @@ def _live(thing_name: str) -> None:
 
 
 def _readings(battery: Battery) -> None:
-    st.html(power_flow.svg(battery))
+    power_flow.show(battery)
     st.write(power_flow.describe(battery))
     with st.container(horizontal=True):
         stored, capacity = words.energy(battery.battery_stored_energy_wh), battery.battery_capacity_energy_wh
