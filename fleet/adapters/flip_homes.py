@@ -24,7 +24,7 @@ def commission(connection: Connection, flip: FlipClient, request: FlipRequest) -
         _adopt(flip, site, device)
     programs = _programs(flip, site)
     with connection.transaction():
-        homes.commissioned(battery)
+        homes.commissioned(battery.thing_name, battery.site_id)
         homes.put_programs(site.id, programs)
         ForwardingLedger(connection).revive(battery.thing_name)
     return Done("Flip knows your battery now.", {"programs": [program.id for program in programs]})

@@ -88,7 +88,7 @@ class FlipRequests:
 
     def ask_again(self, thing_names: Sequence[str]) -> int:
         """Have these batteries commissioned; returns how many requests that made or revived."""
-        return sum(self._execute("ask_again", thing_name=name).rowcount for name in thing_names)
+        return int(self._execute("ask_again", thing_names=list(thing_names)).rowcount)
 
     def waiting(self) -> list[dict[str, Any]]:
         """What has not ended yet, for operators: `kind, subject, attempts, created_at, next_attempt_at` (UTC)."""

@@ -40,9 +40,9 @@ class Homes:
         """The thing names of the home's batteries that Flip knows."""
         return tuple(row["thing_name"] for row in self._execute("commissioned_at", site_id=site_id))
 
-    def commissioned(self, battery: Battery) -> None:
-        """Flip knows the battery under its home."""
-        self._execute("commissioned", thing_name=battery.thing_name, site_id=battery.site_id)
+    def commissioned(self, thing_name: str, site_id: str) -> None:
+        """Flip knows the battery under this home. A battery that moved on meanwhile stays as it is."""
+        self._execute("commissioned", thing_name=thing_name, site_id=site_id)
 
     def commission_failed(self, thing_name: str | None, owner_id: str, message: str) -> None:
         """Flip did not take the battery; what is commissioned already stays so."""
@@ -71,9 +71,9 @@ class Homes:
         )
         return bool(kept.rowcount)
 
-    def registrations(self) -> list[dict[str, Any]]:
-        """Every registered battery that has a home: `thing_name, site_id, commission_status`."""
-        return list(self._execute("registrations"))
+    def registrations(self, site_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The batteries registered at these homes: `thing_name, site_id, commission_status`."""
+        return list(self._execute("registrations", site_ids=list(site_ids)))
 
     def site_ids(self) -> Iterator[str]:
         """Every home's id."""

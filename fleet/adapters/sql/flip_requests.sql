@@ -43,10 +43,18 @@ SELECT kind, coalesce(thing_name, site_id::text) AS subject, attempts, created_a
 FROM fleet.flip_requests WHERE status IN ('pending', 'running') ORDER BY created_at LIMIT %(limit)s
 
 -- name: ask_again
--- Ask for a battery to be commissioned, in its owner's name; what is on its way already stays as it is.
+-- Ask for these batteries to be commissioned, in their owners' names, unless that is under way.
+WITH lost AS (
+    UPDATE fleet.registrations SET commission_status = 'pending', commission_message = NULL
+    WHERE thing_name = ANY(%(thing_names)s) AND site_id IS NOT NULL
+    RETURNING thing_name, owner_id, site_id
+)
 INSERT INTO fleet.flip_requests AS request (kind, owner_id, site_id, thing_name, key)
-SELECT 'commission', owner_id, site_id, thing_name, 'commission:' || thing_name
-FROM fleet.registrations WHERE thing_name = %(thing_name)s AND site_id IS NOT NULL
+SELECT 'commission', owner_id, site_id, thing_name, 'repair/' || thing_name FROM lost
+WHERE NOT EXISTS (
+    SELECT FROM fleet.flip_requests AS open
+    WHERE open.kind = 'commission' AND open.thing_name = lost.thing_name AND open.owner_id = lost.owner_id
+        AND open.status IN ('pending', 'running')
+)
 ON CONFLICT (owner_id, key) DO UPDATE SET status = 'pending', site_id = excluded.site_id, answer = NULL, message = NULL,
-    problem_fields = NULL, finished_at = NULL, next_attempt_at = now(), updated_at = now()
-WHERE request.status IN ('succeeded', 'failed')
+    problem_fields = NULL, attempts = 0, finished_at = NULL, next_attempt_at = now(), updated_at = now()

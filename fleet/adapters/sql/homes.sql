@@ -47,9 +47,9 @@ WHERE kept.site_id = excluded.site_id AND kept.updated_at <= excluded.updated_at
         (excluded.status, excluded.status_reason, excluded.thing_names, coalesce(excluded.program_name, kept.program_name))
 
 -- name: registrations
--- Every registered battery with a home.
+-- The batteries registered at these homes.
 SELECT thing_name, site_id::text, commission_status::text AS commission_status FROM fleet.registrations
-WHERE site_id IS NOT NULL ORDER BY site_id, thing_name
+WHERE site_id = ANY(%(site_ids)s::uuid[]) ORDER BY site_id, thing_name
 
 -- name: sites_after
 -- The homes above an id, a page at a time.
