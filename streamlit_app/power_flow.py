@@ -37,10 +37,10 @@ def svg(battery: Battery) -> str:
     charge, discharge = battery.battery_charge_power_w or 0, battery.battery_discharge_power_w or 0
     grid = battery.grid_power_w
     arrows = [
-        _arrow("M160 70 L160 112", battery.solar_power_w or 0, forward=True),
-        _arrow("M92 135 L137 135", abs(grid) if battery.grid_online else 0, forward=grid >= 0),
-        _arrow("M183 135 L228 135", battery.home_power_w or 0, forward=True),
-        _arrow("M160 158 L160 200", max(charge, discharge), forward=charge >= discharge),
+        _arrow("M160 72 L160 118", battery.solar_power_w or 0, forward=True),
+        _arrow("M110 135 L143 135", abs(grid) if battery.grid_online else 0, forward=grid >= 0),
+        _arrow("M177 135 L210 135", battery.home_power_w or 0, forward=True),
+        _arrow("M160 152 L160 198", max(charge, discharge), forward=charge >= discharge),
     ]
     battery_power = charge if charge >= discharge else discharge
     nodes = [

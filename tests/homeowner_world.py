@@ -5,7 +5,7 @@ import math
 import secrets
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +13,15 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
-from fleet.adapters import iot_core, postgres
+from fleet.adapters import aws, flip_requests, iot_core, postgres
+from fleet.adapters.flip import FlipClient
 from fleet.adapters.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
+from fleet.adapters.postgres.flip_requests import inbox
 from fleet.adapters.postgres.migrations import migrate
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.devices import KEY_FILE, ThingName, read_artifacts
+from fleet.errors import Unavailable
 from fleet.provisioning import Order, provision
 from fleet.registration import issue_link
 from fleet.settings import Settings
@@ -60,8 +63,6 @@ class HomeownerWorld:
 
     def deactivate(self, folder: Path) -> None:
         """Take the battery's certificate out of force."""
-        from fleet.adapters import aws
-
         config = read_artifacts(folder).config
         iot = aws.client(self.settings, "iot")
         iot.update_certificate(certificateId=config.certificate_id, newStatus="INACTIVE")
@@ -81,6 +82,16 @@ class HomeownerWorld:
                 store(connection, [(received, parse(message))])
         return count
 
+    def work_off(self) -> int:
+        """Do what was asked of Flip and is due, as the flow process_flip_requests does; how many requests."""
+        with inbox(self.settings) as requests, postgres.connect(self.settings) as connection:
+            due = requests.due()
+            with FlipClient.from_settings(self.settings) as flip:
+                for one in due:
+                    with suppress(Unavailable):  # Flip is down: the request waits
+                        flip_requests.work_off(connection, flip, one.request_id)
+        return len(due)
+
     def run_sql(self, statement: str, *parameters: object) -> list[dict[str, object]]:
         """Run a statement as the database's owner; its rows, if it has any."""
         with psycopg.connect(self.settings.require_database_url(), autocommit=True) as connection:
@@ -99,11 +110,17 @@ class HomeownerWorld:
 
 @contextmanager
 def homeowner_world(
-    resources: Settings, database_url: str, home: Path, base_url: str, port: int
+    resources: Settings, flip: Settings, database_url: str, home: Path, base_url: str, port: int
 ) -> Iterator[HomeownerWorld]:
     """The Supabase stand-in before a database of its own with every migration, and the app's credential in it."""
     settings = resources.model_copy(
-        update={"database_url": SecretStr(database_url), "artifacts_dir": home / "devices", "base_url": base_url}
+        update={
+            "database_url": SecretStr(database_url),
+            "artifacts_dir": home / "devices",
+            "base_url": base_url,
+            "flip_base_url": flip.flip_base_url,
+            "flip_token": flip.flip_token,
+        }
     )
     with servers.supabase(home / "supabase", home / "logs", port, settings, base_url):
         migrate(settings)

@@ -41,7 +41,8 @@ def _table(rows: list[FleetRow], search: str) -> None:
         st.info("No battery matches." if search else "There is no battery yet: start the flow provision-devices.")
         return
     total = rows[0].total_count
-    st.caption(f"{total:,} batteries. Online: heard of in the last 5 minutes. Fresh: and measured just before that.")
+    noun = "battery" if total == 1 else "batteries"
+    st.caption(f"{total:,} {noun}. Online: heard of in the last 5 minutes. Fresh: and measured just before that.")
     now = visit.now()
     table = pd.DataFrame(
         {

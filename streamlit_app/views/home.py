@@ -30,6 +30,8 @@ def _batteries() -> None:
             _card(battery, visit.now())
         if not found:
             _explain_registration()
+        else:
+            places.link("programs", "Earn with a program at your address")
 
 
 def _card(battery: Battery, now: datetime) -> None:

@@ -10,16 +10,21 @@ from streamlit_app.services.sites import Site
 
 _MAX_ANSWER_CHARACTERS = 500
 
+Answer = bool | float | str | None
+"""None: a number that was not entered yet."""
 
-def show_program(account: Account, site: Site, program: Program, thing_names: list[str]) -> None:
-    """The card of a program that the home has not joined."""
+
+def show_program(account: Account, site: Site, program: Program, thing_names: list[str], *, is_under_way: bool) -> None:
+    """The card of a program that the home has not joined; no form while an application is under way."""
     with st.container(border=True, key=f"program_{program.id}"):
         st.subheader(words.plain(program.name or program.id), anchor=False)
         st.write(words.plain(program.description))
-        for line in _facts(program):
-            st.markdown(f"- {line}")
+        st.markdown("\n".join(f"- {line}" for line in _facts(program)))
         if not thing_names:
             st.info("Register a battery at this address first.")
+            return
+        if is_under_way:
+            st.caption("You can apply once what you asked for is done.")
             return
         with st.expander("Terms, questions and applying", key=f"apply_{program.id}"):
             _apply(account, site, program, thing_names)
@@ -29,7 +34,9 @@ def _apply(account: Account, site: Site, program: Program, thing_names: list[str
     _terms(program)
     with st.form(f"enroll_{program.id}", border=False):
         answers = {field.name: _ask(program.id, field) for field in program.enrollment_form}
-        agreed = st.checkbox("I have read the terms and agree to them.", key=f"agree_{program.id}")
+        has_terms = bool(program.terms_and_conditions_text)
+        consent = "I have read the terms and agree to them." if has_terms else "I want to take part."
+        agreed = st.checkbox(consent, key=f"agree_{program.id}")
         submitted = st.form_submit_button("Apply", key=f"enroll_submit_{program.id}", type="primary")
     if not submitted:
         return
@@ -38,7 +45,8 @@ def _apply(account: Account, site: Site, program: Program, thing_names: list[str
         st.error(words.plain(sentence))
     if not wrong:
         with visit.told():
-            flip.enroll(account, str(site.site_id), program, thing_names, answers)
+            given = {name: answer for name, answer in answers.items() if answer is not None}
+            flip.enroll(account, str(site.site_id), program, thing_names, given)
             st.rerun()
 
 
@@ -46,32 +54,32 @@ def _terms(program: Program) -> None:
     if not program.terms_and_conditions_text:
         st.caption("The program has no terms of its own.")
         return
-    version = f" (version {program.terms_and_conditions_version})" if program.terms_and_conditions_version else ""
-    st.markdown(f"**Terms and conditions{words.plain(version)}**")
+    version = program.terms_and_conditions_version
+    st.markdown("**Terms and conditions**" + (f" (version {words.plain(version)})" if version else ""))
     with st.container(border=True, height=260, key=f"terms_{program.id}"):
         st.markdown(_without_images(program.terms_and_conditions_text))
 
 
-def _ask(program_id: str, field: FormField) -> bool | float | str:
+def _ask(program_id: str, field: FormField) -> Answer:
     """The widget for the question's type; a type not known yet is asked as text."""
     label, key = words.plain(field.label or field.name), f"answer_{program_id}_{field.name}"
     if field.type == "boolean":
         return st.checkbox(label, key=key)
     if field.type == "number":
-        return st.number_input(label, key=key, value=0.0, step=1.0)
+        return st.number_input(label, key=key, value=None, min_value=0.0)
     return st.text_input(label, key=key, max_chars=_MAX_ANSWER_CHARACTERS).strip()
 
 
-def _problems(program: Program, answers: dict[str, bool | float | str], *, agreed: bool) -> list[str]:
+def _problems(program: Program, answers: dict[str, Answer], *, agreed: bool) -> list[str]:
     found = []
     for field in program.enrollment_form:
         answer = answers[field.name]
-        if answer == "" and isinstance(answer, str):
+        if answer is None or answer == "":
             found.append(f"Answer the question: {field.label or field.name}.")
         elif isinstance(answer, str) and len(answer) > _MAX_ANSWER_CHARACTERS:
             found.append(f"Shorten the answer: {field.label or field.name}.")
     if not agreed:
-        found.append("Read the terms and tick that you agree to them.")
+        found.append("Tick the box above the button: nobody joins a program without agreeing.")
     return found
 
 

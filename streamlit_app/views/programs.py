@@ -46,9 +46,10 @@ def _offers(account: Account, site: Site) -> None:
         st.info("There is no program for batteries at this address now.")
     joined = {held.program_id for held in flip.my_enrollments(account) if held.site_id == site.site_id and held.is_open}
     mine = [battery.thing_name for battery in batteries.my_batteries(account) if battery.site_id == site.site_id]
+    applied = flip.newest(flip.my_requests(account), "enroll", site.site_id)
     for program in offers or ():
         if program.id not in joined:
-            show_program(account, site, program, mine)
+            show_program(account, site, program, mine, is_under_way=applied is not None and applied.is_under_way)
     if st.button("Look for programs now", key="programs_refresh"):
         flip.refresh_programs(account, str(site.site_id), visit.now().isoformat(timespec="minutes"))
         st.rerun()
