@@ -19,5 +19,5 @@ def go(page: str, /, **query: str) -> NoReturn:
 
 
 def link(page: str, label: str, /, **query: str) -> None:
-    """A link to the page of that name. `label` is Markdown."""
-    st.page_link(st.session_state[_PLACES][page], label=label, query_params=query)
+    """A link to the page of that name. `label` is our own words."""
+    st.page_link(st.session_state[_PLACES][page], label=f":primary[{label}]", query_params=query)

@@ -1,5 +1,7 @@
 """Homes: the address that a battery stands at and the utility account that programs ask for."""
 
+import unicodedata
+
 import msgspec
 
 from streamlit_app.services.accounts import Account
@@ -49,8 +51,13 @@ def problems(site: Site) -> list[str]:
     zip_code = site.zip_code or ""
     if zip_code and not (len(zip_code) == 5 and zip_code.isascii() and zip_code.isdigit()):
         found.append("A zip code has five digits, such as 94105.")
-    too_long = [name for name, value in msgspec.structs.asdict(site).items() if len(value or "") > MAX_CHARACTERS]
-    return found + [f"Shorten the {name.replace('_', ' ')} to {MAX_CHARACTERS} characters." for name in too_long]
+    for name, value in msgspec.structs.asdict(site).items():
+        label = name.replace("_", " ")
+        if len(value or "") > MAX_CHARACTERS:
+            found.append(f"Shorten the {label} to {MAX_CHARACTERS} characters.")
+        if any(unicodedata.category(character) == "Cc" for character in value or ""):
+            found.append(f"Remove the line break or control character from the {label}.")
+    return found
 
 
 def save(account: Account, site: Site) -> str:

@@ -52,7 +52,7 @@ def _checked(token: str) -> CheckedLink | None:
 
 def _say_verified(checked: CheckedLink) -> None:
     name = words.plain(checked.thing_name)
-    st.markdown(f":green[✓] **{name}** is genuine: it signed this link with the key from its factory.")
+    st.markdown(f":green[✓] **{name}** is genuine: it signed this link with the key it got in the factory.")
     with st.expander("What was checked", key="register_checked"):
         for line in checked.findings(visit.now().tzinfo):
             st.markdown(f"- {words.plain(line)}")

@@ -107,6 +107,7 @@ def test_an_operator_finds_one_of_a_thousand_batteries_and_moves_it(world: Homeo
 
 def _hostile_form(visitor: Visitor, value: str) -> None:
     """Write `value` into every text field in sight, past what the browser would limit."""
+    visitor.settled()
     for field in visitor.page.locator("[data-testid=stMain] input[type=text]:visible").all():
         if field.is_editable() and field.get_attribute("role") != "combobox":
             field.evaluate("field => field.removeAttribute('maxlength')")
@@ -132,7 +133,7 @@ def test_hostile_input_in_every_form_does_no_harm(world: HomeownerWorld, visit: 
     visitor.choose("State", "CA")
     visitor.press("Save the address")
     visitor.sees("A zip code has five digits" if value.strip() else "Enter the zip code")
-    visitor.enter_address()
+    visitor.enter_address(**{"Apartment (optional)": "", "Utility account number (optional)": ""})
     visitor.press("Save the address")
     visitor.sees("It stands at")
     _hostile_form(visitor, value)
@@ -157,12 +158,7 @@ def test_hostile_input_in_every_form_does_no_harm(world: HomeownerWorld, visit: 
 @pytest.mark.parametrize("name", HOSTILE_INPUTS)
 def test_hostile_addresses_do_no_harm(world: HomeownerWorld, visit: Visit, name: str) -> None:
     visitor, value = visit(), HOSTILE_INPUTS[name].replace("\x00", "%00")
-    for path in (
-        "/register?token=",
-        "/confirm?type=email&token_hash=",
-        "/confirm?token_hash=a&type=",
-        "/battery?name=",
-    ):
+    for path in ("/register?token=", "/confirm?type=email&token_hash=", "/battery?name="):
         visitor.open(path + quote(value[:4_000]))
         visitor.settled()
         visitor.never_sees("Traceback")

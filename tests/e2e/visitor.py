@@ -91,8 +91,9 @@ class Visitor:
         expect(self.page.get_by_text(text)).to_have_count(0)
 
     def settled(self) -> None:
-        """Wait until no run of the page is under way."""
-        expect(self.page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        """Wait until the page has shown something and no run of it is under way."""
+        expect(self.page.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible()
+        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_have_count(1)
 
     def seconds_to_content(self, path: str, text: str) -> float:
         """Seconds from asking for a page until `text` is there."""
