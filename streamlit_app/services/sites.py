@@ -1,5 +1,6 @@
 """Homes: the address that a battery stands at and the utility account that programs ask for."""
 
+import re
 import unicodedata
 
 import msgspec
@@ -8,6 +9,7 @@ from streamlit_app.services.accounts import Account
 from streamlit_app.services.rows import call, read_view
 
 MAX_CHARACTERS = 200
+_ZIP_CODE = re.compile(r"[0-9]{5}(-[0-9]{4})?")
 STATES = (
     "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY",
     "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH",
@@ -48,8 +50,7 @@ def problems(site: Site) -> list[str]:
         "city": site.city, "state": site.state_code, "zip code": site.zip_code,
     }  # fmt: skip
     found = [f"Enter the {name}." for name, value in required.items() if not value]
-    zip_code = site.zip_code or ""
-    if zip_code and not (len(zip_code) == 5 and zip_code.isascii() and zip_code.isdigit()):
+    if site.zip_code and not _ZIP_CODE.fullmatch(site.zip_code):
         found.append("A zip code has five digits, such as 94105.")
     for name, value in msgspec.structs.asdict(site).items():
         label = name.replace("_", " ")

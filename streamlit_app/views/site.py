@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from streamlit_app import visit, words
-from streamlit_app.services import flip, sites
+from streamlit_app.services import batteries, flip, sites
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.sites import Site
 from streamlit_app.views.request_progress import show_requests
@@ -30,6 +30,17 @@ def _edit(account: Account, site: Site) -> None:
     if changed is not None and site.site_id:
         with visit.told():
             sites.save(account, changed)
-            flip.update_site(account, site.site_id, datetime.now(UTC).isoformat(timespec="seconds"))
-            st.success("Saved. Flip is being told.")
+            told = _tell_flip(account, site.site_id)
+            st.success("Saved. Flip is being told." if told else "Saved.")
     show_requests("update_site", site.site_id)
+
+
+def _tell_flip(account: Account, site_id: str) -> bool:
+    """Flip hears of a change where it knows the home; where taking a battery in has failed, that is tried again."""
+    here = [battery for battery in batteries.my_batteries(account) if battery.site_id == site_id]
+    for battery in here:
+        if battery.commission_status == "failed":
+            flip.commission(account, battery, site_id)
+    if any(battery.commission_status == "commissioned" for battery in here):
+        flip.update_site(account, site_id, datetime.now(UTC).isoformat(timespec="seconds"))
+    return bool(here)
