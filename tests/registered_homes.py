@@ -75,8 +75,14 @@ def request_of(connection: Connection, request_id: str) -> dict[str, Any]:
 
 
 def registration_of(connection: Connection, thing_name: str) -> dict[str, Any]:
-    """The registration's row now."""
-    row = one(connection.execute("SELECT * FROM fleet.registrations WHERE thing_name = %s", [thing_name]))
+    """How far the battery is with Flip now."""
+    row = one(
+        connection.execute(
+            "SELECT commission_status, commission_message, commissioned_at FROM fleet.registrations "
+            "WHERE thing_name = %s",
+            [thing_name],
+        )
+    )
     connection.commit()
     return row
 
