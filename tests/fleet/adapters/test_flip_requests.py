@@ -295,6 +295,13 @@ def test_a_home_that_flip_does_not_know_yet_is_saved_without_it(
     assert request_of(connection, request)["answer"] == {"is_known": False}
 
 
+def test_the_programs_of_a_home_that_flip_does_not_know_are_not_known_either(
+    connection: Connection, flip: FlipClient, site: str
+) -> None:
+    outcome = work_off(connection, flip, ask(connection, "programs", site_id=site))
+    assert (outcome.status, "does not know this home yet" in outcome.message) == ("failed", True)
+
+
 def test_programs_are_listed_anew(connection: Connection, flip: FlipClient, commissioned: str) -> None:
     connection.execute("DELETE FROM fleet.site_programs")
     request = ask(connection, "programs", site_id=commissioned)
