@@ -119,7 +119,7 @@ class ForwardingLedger:
         found: dict[int, list[Sample]] = defaultdict(list)
         statement = queries("forwarding")["samples"].format(columns=_COLUMNS, read=_READ).encode()
         with self._connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            for number, *values in cursor.execute(statement, parameters):
+            for number, *values in cursor.execute(statement, parameters).fetchall():
                 values[_MODE] = _MODES[values[_MODE]]
                 found[number].append(Sample(*values))
         return found
