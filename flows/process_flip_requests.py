@@ -3,13 +3,13 @@
 import time
 from datetime import UTC, datetime
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.adapters.flip_requests import WorkedOff
 from fleet.adapters.postgres.flip_requests import Waiting, inbox
@@ -17,7 +17,8 @@ from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.settings import get_settings
 from tasks.flip import report_requests, work_off_request
 
-_RUNNER: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=8)
+# Prefect's types do not let a runner of one kind of future pass as a runner of futures.
+_RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=8))
 _LOOKS_EVERY_S = 2.0
 
 Future = PrefectFuture[WorkedOff]

@@ -1,17 +1,18 @@
 """Find the batteries that only we or only Flip know, repair what can be repaired, and mirror the enrollments."""
 
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.reconciliation import Differences
 from tasks.flip import compare_homes, list_homes, repair, report_differences
 
 _BATCH = 25
-_RUNNER: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=4)
+# Prefect's types do not let a runner of one kind of future pass as a runner of futures.
+_RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
 
 
 @flow(task_runner=_RUNNER)

@@ -19,11 +19,14 @@ from fleet.reconciliation import Differences
 from fleet.settings import get_settings
 from tasks.policy import may_go_through_later
 
+_DELAYS_S = [1.0, 5.0]
+"""Short, since the client itself asks again four times, and whatever still fails comes up again with the schedule."""
+
 
 @task(
     task_run_name="{kind}-{subject}",
     retries=2,
-    retry_delay_seconds=[2, 10],
+    retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
 )
 def work_off_request(request_id: str, kind: str, subject: str) -> WorkedOff:
@@ -57,7 +60,7 @@ def report_requests(outcomes: Sequence[WorkedOff], postponed: int) -> dict[str, 
     return summary
 
 
-@task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=may_go_through_later)
+@task(retries=2, retry_delay_seconds=_DELAYS_S, retry_condition_fn=may_go_through_later)
 def follow_batteries() -> None:
     """Take up the batteries that Flip came to know, and drop those that are nobody's."""
     with postgres.connect(get_settings()) as connection:
@@ -67,7 +70,7 @@ def follow_batteries() -> None:
 @task(
     task_run_name="forward-intervals",
     retries=2,
-    retry_delay_seconds=[5, 20],
+    retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
     timeout_seconds=300,
 )
@@ -108,7 +111,7 @@ def report_forwarding(total: Forwarded, grace_s: float) -> dict[str, Any]:
 @task(
     task_run_name="compare-{site_ids[0]}-and-{more}-more",
     retries=2,
-    retry_delay_seconds=[5, 20],
+    retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
 )
 def compare_homes(site_ids: Sequence[str], more: int) -> Differences:
@@ -118,7 +121,7 @@ def compare_homes(site_ids: Sequence[str], more: int) -> Differences:
         return reconciliation.compare(connection, flip, site_ids)
 
 
-@task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=may_go_through_later)
+@task(retries=2, retry_delay_seconds=_DELAYS_S, retry_condition_fn=may_go_through_later)
 def list_homes() -> tuple[list[str], list[str]]:
     """The homes here, and those that only Flip has."""
     settings = get_settings()
@@ -126,7 +129,7 @@ def list_homes() -> tuple[list[str], list[str]]:
         return reconciliation.homes_of_both(connection, flip)
 
 
-@task(retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=may_go_through_later)
+@task(retries=2, retry_delay_seconds=_DELAYS_S, retry_condition_fn=may_go_through_later)
 def repair(differences: Differences) -> int:
     """Have what Flip lost commissioned again, and write down what it has; returns how many batteries that touched."""
     with postgres.connect(get_settings()) as connection:

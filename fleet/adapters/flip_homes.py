@@ -34,7 +34,10 @@ def list_programs(connection: Connection, flip: FlipClient, request: FlipRequest
     """What the home may join."""
     homes = Homes(connection)
     site = homes.site(request.site_id, request.owner_id)
-    programs = _programs(flip, site)
+    try:
+        programs = _programs(flip, site)
+    except NotFound as error:
+        raise NotFound("Flip does not know this home yet: it hears of it with the first battery there.") from error
     homes.put_programs(site.id, programs)
     return Done(_count(programs), {"programs": [program.id for program in programs]})
 

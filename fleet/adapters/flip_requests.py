@@ -37,7 +37,7 @@ class WorkedOff:
 
 
 def work_off(connection: Connection, flip: FlipClient, request_id: str) -> WorkedOff:
-    """Do what one request asks for and write down how it ended, with its effects, in one transaction.
+    """Do what one request asks for and write down how it ended.
 
     Raises `Unavailable` (Flip or the database did not answer), `NotConfigured` or `TokenRefused` (our token): the
     request then waits and comes up again by itself. `connection` is put into autocommit.

@@ -59,6 +59,8 @@ CREATE TRIGGER mark_late_intervals AFTER INSERT ON fleet.telemetry
 REFERENCING NEW TABLE AS stored
 FOR EACH STATEMENT EXECUTE FUNCTION fleet.mark_late_intervals();
 
+REVOKE ALL ON FUNCTION fleet.mark_late_intervals() FROM PUBLIC;
+
 ALTER TABLE fleet.forwarding ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.forwarding_failures ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.forwarding_late ENABLE ROW LEVEL SECURITY;

@@ -16,6 +16,7 @@ from fleet.telemetry import Mode, Sample
 
 PointOutcome = Accepted[TelemetryPoint] | Rejected | Unanswered
 _COLUMNS = ", ".join(Sample.__struct_fields__)
+_READ = _COLUMNS.replace("mode", "mode::text")  # an enum would come as bytes
 _MODE = Sample.__struct_fields__.index("mode")
 _MODES = {mode.value: mode for mode in Mode}
 
@@ -116,9 +117,9 @@ class ForwardingLedger:
             "look_back": LOOK_BACK,
         }
         found: dict[int, list[Sample]] = defaultdict(list)
-        statement = queries("forwarding")["samples"].format(columns=_COLUMNS).encode()
+        statement = queries("forwarding")["samples"].format(columns=_COLUMNS, read=_READ).encode()
         with self._connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            for number, *values in cursor.execute(statement, parameters):
+            for number, *values in cursor.execute(statement, parameters).fetchall():
                 values[_MODE] = _MODES[values[_MODE]]
                 found[number].append(Sample(*values))
         return found

@@ -23,19 +23,19 @@ RETURNING request_id::text, kind, owner_id::text, site_id::text, thing_name, pay
 -- Flip did it.
 UPDATE fleet.flip_requests SET status = 'succeeded', message = %(message)s, answer = %(answer)s,
     problem_fields = NULL, updated_at = now(), finished_at = now()
-WHERE request_id = %(request_id)s
+WHERE request_id = %(request_id)s AND status = 'running'
 
 -- name: fail
 -- It cannot be done as it was asked for.
 UPDATE fleet.flip_requests SET status = 'failed', message = %(message)s, problem_fields = %(problem_fields)s,
     updated_at = now(), finished_at = now()
-WHERE request_id = %(request_id)s
+WHERE request_id = %(request_id)s AND status = 'running'
 
 -- name: postpone
 -- Flip did not answer: again after a while.
 UPDATE fleet.flip_requests SET status = 'pending', message = %(message)s, next_attempt_at = now() + %(wait)s,
     updated_at = now()
-WHERE request_id = %(request_id)s
+WHERE request_id = %(request_id)s AND status = 'running'
 
 -- name: waiting
 -- What waits for Flip, for operators.

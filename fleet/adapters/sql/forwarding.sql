@@ -55,7 +55,7 @@ SELECT thing_name, start_time, marked_at FROM fleet.forwarding_late WHERE thing_
 
 -- name: samples
 -- The samples of each span, by number, and the last one before it.
-SELECT span.number, {columns}
+SELECT span.number, {read}
 FROM unnest(%(thing_names)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     WITH ORDINALITY AS span (thing_name, span_start, span_end, number)
 CROSS JOIN LATERAL (
