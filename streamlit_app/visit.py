@@ -106,4 +106,4 @@ def now() -> datetime:
 
 def _from_cookie() -> Account | None:
     key = st.context.cookies.get(cookie_name(settings()))
-    return accounts().resume(key) if key else None
+    return accounts().resume(key) if isinstance(key, str) and key else None
