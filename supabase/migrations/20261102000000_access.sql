@@ -28,7 +28,7 @@ COMMENT ON FUNCTION fleet.is_operator IS
     'Whether the account carries app_metadata.role = operator, which users cannot set themselves.';
 
 CREATE FUNCTION fleet.require_user() RETURNS uuid
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 BEGIN
     IF fleet.current_user_id() IS NULL THEN
@@ -40,7 +40,7 @@ $$;
 COMMENT ON FUNCTION fleet.require_user IS 'The account that is signed in, or PT401.';
 
 CREATE FUNCTION fleet.require_operator() RETURNS uuid
-LANGUAGE plpgsql STABLE
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 BEGIN
     IF NOT fleet.is_operator() THEN

@@ -43,7 +43,7 @@ CREATE TABLE fleet.registrations (
     link_id text,
     link_issued_at timestamptz,
     link_expires_at timestamptz,
-    visible_from timestamptz NOT NULL DEFAULT '-infinity',
+    visible_from timestamptz NOT NULL DEFAULT '1970-01-01T00:00:00Z',
     device jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(device) = 'object'),
     commission_status fleet.commission_status NOT NULL DEFAULT 'pending',
     commission_message text,

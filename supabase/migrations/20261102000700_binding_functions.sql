@@ -37,7 +37,8 @@ BEGIN
         document - figures, ARRAY['manufacturer_name', 'product_name', 'serial_number', 'install_date']
     );
     BEGIN
-        IF cleaned ->> 'install_date' <> to_char((cleaned ->> 'install_date')::date, 'YYYY-MM-DD') THEN
+        -- Distinct also from infinity, which is a date without a text.
+        IF cleaned ->> 'install_date' IS DISTINCT FROM to_char((cleaned ->> 'install_date')::date, 'YYYY-MM-DD') THEN
             RAISE datetime_field_overflow;
         END IF;
     EXCEPTION WHEN data_exception THEN
@@ -121,7 +122,7 @@ BEGIN
         INSERT INTO fleet.registrations (thing_name, owner_id, site_id, certificate_id, registered_by, link_id,
             link_issued_at, link_expires_at, device, visible_from)
         SELECT p_thing_name, user_id, p_site_id, p_certificate_id, 'link', p_link_id, p_issued_at, p_expires_at,
-            fleet.clean_device(coalesce(p_device, '{}')), coalesce(max(earlier.happened_at), '-infinity')
+            fleet.clean_device(coalesce(p_device, '{}')), coalesce(max(earlier.happened_at), '1970-01-01T00:00:00Z')
         FROM fleet.registration_events AS earlier
         WHERE earlier.thing_name = p_thing_name AND earlier.from_owner_id <> user_id -- what was another household's
         RETURNING * INTO registration;
