@@ -70,9 +70,9 @@ def closed_until(now: datetime, grace: timedelta = GRACE) -> datetime:
 
 def next_spans(waiting: Sequence[tuple[str, datetime]], until: datetime, most: int = MAX_POINTS) -> list[Span]:
     """What to send next of devices that are sent up to a time each: at most `most` intervals, shared out evenly."""
-    devices = waiting[:most]
-    share = INTERVAL * (most // max(1, len(devices)))
-    return [Span(name, start, min(until, start + share)) for name, start in devices if start < until]
+    behind = [(name, start) for name, start in waiting if start < until][:most]
+    share = INTERVAL * (most // max(1, len(behind)))
+    return [Span(name, start, min(until, start + share)) for name, start in behind]
 
 
 def points(span: Span, samples: Iterable[Sample], rated_capacity_wh: float | None) -> list[TelemetryPoint]:

@@ -8,9 +8,12 @@ from datetime import datetime, timedelta
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.forwarding import ForwardingLedger, PointOutcome
+from fleet.errors import FleetError, InvalidInput
 from fleet.flip import Accepted, Rejected, TelemetryPoint, Unanswered
 from fleet.forwarding import GRACE, closed_until
 
+_MOST_REFUSALS = 40
+"""To find 3 odd points among 1,000 takes about so many; when there are more, something else is wrong."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,11 +48,34 @@ def forward_once(connection: Connection, flip: FlipClient, now: datetime, grace:
     points = ledger.points(work)
     if not points:
         return Forwarded()
-    outcomes = flip.send_telemetry(points)
+    outcomes = _send(flip, points)
     ledger.record(work, points, outcomes, now)
     counted = _count(points, outcomes)
     _log.info("sent %d intervals to Flip, which took %d", counted.sent, counted.accepted)
     return counted
+
+
+def _send(flip: FlipClient, points: Sequence[TelemetryPoint]) -> list[PointOutcome]:
+    """One outcome a point. A request that Flip refuses as a whole is halved, until the odd points stand alone."""
+    outcomes: dict[int, PointOutcome] = {}
+    halves, refusals = [range(len(points))], 0
+    while halves:
+        part = halves.pop()
+        try:
+            found: Sequence[PointOutcome] = flip.send_telemetry([points[number] for number in part])
+        except InvalidInput as error:
+            refusals += 1
+            if len(part) > 1 and refusals < _MOST_REFUSALS:
+                middle = part.start + len(part) // 2
+                halves += [range(middle, part.stop), range(part.start, middle)]
+                continue
+            found = [Rejected(str(error), points[number].device_id) for number in part]
+        except FleetError as error:
+            if not outcomes:
+                raise
+            found = [Unanswered(str(error))] * len(part)
+        outcomes |= zip(part, found, strict=True)
+    return [outcomes[number] for number in range(len(points))]
 
 
 def _count(points: Sequence[TelemetryPoint], outcomes: Sequence[PointOutcome]) -> Forwarded:

@@ -158,6 +158,23 @@ def test_however_many_wait_all_is_sent_once_in_requests_that_are_small_enough(
     assert set(sent) == expected
 
 
+@given(st.lists(st.tuples(st.integers(0, 7_200), st.booleans()), max_size=60), st.integers(1, 20))
+def test_through_any_outages_each_interval_goes_out_once(hours: list[tuple[int, bool]], most: int) -> None:
+    now, until, sent = NOON, {"a": NOON, "b": NOON - 3 * INTERVAL}, list[tuple[str, datetime]]()
+    for passed_s, is_down in [*hours, (0, False)]:
+        now += timedelta(seconds=passed_s)
+        while not is_down and (spans := next_spans(list(until.items()), closed_until(now), most)):
+            sent += [(span.thing_name, start) for span in spans for start in span.starts()]
+            until |= {span.thing_name: span.end for span in spans}
+    expected = [
+        (name, since + number * INTERVAL)
+        for name, since in (("a", NOON), ("b", NOON - 3 * INTERVAL))
+        for number in range(max(0, (closed_until(now) - since) // INTERVAL))
+    ]
+    assert sorted(sent) == sorted(expected)
+    assert all(start + INTERVAL + GRACE <= now for _, start in sent)
+
+
 runs = st.lists(
     st.tuples(
         st.floats(1, 60) | st.floats(60, 5_000), st.floats(0, 10)

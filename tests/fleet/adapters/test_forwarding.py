@@ -199,6 +199,26 @@ def test_a_passing_fault_is_ridden_out(
     assert starts(flip_server) == intervals(2)
 
 
+def test_a_request_that_is_refused_as_a_whole_is_halved_until_the_odd_point_stands_alone(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str]
+) -> None:
+    commissioned(intervals=8)
+    for _ in range(4):  # 8, 4, 2 and 1 of them: the oldest is the odd one
+        flip_server.inject(path="/v1/telemetry", status=422, body={"detail": "Something in it is odd."})
+    assert forward(connection, flip) == Forwarded(sent=8, accepted=7, offline=8, rejected=1)
+    assert [failure["start_time"] for failure in failures(connection)] == intervals(8)[:1]
+    assert starts(flip_server) == intervals(8)[1:]
+
+
+def test_when_flip_refuses_everything_it_is_not_flooded(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str]
+) -> None:
+    commissioned(intervals=1000)
+    flip_server.inject(path="/v1/telemetry", status=422, times=5000)
+    assert forward(connection, flip) == Forwarded(sent=1000, offline=1000, rejected=1000)
+    assert len([one for one in flip_server.received("requests") if one["path"] == "/v1/telemetry/BATTERY"]) < 100
+
+
 def test_a_run_that_dies_between_sending_and_writing_down_sends_the_same_points_once_more(
     database: Settings,
     connection: Connection,
