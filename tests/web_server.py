@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-import httpx
 from mirakuru import HTTPExecutor
 
 from fleet.settings import Settings
@@ -38,8 +37,3 @@ def web_server(settings: Settings, state: Path, logs: Path, port: int, app_crede
         stdout=(log := log_file(logs / "web.log")),
         stderr=log,
     )
-
-
-def wait_until_ready(url: str) -> None:
-    """Raise unless the server answers."""
-    httpx.get(url, timeout=10).raise_for_status()

@@ -90,6 +90,8 @@ def test_an_operator_finds_one_of_a_thousand_batteries_and_moves_it(world: Homeo
     operator.sign_in(operator_email)
     operator.sees("batteries. Online: heard of")
     operator.shot("fleet")
+    operator.page.get_by_test_id("stPaginationPage").get_by_text("2", exact=True).click()
+    expect(operator.page.get_by_test_id("stPaginationPageActive")).to_have_text("2")
     operator.fill("Search by name or owner", folder.name)
     operator.page.keyboard.press("Enter")
     operator.sees("1 battery.")
