@@ -5,8 +5,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-# The REST tests of the stand-in keep tables of their own in `public` while they run.
-_OURS = "nspname IN ('fleet', 'public') AND left(name, 5) <> 'rest_'"
+_OURS = "nspname IN ('fleet', 'public')"
 
 _RELATIONS = f"""
 SELECT * FROM (

@@ -1,13 +1,18 @@
 """Least privilege, read from the catalogue: a table, view or function that nobody decided on fails here."""
 
+import uuid
+from collections.abc import Iterator
+from importlib import resources
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
+from pydantic import SecretStr
 
 from fleet.adapters.postgres.migrations import migrate
 from fleet.settings import Settings
 from tests.supabase import catalogue
-from tests.supabase.conftest import Fleet
 
 pytestmark = pytest.mark.integration
 
@@ -55,13 +60,27 @@ INLINED = {"claims", "current_user_id", "is_operator", "is_state_code", "interva
 
 
 @pytest.fixture(scope="module")
-def relations(fleet: Fleet) -> dict[str, dict[str, Any]]:
-    return catalogue.relations(fleet.project.settings.require_database_url())
+def project_url(postgres_url: str) -> Iterator[str]:
+    """A database as a Supabase project's is, with our migrations and nothing else in it."""
+    name = f"grants_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        url = psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
+        with psycopg.connect(url) as connection:
+            connection.execute(resources.files("local_cloud.supabase").joinpath("bootstrap.sql").read_bytes())
+        migrate(Settings(database_url=SecretStr(url)))
+        yield url
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="module")
-def functions(fleet: Fleet) -> dict[str, dict[str, Any]]:
-    return catalogue.functions(fleet.project.settings.require_database_url())
+def relations(project_url: str) -> dict[str, dict[str, Any]]:
+    return catalogue.relations(project_url)
+
+
+@pytest.fixture(scope="module")
+def functions(project_url: str) -> dict[str, dict[str, Any]]:
+    return catalogue.functions(project_url)
 
 
 def test_every_table_and_view_is_granted_what_was_decided_and_no_more(relations: dict[str, dict[str, Any]]) -> None:
