@@ -15,7 +15,7 @@ from fleet.devices import write_owner_only
 from fleet.errors import Conflict
 
 # What belongs together: the emulator's things, the database that lists them, the devices' keys, Terraform's state.
-_GENERATION = ("aws", "postgres", "devices", "terraform", "outputs.json", "prefect", "iot-ca.pem")
+_GENERATION = ("aws", "postgres", "devices", "terraform", "infrastructure", "outputs.json", "prefect", "iot-ca.pem")
 
 
 @dataclass(frozen=True)
