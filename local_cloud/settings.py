@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import NotConfigured
+from fleet.settings import STATE_DIR
 
 
 class LocalSettings(BaseSettings):
@@ -13,7 +14,7 @@ class LocalSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FLEET_", extra="ignore")
 
-    state_dir: Path = Field(Path(".fleet"), description="Folder of all local state.")
+    state_dir: Path = Field(STATE_DIR, description="Folder of all local state.")
     aws_port: int = Field(4566, ge=1, le=65535, description="Port of the local AWS endpoint.")
     mqtt_port: int = Field(8883, ge=1, le=65535, description="Port that devices connect to.")
     prefect_port: int = Field(4200, ge=1, le=65535, description="Port of the Prefect server and its UI.")

@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 
 from fleet.devices import write_owner_only
 from fleet.errors import Conflict
+from fleet.settings import LOCAL_FILE
 
 # What belongs together: the emulator's things, the database that lists them, the devices' keys, Terraform's state.
 _GENERATION = ("aws", "postgres", "devices", "terraform", "infrastructure", "outputs.json", "prefect", "iot-ca.pem")
@@ -30,7 +31,7 @@ class State:
 
     @property
     def environment_file(self) -> Path:
-        return self.folder / "local.env"
+        return self.folder / LOCAL_FILE
 
     @property
     def _supervisor_file(self) -> Path:
@@ -45,7 +46,8 @@ class State:
         try:
             record = json.loads(self._supervisor_file.read_text())
             process = psutil.Process(record["pid"])
-            return process if process.create_time() == record["created"] else None
+            lives = process.create_time() == record["created"] and process.status() != psutil.STATUS_ZOMBIE
+            return process if lives else None
         except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
             return None
 
