@@ -19,7 +19,7 @@ class LocalSettings(BaseSettings):
     mqtt_port: int = Field(8883, ge=1, le=65535, description="Port that devices connect to.")
     prefect_port: int = Field(4200, ge=1, le=65535, description="Port of the Prefect server and its UI.")
     devices: int = Field(10, ge=1, le=1_000, description="Batteries of the demo.")
-    ingest_every_s: float = Field(60, ge=10, le=3600, description="Interval of ingest-telemetry, seconds.")
+    ingest_every_s: float = Field(30, ge=10, le=3600, description="Interval of ingest-telemetry, seconds.")
 
     @property
     def ports(self) -> dict[str, int]:
