@@ -39,8 +39,8 @@ down:  ## Stop the embedded cloud; its state stays in .fleet/
 	@$(BIN)/fleet down
 
 test: install terraform  ## Everything that needs no browser
-	@$(BIN)/pytest -q -m "not integration and not e2e"
-	@$(BIN)/pytest -q -m "integration and not e2e"
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not integration and not e2e"
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "integration and not e2e"
 
 check: install terraform  ## Linters, types, import rules, Terraform's format and validity
 	@$(BIN)/ruff check .

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from mirakuru.base import SimpleExecutor
 from mirakuru.exceptions import ExecutorError
 
-from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.migrations import migrate
 from fleet.devices import write_owner_only
 from fleet.errors import Conflict, Unavailable
@@ -143,10 +142,6 @@ def _stop_aws(cloud: Cloud) -> None:
 
 def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:
     local, state = cloud.local, cloud.state
-    with connect(get_settings()) as connection:
-        # Beside our own tables, in a schema of its own; the server's migrations need the extension to be there.
-        connection.execute("CREATE SCHEMA IF NOT EXISTS prefect")
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
     api = f"http://127.0.0.1:{local.prefect_port}/api"
     _export(state, {"PREFECT_API_URL": api, "PREFECT_HOME": str(state.folder / "prefect")})
     database_url = get_settings().require_database_url()

@@ -101,6 +101,10 @@ def supabase(
 
 def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:
     """A Prefect server that keeps its tables in the schema `prefect` of that database."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        # Beside our own tables; the server's migrations need the schema and the extension to be there.
+        connection.execute("CREATE SCHEMA IF NOT EXISTS prefect")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
     environment = {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": _sqlalchemy_url(database_url),
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_CONNECT_ARGS_SEARCH_PATH": "prefect, public",
