@@ -55,7 +55,7 @@ class Prefect:
         return [line["message"] for line in self.post("/logs/filter", **query)]
 
     def wait_for_log(self, run: str, text: str, seconds: float = 20) -> None:
-        """Return once a line of the run's log holds `text`: the server gets lines some seconds after they are written."""
+        """Return once a line of the log holds `text`: the server gets lines some seconds after they are written."""
         deadline = time.monotonic() + seconds
         while not any(text in line for line in self.logs(run)):
             assert time.monotonic() < deadline, f"{text!r} is not in the log of the run"
