@@ -72,6 +72,23 @@ def migrate() -> None:
     print("\n".join(applied) if applied else "The database is up to date.")
 
 
+@app.command("app-credential")
+def app_credential(
+    name: Annotated[str, typer.Option(help="What to call it in the list.")] = "web",
+    show: Annotated[bool, typer.Option("--list", help="Show which there are, and make none.")] = False,
+    revoke: Annotated[str, typer.Option(metavar="ID", help="End one, and make none.")] = "",
+) -> None:
+    """Make what lets the web app bind batteries, and print it once: FLEET_APP_CREDENTIAL."""
+    from cli import app_credential as credentials
+
+    if revoke:
+        credentials.revoke(revoke)
+    elif show:
+        credentials.show()
+    else:
+        credentials.make(name)
+
+
 @app.command("env-example")
 def print_env_example() -> None:
     """Print the text of .env.example."""

@@ -23,7 +23,18 @@ def parser() -> argparse.ArgumentParser:
     simulate.add_argument("--network-threads", type=int, choices=range(1, 9), default=2)
     for command in (run, simulate):
         _add_shared(command)
+    _add_registration_url(commands.add_parser("registration-url", help="print the link that registers the battery"))
     return top
+
+
+def _add_registration_url(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("folder", type=Path, help="the device's artifact folder")
+    add(
+        "--base-url", default="", metavar="URL", help="the web app's address (default: FLEET_BASE_URL, or this machine)"
+    )
+    add("--qr", nargs="?", const="terminal", metavar="terminal|FILE", help="a QR code too, here or as .png or .svg")
+    _add_logging(command)
 
 
 def _add_shared(command: argparse.ArgumentParser) -> None:
@@ -47,8 +58,12 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     add("--report-interval", type=float, default=options.report_interval_s, metavar="S")
     add("--once", action="store_true", help="take one sample, send all that is there, end")
     add("--wait-when-refused", action="store_true", help="keep sampling and trying when the broker says no")
-    add("--log-format", choices=["text", "json"], default="text")
-    add("--debug", action="store_true", help="more logs, and stack traces")
+    _add_logging(command)
+
+
+def _add_logging(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--log-format", choices=["text", "json"], default="text")
+    command.add_argument("--debug", action="store_true", help="more logs, and stack traces")
 
 
 def options_from(given: argparse.Namespace) -> Options:

@@ -1,4 +1,4 @@
-"""`device-agent run FOLDER` and `device-agent simulate --count N --folders DIR`."""
+"""`device-agent run FOLDER`, `simulate --count N --folders DIR` and `registration-url FOLDER`."""
 
 import argparse
 import logging
@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 from device_agent import logs
@@ -27,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     logs.configure(given.log_format, given.debug)
     try:
-        _run(_folders(given), options_from(given), given.network_threads)
+        if given.command == "registration-url":
+            _print_registration_url(given)
+        else:
+            _run(_folders(given), options_from(given), given.network_threads)
     except FleetError as error:
         logger.log(logging.CRITICAL, "%s", error, exc_info=error if given.debug else None)
         return error.exit_code
@@ -43,6 +47,18 @@ def _run(folders: list[Path], options: Options, network_threads: int) -> None:
         stations = open_stations(folders, options, network, clock, inbox.post, opened)
         logger.info("Started with %d device(s).", len(stations))
         Runner(stations, options, clock, inbox).run()
+
+
+def _print_registration_url(given: argparse.Namespace) -> None:
+    # Imported here: an agent that runs for years needs no QR codes in its memory.
+    from device_agent.registration_url import draw_qr, registration_url
+
+    url = registration_url(given.folder, given.base_url, datetime.now(UTC))
+    drawn = draw_qr(url, given.qr) if given.qr else ""
+    try:
+        sys.stdout.write(f"{drawn}{url}\n")
+    except UnicodeEncodeError as error:
+        raise InvalidInput("This terminal cannot show a QR code: use --qr FILE.png.") from error
 
 
 def _folders(given: argparse.Namespace) -> list[Path]:

@@ -108,6 +108,14 @@ class Settings(BaseSettings):
         validation_alias="SUPABASE_ANON_KEY",
         description="Public key of the web app. Supabase: Project settings, API keys, anon or publishable.",
     )
+    base_url: str = Field(
+        "http://127.0.0.1:8501",
+        description="Address of the web app as homeowners open it; registration links are made for it and no other.",
+    )
+    app_credential: SecretStr = Field(
+        SecretStr(""),
+        description="What lets the web app bind a battery whose link it verified: `fleet app-credential` prints one.",
+    )
 
     @cached_property
     def names(self) -> ResourceNames:

@@ -14,6 +14,7 @@ from fleet.adapters import aws
 from fleet.devices import ThingName, certificate_public_key_sha256
 from fleet.errors import Conflict, NotConfigured, NotFound
 from fleet.provisioning import Certificate, Factory
+from fleet.registration import RegisteredCertificate
 from fleet.settings import Settings
 
 _CLOCK_MARGIN = timedelta(minutes=15)
@@ -118,6 +119,31 @@ class IotCore:
             if len(recent) < len(answer["certificates"]) or not answer.get("nextMarker"):
                 return
             marker = {"marker": answer["nextMarker"]}
+
+
+class IdentityReader:
+    """What the web app may ask of IoT Core: who signed a registration link. Safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = aws.client(settings, "iot")
+
+    def certificate(self, certificate_id: str) -> RegisteredCertificate | None:
+        """The certificate with its status and the things that it is attached to; None if there is none of that id."""
+        try:
+            with aws.translated("to read the certificate of a registration link"):
+                answer = self._client.describe_certificate(certificateId=certificate_id)
+                found = answer["certificateDescription"]
+                things = self._client.list_principal_things(principal=found["certificateArn"])["things"]
+        except NotFound:
+            return None
+        return RegisteredCertificate(
+            found["certificateId"], found["certificatePem"], found["status"], frozenset(things)
+        )
+
+    def model(self, thing_name: str) -> str:
+        """The device's model as it was provisioned, empty if it has none. Raises `NotFound` for no such thing."""
+        with aws.translated(f"to read the thing {thing_name}"):
+            return str(self._client.describe_thing(thingName=thing_name).get("attributes", {}).get("model", ""))
 
 
 def factory(settings: Settings) -> Factory:

@@ -27,7 +27,12 @@ class Prefect:
         self._http = httpx.Client(base_url=url, timeout=30)
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = self._http.post(path, json=body).raise_for_status()
+        """One call; while the server's SQLite is busy it answers 503, and is asked again as Prefect's client does."""
+        deadline = time.monotonic() + 30
+        while (answer := self._http.post(path, json=body)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            assert time.monotonic() < deadline, "the Prefect server stays busy"
+            time.sleep(0.5)
+        answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def run(self, deployment: str, **parameters: Any) -> str:

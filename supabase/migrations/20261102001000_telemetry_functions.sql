@@ -1,0 +1,116 @@
+-- Charts and the readiness for a program, under the caller's own rights and policies.
+
+CREATE FUNCTION fleet.require_visible_device(p_thing_name text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+BEGIN
+    PERFORM fleet.require_user();
+    PERFORM FROM fleet.devices WHERE thing_name = p_thing_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT404', MESSAGE = 'No such battery is registered to you.';
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION fleet.require_visible_device IS 'PT404 unless the device is the caller''s, or the caller an operator.';
+
+CREATE FUNCTION public.telemetry_series(p_thing_name text, p_from timestamptz, p_to timestamptz, p_points integer)
+RETURNS TABLE (
+    bucket_start timestamptz, bucket_s double precision, samples bigint, state_of_charge_pct double precision,
+    state_of_charge_min_pct double precision, state_of_charge_max_pct double precision,
+    battery_charge_power_w double precision, battery_discharge_power_w double precision,
+    home_power_w double precision, solar_power_w double precision, grid_online boolean
+)
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    -- Up to here every sample is looked at (35,000 at one in 5 s); beyond, 5-minute rollups.
+    longest_raw CONSTANT interval := '2 days';
+    first_at timestamptz := p_from;
+    step interval;
+BEGIN
+    PERFORM fleet.require_visible_device(p_thing_name);
+    IF p_points IS NULL OR p_points NOT BETWEEN 1 AND 2000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'Ask for 1 to 2000 points.';
+    ELSIF p_from IS NULL OR p_to IS NULL OR NOT p_from < p_to OR NOT isfinite(p_from) OR NOT isfinite(p_to)
+        OR p_to > p_from + interval '400 days' THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'Ask for a time from one moment to a later one, 400 days at most.';
+    END IF;
+
+    IF p_to <= p_from + longest_raw THEN
+        step := make_interval(secs => greatest(1, ceil(extract(epoch FROM p_to - p_from) / p_points)));
+        RETURN QUERY
+        SELECT date_bin(step, measured_at, first_at), extract(epoch FROM step)::double precision, count(*),
+            avg(reading.state_of_charge_pct), min(reading.state_of_charge_pct), max(reading.state_of_charge_pct),
+            avg(reading.battery_charge_power_w), avg(reading.battery_discharge_power_w), avg(reading.home_power_w),
+            avg(reading.solar_power_w), bool_and(reading.grid_online)
+        FROM fleet.telemetry AS reading
+        WHERE thing_name = p_thing_name AND measured_at >= p_from AND measured_at < p_to
+        GROUP BY 1 ORDER BY 1;
+    ELSE
+        first_at := fleet.interval_start(p_from);
+        step := make_interval(mins => 5 * ceil(extract(epoch FROM p_to - first_at) / p_points / 300)::integer);
+        RETURN QUERY
+        SELECT date_bin(step, interval_start, first_at), extract(epoch FROM step)::double precision,
+            sum(part.samples), sum(state_of_charge_sum_pct) / sum(part.samples), min(part.state_of_charge_min_pct),
+            max(part.state_of_charge_max_pct), sum(battery_charge_power_sum_w) / sum(part.samples),
+            sum(battery_discharge_power_sum_w) / sum(part.samples), sum(home_power_sum_w) / sum(part.samples),
+            sum(solar_power_sum_w) / sum(part.samples), sum(part.samples) = sum(samples_grid_online)
+        FROM fleet.telemetry_5min AS part
+        WHERE thing_name = p_thing_name AND interval_start >= first_at AND interval_start < p_to
+        GROUP BY 1 ORDER BY 1;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION public.telemetry_series IS
+    'At most p_points (1 to 2000) buckets of bucket_s seconds, by the device''s clock, UTC: averages of state of charge '
+    '(percent) and powers (W), the range of the state of charge, and whether the grid was there all the time. A bucket '
+    'without samples is left out. Beyond two days buckets are whole multiples of 5 minutes. PT404, PT422.';
+
+CREATE FUNCTION public.telemetry_readiness(p_thing_name text) RETURNS TABLE (
+    days double precision, intervals_expected integer, intervals_present integer, intervals_missing integer,
+    window_start timestamptz, window_end timestamptz, first_interval_at timestamptz, first_gap_start timestamptz,
+    first_gap_end timestamptz
+)
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    window_length CONSTANT interval := '30 days';
+BEGIN
+    PERFORM fleet.require_visible_device(p_thing_name);
+    window_end := fleet.interval_start(now());
+    window_start := window_end - window_length;
+    RETURN QUERY
+    WITH present AS (
+        SELECT interval_start AS at FROM fleet.telemetry_5min
+        WHERE thing_name = p_thing_name AND interval_start >= window_start AND interval_start < window_end
+    ), edges AS ( -- from each interval to the next one, the window's own edges included
+        SELECT at, lead(at) OVER (ORDER BY at) AS next_at FROM (
+            SELECT at FROM present UNION ALL VALUES (window_start - interval '5 minutes'), (window_end)
+        ) AS points
+    ), gap AS (
+        SELECT at + interval '5 minutes' AS starts_at, next_at AS ends_at FROM edges
+        WHERE next_at > at + interval '5 minutes' ORDER BY at LIMIT 1
+    ), totals AS (
+        SELECT (extract(epoch FROM window_length) / 300)::integer AS expected, count(*)::integer AS present,
+            min(at) AS first_at
+        FROM present
+    )
+    SELECT coalesce(extract(epoch FROM window_end - totals.first_at) / 86400, 0)::double precision, totals.expected,
+        totals.present, totals.expected - totals.present, window_start, window_end, totals.first_at, gap.starts_at,
+        gap.ends_at
+    FROM totals LEFT JOIN gap ON true;
+END
+$$;
+COMMENT ON FUNCTION public.telemetry_readiness IS
+    'How much of the last 30 days (whole 5-minute intervals, UTC) has a sample in every interval: days since the first '
+    'interval in that time, intervals expected, present and missing, and the first gap from its start to its end (NULL: '
+    'none). One row; PT404.';
+
+REVOKE ALL ON FUNCTION fleet.require_visible_device(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+    public.telemetry_series(text, timestamptz, timestamptz, integer), public.telemetry_readiness(text)
+FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION
+    fleet.require_visible_device(text), public.telemetry_series(text, timestamptz, timestamptz, integer),
+    public.telemetry_readiness(text)
+TO authenticated;

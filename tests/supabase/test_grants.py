@@ -1,0 +1,116 @@
+"""Least privilege, read from the catalogue: a table, view or function that nobody decided on fails here."""
+
+from typing import Any
+
+import pytest
+
+from fleet.adapters.postgres.migrations import migrate
+from fleet.settings import Settings
+from tests.supabase import catalogue
+from tests.supabase.conftest import Fleet
+
+pytestmark = pytest.mark.integration
+
+READ = ["authenticated select"]
+RELATIONS = {
+    "fleet.sites": ["authenticated insert", "authenticated select", "authenticated update"],
+    "fleet.registrations": READ,
+    "fleet.registration_events": READ,
+    "fleet.used_links": [],
+    "fleet.app_credentials": [],
+    "fleet.devices": READ,
+    "fleet.telemetry": READ,
+    "fleet.telemetry_5min": READ,
+    "fleet.telemetry_latest": READ,
+    "fleet.quarantine": READ,
+    "fleet.flip_requests": READ,
+    "fleet.enrollments": READ,
+    "fleet.site_programs": READ,
+    "public.my_batteries": READ,
+    "public.my_sites": READ,
+    "public.my_flip_requests": READ,
+    "public.my_enrollments": READ,
+    "public.my_programs": READ,
+}
+API = {
+    "bind_device", "fleet_overview", "quarantine_overview", "registration_record", "release_device", "request_flip",
+    "save_site", "telemetry_readiness", "telemetry_series", "transfer_device",
+}  # fmt: skip
+DEFINERS = {
+    "public.bind_device",
+    "public.release_device",
+    "public.transfer_device",
+    "public.request_flip",
+    "fleet.accounts",
+}
+CALLED_BY_INVOKERS = {
+    "claims", "current_user_id", "is_operator", "require_user", "require_operator", "is_state_code", "interval_start",
+    "clean_text", "accounts", "require_visible_device",
+}  # fmt: skip
+INLINED = {"claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition"}
+"""Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
+
+
+@pytest.fixture(scope="module")
+def relations(fleet: Fleet) -> dict[str, dict[str, Any]]:
+    return catalogue.relations(fleet.project.settings.require_database_url())
+
+
+@pytest.fixture(scope="module")
+def functions(fleet: Fleet) -> dict[str, dict[str, Any]]:
+    return catalogue.functions(fleet.project.settings.require_database_url())
+
+
+def test_every_table_and_view_is_granted_what_was_decided_and_no_more(relations: dict[str, dict[str, Any]]) -> None:
+    granted = {name: row["granted"] for name, row in relations.items() if not row["is_partition"]}
+    assert granted == RELATIONS
+
+
+def test_of_the_ledger_and_the_quarantine_some_columns_are_nobodys(relations: dict[str, dict[str, Any]]) -> None:
+    ledger = ["thing_name", "model", "step", "certificate_id", "public_key_sha256", "provisioned_at"]
+    assert sorted(relations["fleet.devices"]["readable"]) == sorted(ledger)
+    assert "body" not in relations["fleet.quarantine"]["readable"]
+
+
+def test_no_partition_is_granted_to_anybody(relations: dict[str, dict[str, Any]]) -> None:
+    partitions = {name: row["granted"] for name, row in relations.items() if row["is_partition"]}
+    assert len(partitions) > 5
+    assert {name: granted for name, granted in partitions.items() if granted} == {}
+
+
+def test_every_table_is_under_row_level_security_and_every_view_asks_as_its_caller(
+    relations: dict[str, dict[str, Any]],
+) -> None:
+    tables = {name: row["has_policies_on"] for name, row in relations.items() if row["relkind"] in "rp"}
+    views = {name: row["is_invoker"] for name, row in relations.items() if row["relkind"] not in "rp"}
+    assert [name for name, held in (tables | views).items() if not held] == []
+
+
+def test_the_api_is_these_functions_for_those_who_signed_in(functions: dict[str, dict[str, Any]]) -> None:
+    granted = {row["name"]: row["granted"] for row in functions.values() if row["nspname"] == "public"}
+    assert granted == {name: ["authenticated"] for name in API}
+
+
+def test_of_our_own_functions_callers_may_run_what_their_calls_need(functions: dict[str, dict[str, Any]]) -> None:
+    granted = {
+        row["name"]: row["granted"] for row in functions.values() if row["nspname"] == "fleet" and row["granted"]
+    }
+    assert granted == {name: ["authenticated"] for name in CALLED_BY_INVOKERS}
+
+
+def test_few_functions_run_with_their_owners_rights(functions: dict[str, dict[str, Any]]) -> None:
+    assert {name for name, row in functions.items() if row["is_definer"]} == DEFINERS
+
+
+def test_every_function_names_schemas_itself(functions: dict[str, dict[str, Any]]) -> None:
+    assert {row["name"] for row in functions.values() if not row["has_fixed_path"]} == INLINED
+
+
+def test_the_migrations_apply_on_a_plain_postgresql_too(database: Settings) -> None:
+    assert migrate(database) == []
+    granted = {
+        name: row["granted"]
+        for name, row in catalogue.relations(database.require_database_url()).items()
+        if not row["is_partition"]
+    }
+    assert granted == RELATIONS

@@ -1,0 +1,162 @@
+"""Charts and readiness say what the samples say, whether they read the samples or the rollups."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.telemetry import Received, store
+from fleet.telemetry import parse
+from tests.messages import NOON, body
+from tests.supabase.conftest import Fleet, Person
+from tests.supabase.refusals import refused
+
+pytestmark = pytest.mark.integration
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def device(fleet: Fleet, ann: Person) -> str:
+    return fleet.battery_of(ann)
+
+
+def series(person: Person, device: str, start: datetime, end: datetime, points: int) -> list[dict[str, Any]]:
+    span = {"p_from": start.isoformat(), "p_to": end.isoformat(), "p_points": points}
+    return list(person.call("telemetry_series", p_thing_name=device, **span))
+
+
+def starts(buckets: list[dict[str, Any]]) -> list[datetime]:
+    return [datetime.fromisoformat(bucket["bucket_start"]) for bucket in buckets]
+
+
+def test_a_day_is_drawn_from_the_samples(fleet: Fleet, ann: Person, device: str) -> None:
+    fleet.samples(device, START, 2 * 720)
+    buckets = series(ann, device, START, START + 2 * HOUR, 2)
+    assert starts(buckets) == [START, START + HOUR]
+    assert [bucket["samples"] for bucket in buckets] == [720, 720]
+    first = [n % 100 for n in range(1, 721)]
+    assert buckets[0]["state_of_charge_pct"] == pytest.approx(sum(first) / 720)
+    assert (buckets[0]["state_of_charge_min_pct"], buckets[0]["state_of_charge_max_pct"]) == (0, 99)
+    powers = ("battery_charge_power_w", "battery_discharge_power_w", "home_power_w", "solar_power_w")
+    assert [buckets[0][power] for power in powers] == [100, 0, 300, 200]
+    assert (buckets[0]["bucket_s"], buckets[0]["grid_online"]) == (3600, False)
+
+
+def test_rollups_draw_the_same_as_the_samples(fleet: Fleet, ann: Person, device: str) -> None:
+    fleet.samples(device, START, 3 * 720)
+    fine = series(ann, device, START, START + DAY, 288)
+    coarse = series(ann, device, START, START + 3 * DAY, 864)
+    assert [bucket["bucket_s"] for bucket in coarse[:1]] == [300]
+    assert [{**bucket, "state_of_charge_pct": 0} for bucket in coarse] == [
+        {**b, "state_of_charge_pct": 0} for b in fine
+    ]
+    averages = [[bucket["state_of_charge_pct"] for bucket in buckets] for buckets in (coarse, fine)]
+    assert averages[0] == pytest.approx(averages[1])
+
+
+@pytest.mark.parametrize("days", [0.01, 1, 2, 2.1, 7, 30, 365])
+@pytest.mark.parametrize("points", [1, 7, 100, 2000])
+def test_there_are_never_more_points_than_asked_for(
+    fleet: Fleet, ann: Person, device: str, days: float, points: int
+) -> None:
+    fleet.samples(device, START, 4000, timedelta(days=days) / 4000)
+    odd = START + timedelta(minutes=2, seconds=3)
+    buckets = series(ann, device, odd, odd + timedelta(days=days), points)
+    assert 1 <= len(buckets) <= points
+    assert starts(buckets) == sorted(set(starts(buckets)))
+
+
+def test_a_time_without_samples_is_left_out(fleet: Fleet, ann: Person, device: str) -> None:
+    fleet.samples(device, START, 12)
+    fleet.samples(device, START + 2 * HOUR, 12)
+    assert starts(series(ann, device, START, START + 3 * HOUR, 3)) == [START, START + 2 * HOUR]
+    assert series(ann, device, START - 10 * DAY, START - 5 * DAY, 10) == []
+
+
+def test_the_grid_was_there_when_every_sample_says_so(fleet: Fleet, ann: Person, device: str) -> None:
+    fleet.samples(device, START, 6)  # each seventh of `samples` has no grid
+    assert series(ann, device, START, START + HOUR, 1)[0]["grid_online"] is True
+    assert series(ann, device, START, START + 3 * DAY, 1)[0]["grid_online"] is True
+
+
+@pytest.mark.parametrize("points", [0, -1, 2001, None])
+def test_a_number_of_points_that_cannot_be_drawn_is_refused(ann: Person, device: str, points: int) -> None:
+    with refused("PT422", "1 to 2000"):
+        series(ann, device, START, START + HOUR, points)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("2026-03-02", "2026-03-01"), ("2026-03-01", "2026-03-01"), ("-infinity", "infinity"), (None, "2026-03-01"),
+     ("2020-01-01", "2026-03-01"), ("infinity", "infinity")],
+)  # fmt: skip
+def test_a_time_that_cannot_be_drawn_is_refused(ann: Person, device: str, start: str, end: str) -> None:
+    with refused("PT422", "later one"):
+        ann.call("telemetry_series", p_thing_name=device, p_from=start, p_to=end, p_points=10)
+
+
+def test_a_redelivered_message_counts_once_in_a_rollup(fleet: Fleet, ann: Person) -> None:
+    text = body()
+    message = parse(text)
+    name = getattr(message, "thing_name", "")
+    fleet.sql("INSERT INTO fleet.devices (thing_name, model, key_on_device) VALUES (%s, 'm', false)", name)
+    with connect(fleet.project.settings) as connection:
+        stored = [store(connection, [(Received(str(time), text, NOON), message)]).samples for time in range(2)]
+    (rollup,) = fleet.sql("SELECT sum(samples) AS n FROM fleet.telemetry_5min WHERE thing_name = %s", name)
+    assert stored[1] == 0
+    assert rollup["n"] == stored[0] > 0
+
+
+def test_a_sample_that_comes_late_finds_its_interval(fleet: Fleet, device: str) -> None:
+    fleet.samples(device, START + timedelta(minutes=1), 3)
+    fleet.samples(device, START + timedelta(minutes=3), 2)
+    rows = fleet.sql("SELECT interval_start, samples FROM fleet.telemetry_5min WHERE thing_name = %s", device)
+    assert rows == [{"interval_start": START, "samples": 5}]
+
+
+def ready(person: Person, device: str) -> dict[str, Any]:
+    (readiness,) = person.call("telemetry_readiness", p_thing_name=device)
+    return dict(readiness)
+
+
+def test_a_battery_without_samples_misses_every_interval(ann: Person, device: str) -> None:
+    answer = ready(ann, device)
+    assert (answer["intervals_expected"], answer["intervals_present"], answer["intervals_missing"]) == (8640, 0, 8640)
+    assert (answer["days"], answer["first_interval_at"]) == (0, None)
+    assert (answer["first_gap_start"], answer["first_gap_end"]) == (answer["window_start"], answer["window_end"])
+
+
+def test_thirty_days_without_a_gap_are_ready(fleet: Fleet, ann: Person, device: str) -> None:
+    fleet.samples(device, datetime.now(UTC) - timedelta(days=30, minutes=10), 8650, timedelta(minutes=5))
+    answer = ready(ann, device)
+    assert (answer["intervals_present"], answer["intervals_missing"], answer["first_gap_start"]) == (8640, 0, None)
+    assert answer["days"] == 30
+
+
+def test_the_first_gap_is_named_from_its_start_to_its_end(fleet: Fleet, ann: Person, device: str) -> None:
+    window_end = datetime.fromisoformat(ready(ann, device)["window_end"])
+    first = window_end - 2 * DAY
+    fleet.samples(device, first, 12, timedelta(minutes=5))
+    fleet.samples(device, first + 2 * HOUR, 12, timedelta(minutes=5))
+    answer = ready(ann, device)
+    assert answer["intervals_present"] == 24
+    assert answer["first_gap_end"] == answer["first_interval_at"]
+    assert datetime.fromisoformat(answer["first_interval_at"]) == first
+    assert answer["days"] == pytest.approx(2, abs=0.01)
+
+
+def test_a_gap_within_is_found(fleet: Fleet, ann: Person, device: str) -> None:
+    fleet.samples(device, datetime.now(UTC) - timedelta(days=30, minutes=10), 8650, timedelta(minutes=5))
+    window_start = datetime.fromisoformat(ready(ann, device)["window_start"])
+    gap_start, gap_end = window_start + 3 * DAY, window_start + 3 * DAY + timedelta(minutes=15)
+    fleet.sql(
+        "DELETE FROM fleet.telemetry_5min WHERE thing_name = %s AND interval_start >= %s AND interval_start < %s",
+        device, gap_start, gap_end,
+    )  # fmt: skip
+    answer = ready(ann, device)
+    assert answer["intervals_missing"] == 3
+    assert datetime.fromisoformat(answer["first_gap_start"]) == gap_start
+    assert datetime.fromisoformat(answer["first_gap_end"]) == gap_end
