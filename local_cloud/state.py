@@ -16,7 +16,9 @@ from fleet.errors import Conflict
 from fleet.settings import LOCAL_FILE
 
 # What belongs together: the emulator's things, the database that lists them, the devices' keys, Terraform's state.
-_GENERATION = ("aws", "postgres", "devices", "terraform", "infrastructure", "outputs.json", "prefect", "iot-ca.pem")
+_GENERATION = ("aws", "postgres", "devices", "terraform", "infrastructure", "outputs.json", "prefect", "iot-ca.pem",
+    "supabase", "flip.sqlite3", "web", "web-access-key.secret",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class State:
         """A secret made once and kept in a file that only the owner reads."""
         file = self.folder / f"{name}.secret"
         if not file.exists():
-            write_owner_only(file, secrets.token_urlsafe(30).encode())
+            write_owner_only(file, secrets.token_urlsafe(32).encode())
         return file.read_text()
 
     def forget_environment(self) -> None:

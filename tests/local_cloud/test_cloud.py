@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from fleet.adapters import aws
 from fleet.settings import Settings
 from local_cloud.infrastructure import create_infrastructure
+from local_cloud.settings import LocalSettings
 from tests.conftest import free_port
 from tests.messages import body
 
@@ -32,7 +33,7 @@ class Laptop:
 
     def __init__(self, home: Path) -> None:
         self.state = home / "fleet"
-        self.ports = {name: str(free_port()) for name in ("FLEET_AWS_PORT", "FLEET_MQTT_PORT", "FLEET_PREFECT_PORT")}
+        self.ports = {name: str(free_port()) for name in LocalSettings().ports}
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("FLEET_", "AWS_", "PREFECT_", "DATABASE"))
         }
