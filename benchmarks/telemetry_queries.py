@@ -27,9 +27,7 @@ from local_cloud import servers
 EVERY_S, DAYS, LIMIT_MS, ROUNDS = 5, 30, 300, 7
 OWNER = str(uuid.uuid4())
 
-SERIES: LiteralString = (
-    "SELECT * FROM public.telemetry_series(%(thing)s, now() - %(span)s::interval, now(), %(points)s)"
-)
+SERIES: LiteralString = "SELECT public.telemetry_series(%(thing)s, now() - %(span)s::interval, now(), %(points)s)"
 QUERIES: dict[str, tuple[LiteralString, dict[str, object]]] = {
     "series 24 h, 288 points": (SERIES, {"span": "24 hours", "points": 288}),
     "series 24 h, 2000 points": (SERIES, {"span": "24 hours", "points": 2000}),

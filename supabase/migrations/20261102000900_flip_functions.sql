@@ -113,7 +113,9 @@ BEGIN
     END IF;
     IF request.kind <> p_kind THEN
         RAISE EXCEPTION USING ERRCODE = 'PT409', MESSAGE = 'This key belongs to another request of yours: choose a new one.';
-    ELSIF request.status <> 'failed' THEN
+    -- Done is done, unless a battery that was commissioned then has to be again: it was released, or Flip lost it.
+    ELSIF request.status IN ('pending', 'running')
+        OR (request.status = 'succeeded' AND registration.commission_status IS DISTINCT FROM 'pending') THEN
         RETURN request.request_id;
     END IF;
     PERFORM fleet.refuse_flood(user_id);

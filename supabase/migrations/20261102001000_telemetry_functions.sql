@@ -13,7 +13,7 @@ END
 $$;
 COMMENT ON FUNCTION fleet.require_visible_device IS 'PT404 unless the device is the caller''s, or the caller an operator.';
 
-CREATE FUNCTION public.telemetry_series(p_thing_name text, p_from timestamptz, p_to timestamptz, p_points integer)
+CREATE FUNCTION fleet.telemetry_buckets(p_thing_name text, p_from timestamptz, p_to timestamptz, p_points integer)
 RETURNS TABLE (
     bucket_start timestamptz, bucket_s double precision, samples bigint, state_of_charge_pct double precision,
     state_of_charge_min_pct double precision, state_of_charge_max_pct double precision,
@@ -45,7 +45,7 @@ BEGIN
             avg(reading.solar_power_w), bool_and(reading.grid_online)
         FROM fleet.telemetry AS reading
         WHERE thing_name = p_thing_name AND measured_at >= p_from AND measured_at < p_to
-        GROUP BY 1 ORDER BY 1;
+        GROUP BY 1;
     ELSE
         first_at := fleet.interval_start(p_from);
         step := make_interval(mins => 5 * ceil(extract(epoch FROM p_to - first_at) / p_points / 300)::integer);
@@ -57,14 +57,25 @@ BEGIN
             sum(solar_power_sum_w) / sum(part.samples), sum(part.samples) = sum(samples_grid_online)
         FROM fleet.telemetry_5min AS part
         WHERE thing_name = p_thing_name AND interval_start >= first_at AND interval_start < p_to
-        GROUP BY 1 ORDER BY 1;
+        GROUP BY 1;
     END IF;
 END
 $$;
+COMMENT ON FUNCTION fleet.telemetry_buckets IS 'The buckets of telemetry_series as rows, in no order.';
+
+-- One JSON value, because the API cuts off rows above its max_rows (1000 by default) without a word.
+CREATE FUNCTION public.telemetry_series(p_thing_name text, p_from timestamptz, p_to timestamptz, p_points integer)
+RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = ''
+AS $$
+    SELECT coalesce(jsonb_agg(to_jsonb(bucket) ORDER BY bucket.bucket_start), '[]')
+    FROM fleet.telemetry_buckets(p_thing_name, p_from, p_to, p_points) AS bucket
+$$;
 COMMENT ON FUNCTION public.telemetry_series IS
-    'At most p_points (1 to 2000) buckets of bucket_s seconds, by the device''s clock, UTC: averages of state of charge '
-    '(percent) and powers (W), the range of the state of charge, and whether the grid was there all the time. A bucket '
-    'without samples is left out. Beyond two days buckets are whole multiples of 5 minutes. PT404, PT422.';
+    'At most p_points (1 to 2000) buckets of bucket_s seconds, oldest first, by the device''s clock, UTC: samples, '
+    'averages of state of charge (percent) and powers (W), the range of the state of charge, and whether the grid was '
+    'there all the time. A bucket without samples is left out. Beyond two days buckets are whole multiples of 5 minutes. '
+    'PT404, PT422.';
 
 CREATE FUNCTION public.telemetry_readiness(p_thing_name text) RETURNS TABLE (
     days double precision, intervals_expected integer, intervals_present integer, intervals_missing integer,
@@ -106,11 +117,14 @@ COMMENT ON FUNCTION public.telemetry_readiness IS
     'interval in that time, intervals expected, present and missing, and the first gap from its start to its end (NULL: '
     'none). One row; PT404.';
 
-REVOKE ALL ON FUNCTION fleet.require_visible_device(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+    fleet.require_visible_device(text), fleet.telemetry_buckets(text, timestamptz, timestamptz, integer)
+FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     public.telemetry_series(text, timestamptz, timestamptz, integer), public.telemetry_readiness(text)
 FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION
-    fleet.require_visible_device(text), public.telemetry_series(text, timestamptz, timestamptz, integer),
+    fleet.require_visible_device(text), fleet.telemetry_buckets(text, timestamptz, timestamptz, integer),
+    public.telemetry_series(text, timestamptz, timestamptz, integer),
     public.telemetry_readiness(text)
 TO authenticated;

@@ -95,6 +95,22 @@ def test_a_commissioning_that_failed_is_asked_again_with_other_words(fleet: Flee
     assert battery["device"] == {"serial_number": "42"}
 
 
+def test_a_battery_that_came_back_is_commissioned_anew_under_the_same_key(fleet: Fleet, ann: Person) -> None:
+    site_id = home_of(ann)
+    device = fleet.battery_of(ann, site_id)
+    settle(fleet, requests(ann)[0]["request_id"], "failed")
+    request_id = ask(ann, "commission", "mine", thing_name=device)
+    settle(fleet, request_id, "succeeded")
+    fleet.sql("UPDATE fleet.registrations SET commission_status = 'commissioned' WHERE thing_name = %s", device)
+    ask(ann, "commission", "mine", thing_name=device)
+    assert [request["status"] for request in requests(ann)] == ["failed", "succeeded"]
+    ann.call("release_device", p_thing_name=device)
+    binding = fleet.binding(device, site_id)
+    settle(fleet, ann.call("bind_device", **binding)["commission_request_id"], "failed")
+    assert ask(ann, "commission", "mine", thing_name=device) == request_id
+    assert {request["status"] for request in requests(ann) if request["key"] == "mine"} == {"pending"}
+
+
 def test_one_battery_is_commissioned_once_at_a_time(fleet: Fleet, ann: Person) -> None:
     device = fleet.battery_of(ann)
     (first,) = requests(ann)

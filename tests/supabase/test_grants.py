@@ -45,7 +45,7 @@ DEFINERS = {
 }
 CALLED_BY_INVOKERS = {
     "claims", "current_user_id", "is_operator", "require_user", "require_operator", "is_state_code", "interval_start",
-    "clean_text", "accounts", "require_visible_device",
+    "clean_text", "accounts", "require_visible_device", "telemetry_buckets",
 }  # fmt: skip
 INLINED = {"claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition"}
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""

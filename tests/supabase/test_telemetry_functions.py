@@ -69,6 +69,13 @@ def test_there_are_never_more_points_than_asked_for(
     assert starts(buckets) == sorted(set(starts(buckets)))
 
 
+def test_two_thousand_points_come_whole(fleet: Fleet, ann: Person, device: str) -> None:
+    fleet.samples(device, START, 4000)
+    buckets = series(ann, device, START, START + timedelta(seconds=20_000), 2000)
+    assert [bucket["samples"] for bucket in buckets] == [2] * 2000
+    assert starts(buckets) == sorted(set(starts(buckets)))
+
+
 def test_a_time_without_samples_is_left_out(fleet: Fleet, ann: Person, device: str) -> None:
     fleet.samples(device, START, 12)
     fleet.samples(device, START + 2 * HOUR, 12)
