@@ -1,5 +1,7 @@
 """The picture of where the power goes now: sun, grid, home and battery. All text in it is made here from numbers."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -20,11 +22,13 @@ export default function ({ data, parentElement }) {
 
 def show(battery: Battery) -> None:
     """Draw the picture; the words say the same to who does not see it."""
+    _picture()(key="power_flow", data={"svg": svg(battery)})
+
+
+@lru_cache(maxsize=1)
+def _picture() -> Callable[..., object]:
     style = Path(__file__).with_suffix(".css").read_text()
-    picture = st.components.v2.component(
-        "fleet_power_flow", html='<div class="power-flow"></div>', css=style, js=_SCRIPT
-    )
-    picture(key="power_flow", data={"svg": svg(battery)})
+    return st.components.v2.component("fleet_power_flow", html='<div class="power-flow"></div>', css=style, js=_SCRIPT)
 
 
 def describe(battery: Battery) -> str:

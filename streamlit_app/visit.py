@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -74,9 +75,13 @@ def end() -> None:
 
 def keep_cookie() -> None:
     """Have the page carry out the latest order about the cookie; on every run, so that no rerun cuts it off."""
-    script = st.components.v2.component("fleet_session_cookie", js=_COOKIE_SCRIPT)
     with st.container(key="session_cookie"):
-        script(key="session_cookie_script", data=st.session_state.get(_COOKIE_ORDER, {}))
+        _cookie_script()(key="session_cookie_script", data=st.session_state.get(_COOKIE_ORDER, {}))
+
+
+@lru_cache(maxsize=1)
+def _cookie_script() -> Callable[..., object]:
+    return st.components.v2.component("fleet_session_cookie", js=_COOKIE_SCRIPT)
 
 
 @contextmanager

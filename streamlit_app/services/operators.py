@@ -37,7 +37,8 @@ class QuarantineRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def fleet(account: Account, search: str, limit: int, offset: int) -> list[FleetRow]:
     """A page of the fleet by name; each row counts all that match. Raises `Refused` for who is no operator."""
-    arguments = {"p_search": search, "p_limit": limit, "p_offset": offset}
+    printable = "".join(character for character in search if character.isprintable()).strip()
+    arguments = {"p_search": printable, "p_limit": limit, "p_offset": offset}
     return call_rows(account.client, "fleet_overview", arguments, FleetRow)
 
 

@@ -6,7 +6,7 @@ import msgspec
 from supabase import Client
 
 from fleet.adapters.supabase import translated
-from fleet.errors import Unavailable
+from fleet.errors import InvalidInput, Unavailable
 
 Row = TypeVar("Row")
 
@@ -26,6 +26,8 @@ def call_rows(client: Client, function: str, arguments: dict[str, Any], row_type
 
 def call(client: Client, function: str, arguments: dict[str, Any]) -> Any:
     """What a function returns, as JSON. Raises the function's own refusals, one sentence each."""
+    if _has_nul(arguments):  # PostgreSQL has no text with it, and would say so in its own words
+        raise InvalidInput("A character that cannot be stored is in what was typed: remove it.")
     with translated(f"calling {function}"):
         return client.rpc(function, arguments).execute().data
 
@@ -36,6 +38,14 @@ def read_one(name: str, value: object, row_type: type[Row]) -> Row:
         return msgspec.convert(value, row_type, strict=False)
     except msgspec.ValidationError as error:
         raise Unavailable(f"The database answered {name} in a form this app does not know: update both.") from error
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(_has_nul(part) for part in value.values())
+    if isinstance(value, list):
+        return any(_has_nul(part) for part in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def _rows(name: str, data: object, row_type: type[Row]) -> list[Row]:

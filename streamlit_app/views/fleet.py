@@ -24,17 +24,16 @@ def show() -> None:
         st.error("This page is for operators.")
         return
     search = st.text_input("Search by name or owner", key="fleet_search", max_chars=_MAX_SEARCH_CHARACTERS)
-    rows = operators.fleet(account, search.strip()[:_MAX_SEARCH_CHARACTERS], _PAGE_ROWS, _offset(search))
+    offset = (int(st.session_state.get(_page_key(search), 1)) - 1) * _PAGE_ROWS
+    rows = operators.fleet(account, search[:_MAX_SEARCH_CHARACTERS], _PAGE_ROWS, offset)
     _table(rows, search)
     _transfer(account)
     _quarantine(account)
 
 
-def _offset(search: str) -> int:
+def _page_key(search: str) -> str:
     """Another search begins at its first page."""
-    if st.session_state.get("fleet_searched") != search:
-        st.session_state["fleet_searched"], st.session_state["fleet_page"] = search, 1
-    return int((st.session_state.get("fleet_page", 1) - 1) * _PAGE_ROWS)
+    return f"fleet_page_of_{search}"
 
 
 def _table(rows: list[FleetRow], search: str) -> None:
@@ -52,15 +51,19 @@ def _table(rows: list[FleetRow], search: str) -> None:
             "Fresh": ["yes" if row.is_fresh else "no" for row in rows],
             "Last seen": [words.ago(row.last_seen, now) for row in rows],
             "Charge": [words.share(row.state_of_charge_pct) for row in rows],
-            "Clock skew (s)": [row.clock_skew_s for row in rows],
+            "Clock skew (s)": [_seconds(row.clock_skew_s) for row in rows],
             "Owner": [row.owner_email or "not registered" for row in rows],
             "Flip": [row.commission_status or "" for row in rows],
         }
     )
-    columns = {"Clock skew (s)": st.column_config.NumberColumn(format="%.1f", help="Received less measured.")}
+    columns = {"Clock skew (s)": st.column_config.TextColumn(help="Received less measured: above 0 its clock is slow.")}
     st.dataframe(table, hide_index=True, key="fleet_table", column_config=columns, alt=f"{len(rows)} batteries")
     if total > _PAGE_ROWS:
-        st.pagination(math.ceil(total / _PAGE_ROWS), key="fleet_page")
+        st.pagination(math.ceil(total / _PAGE_ROWS), key=_page_key(search))
+
+
+def _seconds(skew_s: float | None) -> str:
+    return "" if skew_s is None else f"{skew_s:.1f}"
 
 
 def _transfer(account: Account) -> None:

@@ -213,3 +213,9 @@ def test_readings_age(age: timedelta, state: Freshness) -> None:
 
 def _fields(site: Site) -> dict[str, str | None]:
     return {name: getattr(site, name) for name in site.__struct_fields__}
+
+
+def test_a_character_that_cannot_be_stored_is_refused_in_a_sentence(sign_in: SignIn) -> None:
+    account = sign_in()
+    with pytest.raises(InvalidInput, match="cannot be stored"):
+        flip.request(account, "programs", "key", None, None, {"answers": [{"value": "a\0b"}]})
