@@ -132,7 +132,8 @@ def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path]) -> No
             raise Unavailable(f"{name} stopped by itself: {running.state.logs / name}.log says why.")
         for recipient, code in mailbox.new_codes():
             demo.say(f"mail to {recipient}: the code is {code}")
-        sent, stored = tally.published(folders), tally.stored(get_settings(), folders)
+        stored = tally.stored(get_settings(), folders)  # first: what is sent meanwhile is not stored yet
+        sent = tally.published(folders)
         demo.say(f"{fleet.alive()} agents, {sent:,} samples published, {stored:,} stored")
 
 

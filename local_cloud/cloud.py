@@ -113,6 +113,8 @@ def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:
     cloud.start("prefect", servers.prefect(state.logs, local.prefect_port, database_url))
     stack.callback(cloud.stop, "prefect")
     cloud.say(f"Prefect is ready: http://127.0.0.1:{local.prefect_port}")
+    if dead := servers.crash_runs_without_process(api):
+        cloud.say(f"marked {dead} flow runs of the last session as crashed: their processes ended with it")
     cloud.start("flows", servers.flows(state.logs, api, local.ingest_every_s))
     stack.callback(cloud.stop, "flows")
     cloud.say("the flows are deployed and served")
