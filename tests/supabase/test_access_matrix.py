@@ -23,7 +23,8 @@ from tests.supabase.test_grants import API, RELATIONS
 
 pytestmark = pytest.mark.integration
 
-CLOSED = {"fleet.used_links", "fleet.app_credentials"}
+FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
+CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING}
 OPERATORS_ONLY = {"fleet.quarantine"}
 TABLES = sorted(name for name in RELATIONS if name.startswith("fleet."))
 VIEWS = sorted(name.removeprefix("public.") for name in RELATIONS if name.startswith("public."))
@@ -91,6 +92,11 @@ def world(fleet: Fleet) -> World:
         "INSERT INTO fleet.quarantine (message_id, reason, detail, thing_name, body) VALUES (%s, 'r', 'd', %s, '')",
         secrets.token_hex(8), device,
     )  # fmt: skip
+    fleet.sql("INSERT INTO fleet.forwarding (thing_name, since, forwarded_until) VALUES (%s, now(), now())", device)
+    fleet.sql(
+        "INSERT INTO fleet.forwarding_failures (thing_name, start_time, reason) VALUES (%s, now(), 'refused')", device
+    )
+    fleet.sql("INSERT INTO fleet.forwarding_late (thing_name, start_time) VALUES (%s, now())", device)
     fleet.sql("INSERT INTO fleet.app_credentials (name, secret_sha256) VALUES (%s, sha256('x'))", device)
     relations = catalogue.relations(fleet.project.settings.require_database_url())
     return World(fleet, ann, device, site_id, enrollment_id, relations)

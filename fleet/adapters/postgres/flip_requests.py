@@ -1,0 +1,98 @@
+"""The outbox of homeowners' requests to Flip. A request is one session's at a time, and free when that session ends."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from fleet.adapters.postgres import Connection, connect, one, queries, translated
+from fleet.flip_requests import LATER, Declined, Done, FlipRequest, wait_after
+from fleet.settings import Settings
+
+_MOST = 200
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request that is due, and what it is about."""
+
+    request_id: str
+    kind: str
+    subject: str
+
+
+class Inbox:
+    """Watches for requests; the web app's insert wakes it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def due(self) -> list[Waiting]:
+        """What is to be worked off now, oldest first."""
+        with translated():
+            rows = self._connection.execute(queries("flip_requests")["due"], {"limit": _MOST})
+            return [Waiting(**row) for row in rows]
+
+    def wait(self, seconds: float) -> None:
+        """Return when a request was left, after `seconds` at the latest."""
+        with translated():
+            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
+                pass
+
+
+@contextmanager
+def inbox(settings: Settings) -> Iterator[Inbox]:
+    """An inbox that is listening."""
+    with connect(settings) as connection:
+        connection.autocommit = True
+        connection.execute("LISTEN flip_requests")
+        yield Inbox(connection)
+
+
+class FlipRequests:
+    """One session's view of the outbox. Commits nothing: the connection is in autocommit, or the caller's."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def claimed(self, request_id: str) -> Iterator[FlipRequest | None]:
+        """The request, begun and held; None when it is over already or in another session's hands."""
+        if not one(self._execute("claim", request_id=request_id))["claimed"]:
+            yield None
+            return
+        try:
+            row = self._execute("start", request_id=request_id).fetchone()
+            yield FlipRequest(**row) if row else None
+        finally:
+            # A broken connection has let go of it already, and the error under way is the one to tell.
+            if not self._connection.closed:
+                self._execute("release", request_id=request_id)
+
+    def succeed(self, request: FlipRequest, done: Done) -> None:
+        """It is done; the page shows the sentence and the answer."""
+        answer = Jsonb(dict(done.answer))
+        self._execute("succeed", request_id=request.request_id, message=done.message, answer=answer)
+
+    def fail(self, request: FlipRequest, why: Declined) -> None:
+        """It cannot be done so; the page shows the sentence and the fields, and may ask again."""
+        fields = Jsonb([dict(field) for field in why.problem_fields])
+        self._execute("fail", request_id=request.request_id, message=why.message[:1000], problem_fields=fields)
+
+    def postpone(self, request: FlipRequest) -> None:
+        """It waits, longer after each attempt, until Flip takes it."""
+        wait = wait_after(request.attempts)
+        self._execute("postpone", request_id=request.request_id, message=LATER, wait=wait)
+
+    def ask_again(self, thing_names: Sequence[str]) -> int:
+        """Have these batteries commissioned; returns how many requests that made or revived."""
+        return int(self._execute("ask_again", thing_names=list(thing_names)).rowcount)
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """What has not ended yet, for operators: `kind, subject, attempts, created_at, next_attempt_at` (UTC)."""
+        return list(self._execute("waiting", limit=_MOST))
+
+    def _execute(self, query: str, **parameters: object) -> Any:
+        return self._connection.execute(queries("flip_requests")[query], parameters)

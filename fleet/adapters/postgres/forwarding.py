@@ -1,0 +1,145 @@
+"""The ledger of what was sent to Flip, and the samples that are to be sent. Times are UTC."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.rows import tuple_row
+
+from fleet.adapters.postgres import Connection, one, queries
+from fleet.flip import MAX_POINTS, Accepted, Rejected, TelemetryPoint, Unanswered
+from fleet.forwarding import INTERVAL, LOOK_BACK, Span, next_spans, points
+from fleet.models import rated_capacity_wh
+from fleet.telemetry import Mode, Sample
+
+PointOutcome = Accepted[TelemetryPoint] | Rejected | Unanswered
+_COLUMNS = ", ".join(Sample.__struct_fields__)
+_READ = _COLUMNS.replace("mode", "mode::text")  # an enum would come as bytes
+_MODE = Sample.__struct_fields__.index("mode")
+_MODES = {mode.value: mode for mode in Mode}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A late sample's mark on an interval, as it was when it was read."""
+
+    thing_name: str
+    start_time: datetime
+    marked_at: datetime
+
+
+@dataclass(frozen=True)
+class Work:
+    """At most `MAX_POINTS` intervals to send. `spans` were not sent yet; `again` were."""
+
+    spans: tuple[Span, ...] = ()
+    again: tuple[Span, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+    def all_spans(self) -> tuple[Span, ...]:
+        return self.spans + self.again
+
+
+class ForwardingLedger:
+    """One session's view of it. `follow` and `record` commit; a run that dies in between loses no interval."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def follow(self) -> None:
+        """Take up the batteries that Flip came to know, and drop those that are nobody's any more."""
+        for name in ("follow_commissioned", "forget_released", "forget_marks", "forget_failures"):
+            self._connection.execute(queries("forwarding")[name])
+        self._connection.commit()
+
+    def next_work(self, until: datetime, now: datetime) -> Work:
+        """The closed intervals that wait, oldest first; then those to send again."""
+        behind = [
+            (row["thing_name"], row["forwarded_until"]) for row in self._rows("behind", until=until, limit=MAX_POINTS)
+        ]
+        spans = next_spans(behind, until)
+        room = MAX_POINTS - sum((span.end - span.start) // INTERVAL for span in spans)
+        again = self._rows("again", now=now, limit=room) if room else []
+        retries = tuple(Span(row["thing_name"], row["start_time"], row["start_time"] + INTERVAL) for row in again)
+        names = sorted({span.thing_name for span in (*spans, *retries)})
+        marks = tuple(Mark(**row) for row in self._rows("marks", thing_names=names))
+        return Work(tuple(spans), retries, marks)
+
+    def points(self, work: Work) -> list[TelemetryPoint]:
+        """One point an interval of the work, out of what is stored now."""
+        spans = work.all_spans()
+        samples = self._samples(spans)
+        names = sorted({span.thing_name for span in spans})
+        rated = {row["thing_name"]: rated_capacity_wh(row["model"]) for row in self._rows("models", thing_names=names)}
+        found = [points(span, samples[number], rated[span.thing_name]) for number, span in enumerate(spans, 1)]
+        self._connection.commit()  # nothing is held while Flip is asked
+        return [point for span_points in found for point in span_points]
+
+    def record(
+        self, work: Work, sent: Sequence[TelemetryPoint], outcomes: Sequence[PointOutcome], now: datetime
+    ) -> None:
+        """What became of each point, in one transaction: sent, or to be sent again with Flip's reason."""
+        names, ends = [span.thing_name for span in work.spans], [span.end for span in work.spans]
+        self._run("advance", thing_names=names, ends=ends)
+        pairs = list(zip(sent, outcomes, strict=True))
+        taken = [point for point, outcome in pairs if isinstance(outcome, Accepted)]
+        self._run("note_accepted", **_identities(taken))
+        failed = [(point, outcome) for point, outcome in pairs if not isinstance(outcome, Accepted)]
+        self._run(
+            "note_failures",
+            **_identities([point for point, _ in failed]),
+            reasons=[outcome.reason for _, outcome in failed],
+            are_rejected=[isinstance(outcome, Rejected) for _, outcome in failed],
+            now=now,
+        )
+        self._forget_marks(work.marks, sent)
+        self._connection.commit()
+
+    def standing(self, until: datetime) -> dict[str, Any]:
+        """`batteries`, how many are `behind`, `forwarded_until` of the last one, intervals `failing` and `given_up`."""
+        return one(self._connection.execute(queries("forwarding")["standing"], {"until": until}))
+
+    def failures(self, limit: int = 100) -> list[dict[str, Any]]:
+        """`thing_name, intervals, earliest, attempts, reason, given_up`, the worst first."""
+        return self._rows("failures", limit=limit)
+
+    def revive(self, thing_name: str) -> None:
+        """Send once more what Flip did not take of this battery. Commits nothing."""
+        self._run("revive", thing_name=thing_name)
+
+    def _samples(self, spans: Sequence[Span]) -> dict[int, list[Sample]]:
+        parameters = {
+            "thing_names": [span.thing_name for span in spans],
+            "starts": [span.start for span in spans],
+            "ends": [span.end for span in spans],
+            "look_back": LOOK_BACK,
+        }
+        found: dict[int, list[Sample]] = defaultdict(list)
+        statement = queries("forwarding")["samples"].format(columns=_COLUMNS, read=_READ).encode()
+        with self._connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+            for number, *values in cursor.execute(statement, parameters).fetchall():
+                values[_MODE] = _MODES[values[_MODE]]
+                found[number].append(Sample(*values))
+        return found
+
+    def _forget_marks(self, marks: Sequence[Mark], sent: Sequence[TelemetryPoint]) -> None:
+        intervals = {(point.device_id, point.start_time) for point in sent}
+        gone = [mark for mark in marks if (mark.thing_name, mark.start_time) in intervals]
+        self._run(
+            "forget_marks_sent",
+            thing_names=[mark.thing_name for mark in gone],
+            starts=[mark.start_time for mark in gone],
+            marked_at=[mark.marked_at for mark in gone],
+        )
+
+    def _run(self, query: str, **parameters: object) -> None:
+        self._connection.execute(queries("forwarding")[query], parameters)
+
+    def _rows(self, query: str, **parameters: object) -> list[dict[str, Any]]:
+        return self._connection.execute(queries("forwarding")[query], parameters).fetchall()
+
+
+def _identities(sent: Sequence[TelemetryPoint]) -> dict[str, list[Any]]:
+    return {"thing_names": [point.device_id for point in sent], "starts": [point.start_time for point in sent]}

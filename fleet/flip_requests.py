@@ -1,0 +1,111 @@
+"""What homeowners ask of Flip: a request on its way, how it ends, and when it is tried again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from fleet.errors import FleetError, InvalidInput
+from fleet.flip import Enrollment, EnrollmentRequest, InvalidFields, ProgramAttribute
+
+RUNNING = frozenset({"PENDING", "ACTIVE", "APPROVED", "NEEDS_ACTION"})
+"""Statuses of an enrollment that goes on."""
+LATER = "Flip could not take this yet: it is tried again by itself, and nothing has to be done."
+
+T = TypeVar("T")
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class FlipRequest:
+    """One wish of an account, as it was left in the outbox. `attempts` counts this one too."""
+
+    request_id: str
+    kind: str
+    owner_id: str
+    site_id: str | None = None
+    thing_name: str | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    attempts: int = 1
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for people: the battery or the home."""
+        return self.thing_name or self.site_id or self.request_id
+
+
+@dataclass(frozen=True)
+class Done:
+    """Flip did it. `answer` is for the page, `message` one sentence for the homeowner."""
+
+    message: str
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Declined:
+    """It cannot be done as it was asked for; `problem_fields` name what to correct."""
+
+    message: str
+    problem_fields: tuple[Mapping[str, str], ...] = ()
+
+
+def declined(error: FleetError) -> Declined:
+    """How an error that stays is told to the homeowner."""
+    fields = error.fields if isinstance(error, InvalidFields) else ()
+    return Declined(str(error), tuple({"name": one.name, "problem": one.problem} for one in fields))
+
+
+def wait_after(attempts: int) -> timedelta:
+    """How long to wait after so many attempts: 15 s, doubled each time, 10 minutes at most."""
+    return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(max(0, attempts - 1), 20)))
+
+
+class _Application(msgspec.Struct, frozen=True):
+    program_id: str
+    has_agreed_to_terms_and_conditions: bool = False
+    terms_and_conditions_version: str | None = None
+    program_specific_attributes: tuple[ProgramAttribute, ...] = ()
+    device_ids: tuple[str, ...] = ()
+
+
+class _Leaving(msgspec.Struct, frozen=True):
+    enrollment_id: str
+
+
+def application(request: FlipRequest, batteries: tuple[str, ...]) -> EnrollmentRequest:
+    """What the homeowner applies with; `batteries` are those of the home that Flip knows.
+
+    Without `device_ids` all of them take part. Raises `InvalidInput` for what cannot be read or is not theirs.
+    """
+    wish = _read(request, _Application)
+    if not batteries:
+        raise InvalidInput("Flip does not know a battery at this home yet: wait until one is commissioned.")
+    if strangers := set(wish.device_ids) - set(batteries):
+        raise InvalidInput(f"{min(strangers)[:128]} is no battery of this home that Flip knows: choose another.")
+    return EnrollmentRequest(
+        program_id=wish.program_id,
+        device_ids=wish.device_ids or batteries,
+        has_agreed_to_terms_and_conditions=wish.has_agreed_to_terms_and_conditions,
+        terms_and_conditions_version=wish.terms_and_conditions_version,
+        program_specific_attributes=wish.program_specific_attributes,
+    )
+
+
+def enrollment_to_leave(request: FlipRequest) -> str:
+    """The enrollment's id at Flip."""
+    return _read(request, _Leaving).enrollment_id
+
+
+def running_in(enrollments: list[Enrollment], program_id: str) -> Enrollment | None:
+    """The enrollment in a program that goes on, if there is one."""
+    return next((one for one in enrollments if one.program_id == program_id and one.status in RUNNING), None)
+
+
+def _read(request: FlipRequest, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(request.payload, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise InvalidInput(f"The request cannot be read: {str(error)[:200]}. Fill in the form again.") from error

@@ -1,0 +1,75 @@
+"""Do what homeowners ask of Flip: commission, list programs, enroll, unenroll, change the home."""
+
+import time
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import Any, cast
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from fleet.adapters.flip_requests import WorkedOff
+from fleet.adapters.postgres.flip_requests import Waiting, inbox
+from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.settings import get_settings
+from tasks.flip import report_requests, work_off_request
+
+# Prefect's types do not let a runner of one kind of future pass as a runner of futures.
+_RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=8))
+_LOOKS_EVERY_S = 2.0
+
+Future = PrefectFuture[WorkedOff]
+
+
+@flow(task_runner=_RUNNER)
+def process_flip_requests(time_budget_s: float = 54) -> Any:
+    """Wait for requests and work each off as it comes, until the time budget ends; what Flip cannot take now waits.
+
+    Args:
+        time_budget_s: Seconds from the scheduled start until no new request is begun; below the schedule's interval.
+    """
+    end = time.monotonic() + time_budget_s - _late_s()
+    with one_at_a_time(get_settings(), "process_flip_requests") as mine:
+        if not mine:
+            return Completed(name="Skipped", message="Another run is at it now.")
+        results = [future.result(raise_on_failure=False) for future in _work_until(end)]
+    outcomes = [result for result in results if isinstance(result, WorkedOff)]
+    errors = [str(result) for result in results if isinstance(result, BaseException)]
+    summary = report_requests(outcomes, len(errors))
+    sentence = ", ".join(f"{number} {what}" for what, number in summary.items())
+    if errors:
+        return Failed(message=f"{sentence}. The first that waits: {errors[0]}")
+    return Completed(message=sentence, data=summary)
+
+
+def _work_until(end: float) -> list[Future]:
+    """Begin each request that is due, never one twice at once; at least one look, also at a run's late start."""
+    begun: list[Future] = []
+    under_way: set[str] = set()
+    over: SimpleQueue[str] = SimpleQueue()
+    with inbox(get_settings()) as requests:
+        while True:
+            while not over.empty():
+                under_way.discard(over.get())
+            for one in requests.due():
+                if one.request_id not in under_way:
+                    under_way.add(one.request_id)
+                    begun.append(_begin(one, over))
+            if (left := end - time.monotonic()) <= 0:
+                return begun
+            requests.wait(min(left, _LOOKS_EVERY_S))
+
+
+def _begin(one: Waiting, over: SimpleQueue[str]) -> Future:
+    future: Future = work_off_request.submit(one.request_id, one.kind, one.subject)
+    future.add_done_callback(lambda _: over.put(one.request_id))
+    return future
+
+
+def _late_s() -> float:
+    """Seconds since the run was due: starting took them from its budget."""
+    due = flow_run.scheduled_start_time
+    return max(0.0, (datetime.now(UTC) - due).total_seconds()) if due else 0.0

@@ -1,0 +1,39 @@
+"""Find the batteries that only we or only Flip know, repair what can be repaired, and mirror the enrollments."""
+
+from typing import Any, cast
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from fleet.reconciliation import Differences
+from tasks.flip import compare_homes, list_homes, repair, report_differences
+
+_BATCH = 25
+# Prefect's types do not let a runner of one kind of future pass as a runner of futures.
+_RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
+
+
+@flow(task_runner=_RUNNER)
+def reconcile_flip(repairs: bool = True) -> Any:
+    """Compare every home with Flip. Flip has no call that removes a battery: what only it has is reported.
+
+    Args:
+        repairs: Commission again what Flip lost, and note what it knows. Off: report only.
+    """
+    here, only_at_flip = list_homes()
+    batches = [here[start : start + _BATCH] for start in range(0, len(here), _BATCH)]
+    futures: list[PrefectFuture[Differences]] = [compare_homes.submit(batch, len(batch) - 1) for batch in batches]
+    results = [future.result(raise_on_failure=False) for future in futures]
+    found = sum(
+        (result for result in results if isinstance(result, Differences)),
+        Differences(foreign_homes=tuple(only_at_flip)),
+    )
+    summary = report_differences(found, repair(found) if repairs else 0)
+    sentence = ", ".join(f"{number} {what}" for what, number in summary.items())
+    if errors := [result for result in results if isinstance(result, BaseException)]:
+        return Failed(
+            message=f"{len(errors)} of {len(batches)} batches were not compared: {errors[0]} So far {sentence}."
+        )
+    return Completed(message=sentence, data=summary)

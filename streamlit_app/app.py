@@ -1,0 +1,32 @@
+"""The web app's server: `streamlit run streamlit_app/app.py`. The pages are in `navigation.py`."""
+
+import logging
+from pathlib import Path
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from fleet.settings import get_settings, load_environment
+from streamlit_app import views
+from streamlit_app.cookie import session_routes
+from streamlit_app.security_headers import SecurityHeaders
+from streamlit_app.web_state import session_store
+
+load_environment()
+views.load()  # or the first visitor waits seconds for the imports
+_log = logging.getLogger("fleet.web")
+
+
+def _own_fault(error: Exception) -> bool:
+    """An error of ours, on a page: the log gets the trace, the visitor a sentence."""
+    _log.error("A page failed.", exc_info=error)
+    st.error("Something went wrong on our side. Try again in a moment; if it stays, tell us.")
+    return True
+
+
+app = st.App(
+    Path(__file__).with_name("navigation.py"),
+    routes=session_routes(get_settings(), session_store),
+    middleware=[Middleware(SecurityHeaders)],
+    on_script_error=_own_fault,
+)

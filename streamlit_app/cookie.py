@@ -1,0 +1,71 @@
+"""The session cookie: set and removed over HTTP, because a page's script must not be able to read it."""
+
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fleet.settings import Settings
+from streamlit_app.session_store import LIFETIME_S, SessionStore
+
+PATH = "/session"
+_MAX_TICKET_BYTES = 200
+
+
+def cookie_name(settings: Settings) -> str:
+    """`__Host-` makes the browser insist on TLS, this host and this path; plain http on a laptop cannot have it."""
+    return "__Host-fleet_session" if _is_https(settings) else "fleet_session"
+
+
+def session_routes(settings: Settings, store: Callable[[], SessionStore]) -> list[Route]:
+    """`POST /session` exchanges a ticket for the cookie, `DELETE /session` ends the session and removes it."""
+    cookie = cookie_name(settings)
+
+    async def keep(request: Request) -> Response:
+        ticket = await _ticket(request)
+        key = await run_in_threadpool(store().redeem_ticket, ticket, time.time()) if ticket else None
+        if key is None:
+            return Response("This page's ticket is used or too old: sign in again.", 403)
+        answer = Response(status_code=204)
+        # Strict: the cookie is read from the page's own websocket only, which other sites' pages cannot open with it.
+        answer.set_cookie(
+            cookie, key, max_age=LIFETIME_S, path="/", secure=_is_https(settings), httponly=True, samesite="strict"
+        )
+        return answer
+
+    async def drop(request: Request) -> Response:
+        if not _is_same_origin(request):
+            return Response("Only this site's own pages may ask for this.", 403)
+        if key := request.cookies.get(cookie):
+            await run_in_threadpool(store().forget, key)
+        answer = Response(status_code=204)
+        answer.delete_cookie(cookie, path="/", secure=_is_https(settings), httponly=True, samesite="strict")
+        return answer
+
+    return [Route(PATH, keep, methods=["POST"]), Route(PATH, drop, methods=["DELETE"])]
+
+
+async def _ticket(request: Request) -> str | None:
+    """The body of a request that this site's own page made; None when it is another's or too long to be a ticket."""
+    if not _is_same_origin(request):
+        return None
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_TICKET_BYTES:
+            return None
+    return body.decode("ascii", "replace")
+
+
+def _is_same_origin(request: Request) -> bool:
+    """A browser always says where a POST comes from; nothing else has a use for this route."""
+    origin = urlsplit(request.headers.get("origin", ""))
+    return bool(origin.netloc) and origin.netloc == request.headers.get("host")
+
+
+def _is_https(settings: Settings) -> bool:
+    return settings.base_url.startswith("https://")

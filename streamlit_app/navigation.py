@@ -1,0 +1,44 @@
+"""The pages and who sees which. Runs once for every visitor and every interaction."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import Page
+
+from streamlit_app import places, visit
+from streamlit_app.views import battery, confirm, fleet, home, programs, register, site
+from streamlit_app.views.sign_in import show_account
+
+st.set_page_config(
+    page_title="Home battery", page_icon=str(Path(__file__).with_name("images") / "battery.png"), layout="centered"
+)
+st.html(Path(__file__).with_name("style.css"))
+visit.keep_cookie()
+
+account = None
+with visit.told():
+    account = visit.account()
+
+
+def _page(show: Callable[[], None], title: str, url_path: str, *, shown: bool, default: bool = False) -> Page:
+    """A page that is always there, so that no link ends at "Page not found", and in the menu for whom it is for."""
+    return st.Page(show, title=title, url_path=url_path, default=default, visibility="visible" if shown else "hidden")
+
+
+signed_in, operator = account is not None, account is not None and account.is_operator
+pages = {
+    "home": _page(home.show, "My batteries", "home", shown=True, default=True),
+    "battery": _page(battery.show, "Battery", "battery", shown=signed_in),
+    "programs": _page(programs.show, "Programs", "programs", shown=signed_in),
+    "site": _page(site.show, "Home address", "site", shown=signed_in),
+    "fleet": _page(fleet.show, "Fleet", "fleet", shown=operator),
+    "register": _page(register.show, "Register a battery", "register", shown=False),
+    "confirm": _page(confirm.show, "Sign in", "confirm", shown=False),
+}
+places.remember(pages)
+
+page = st.navigation(list(pages.values()), position="top")
+show_account(account)
+with visit.told():
+    page.run()

@@ -1,0 +1,95 @@
+"""The picture of where the power goes now: sun, grid, home and battery. All text in it is made here from numbers."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from streamlit_app import words
+from streamlit_app.services.batteries import Battery
+
+_IDLE_W = 20
+"""Below this a flow is shown as none: measuring noise."""
+# st.html leaves SVG out. What is put in here is made below: numbers, our words, everything else escaped.
+_SCRIPT = """
+export default function ({ data, parentElement }) {
+    parentElement.querySelector(".power-flow").innerHTML = data.svg
+}
+"""
+
+
+def show(battery: Battery) -> None:
+    """Draw the picture; the words say the same to who does not see it."""
+    _picture()(key="power_flow", data={"svg": svg(battery)})
+
+
+@lru_cache(maxsize=1)
+def _picture() -> Callable[..., object]:
+    style = Path(__file__).with_suffix(".css").read_text()
+    return st.components.v2.component("fleet_power_flow", html='<div class="power-flow"></div>', css=style, js=_SCRIPT)
+
+
+def describe(battery: Battery) -> str:
+    """The same in words, for who does not see the picture."""
+    return " ".join([*_battery_words(battery), *_other_words(battery)])
+
+
+def svg(battery: Battery) -> str:
+    """The picture, in the page's own colours."""
+    charge, discharge = battery.battery_charge_power_w or 0, battery.battery_discharge_power_w or 0
+    grid = battery.grid_power_w
+    arrows = [
+        _arrow("M160 72 L160 118", battery.solar_power_w or 0, forward=True),
+        _arrow("M110 135 L143 135", abs(grid) if battery.grid_online else 0, forward=grid >= 0),
+        _arrow("M177 135 L210 135", battery.home_power_w or 0, forward=True),
+        _arrow("M160 152 L160 198", max(charge, discharge), forward=charge >= discharge),
+    ]
+    battery_power = charge if charge >= discharge else discharge
+    nodes = [
+        _node(160, 38, "Sun", words.power(battery.solar_power_w)),
+        _node(52, 135, "Grid", words.power(abs(grid)) if battery.grid_online else "down"),
+        _node(268, 135, "Home", words.power(battery.home_power_w)),
+        _node(160, 232, f"Battery {words.share(battery.state_of_charge_pct)}", words.power(battery_power)),
+    ]
+    hub = '<circle cx="160" cy="135" r="9" class="hub"/>'
+    return (
+        f'<svg viewBox="0 0 320 270" role="img" aria-label="{escape(describe(battery))}">'
+        f"{''.join(arrows)}{hub}{''.join(nodes)}</svg>"
+    )
+
+
+def _node(x: int, y: int, label: str, value: str) -> str:
+    return (
+        f'<g class="node"><rect x="{x - 50}" y="{y - 27}" width="100" height="54" rx="14"/>'
+        f'<text x="{x}" y="{y - 5}" class="label">{escape(label)}</text>'
+        f'<text x="{x}" y="{y + 15}" class="value">{escape(value)}</text></g>'
+    )
+
+
+def _arrow(path: str, power_w: float, *, forward: bool) -> str:
+    state = "idle" if power_w < _IDLE_W else "forward" if forward else "backward"
+    return f'<path d="{path}" class="flow {state}"/>'
+
+
+def _battery_words(battery: Battery) -> list[str]:
+    charge, discharge = battery.battery_charge_power_w or 0, battery.battery_discharge_power_w or 0
+    if max(charge, discharge) < _IDLE_W:
+        doing = "rests"
+    else:
+        doing = f"takes in {words.power(charge)}" if charge >= discharge else f"gives {words.power(discharge)}"
+    return [f"The battery is at {words.share(battery.state_of_charge_pct)} and {doing}."]
+
+
+def _other_words(battery: Battery) -> list[str]:
+    grid = battery.grid_power_w
+    sun, home = words.power(battery.solar_power_w), words.power(battery.home_power_w)
+    sentences = [f"The sun gives {sun}, the home uses {home}."]
+    if not battery.grid_online:
+        sentences.append("The grid is down.")
+    elif abs(grid) < _IDLE_W:
+        sentences.append("Nothing comes from the grid.")
+    else:
+        sentences.append(f"{words.power(abs(grid))} {'comes from' if grid > 0 else 'goes to'} the grid.")
+    return sentences

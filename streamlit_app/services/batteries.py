@@ -1,0 +1,161 @@
+"""A homeowner's batteries: state, history, readiness and the record of their registration.
+
+Powers are W and never negative, energies Wh, shares percent, times UTC.
+"""
+
+from datetime import datetime, timedelta
+from enum import Enum
+
+import msgspec
+
+from streamlit_app.services.accounts import Account
+from streamlit_app.services.rows import call, call_rows, read_one, read_view
+
+FRESH_WITHIN = timedelta(minutes=5)
+"""A battery reports each minute; after five without a report its readings are no longer the present."""
+SILENT_AFTER = timedelta(hours=1)
+POINTS = 400
+"""Buckets of a chart: about one a pixel column on a phone, half that on a desktop."""
+
+
+class Freshness(Enum):
+    """How far a battery's readings can be taken for the present."""
+
+    LIVE = "live"
+    LATE = "late"
+    SILENT = "silent"
+    NEVER = "never"
+
+
+def freshness(last_seen: datetime | None, now: datetime) -> Freshness:
+    """Judged by when the cloud received the last report, not by the battery's own clock."""
+    if last_seen is None:
+        return Freshness.NEVER
+    age = now - last_seen
+    if age <= FRESH_WITHIN:
+        return Freshness.LIVE
+    return Freshness.LATE if age <= SILENT_AFTER else Freshness.SILENT
+
+
+class Battery(msgspec.Struct, frozen=True, kw_only=True):
+    """A battery with its latest reading; readings are None until it has reported once."""
+
+    thing_name: str
+    model: str = ""
+    site_id: str | None = None
+    registered_at: datetime | None = None
+    commission_status: str = "pending"
+    commission_message: str | None = None
+    registered_by: str = "link"
+    last_seen: datetime | None = None
+    measured_at: datetime | None = None
+    mode: str | None = None
+    state_of_charge_pct: float | None = None
+    backup_reserve_pct: float | None = None
+    battery_charge_power_w: float | None = None
+    battery_discharge_power_w: float | None = None
+    home_power_w: float | None = None
+    solar_power_w: float | None = None
+    battery_stored_energy_wh: float | None = None
+    battery_capacity_energy_wh: float | None = None
+    grid_online: bool | None = None
+    clock_skew_s: float | None = None
+
+    @property
+    def has_reported(self) -> bool:
+        return self.state_of_charge_pct is not None
+
+    @property
+    def grid_power_w(self) -> float:
+        """Taken from the grid, W; negative: given to it. What home and battery take less what sun and battery give."""
+        taken = (self.home_power_w or 0) + (self.battery_charge_power_w or 0)
+        return taken - (self.solar_power_w or 0) - (self.battery_discharge_power_w or 0)
+
+
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """Averages over one part of the charted time; None where there was no sample."""
+
+    bucket_start: datetime
+    samples: int = 0
+    state_of_charge_pct: float | None = None
+    state_of_charge_min_pct: float | None = None
+    state_of_charge_max_pct: float | None = None
+    battery_charge_power_w: float | None = None
+    battery_discharge_power_w: float | None = None
+    home_power_w: float | None = None
+    solar_power_w: float | None = None
+    grid_online: bool | None = None
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the last 30 days has a reading in every 5 minutes, which some programs ask for.
+
+    `days` is the time since the first reading in that window; the first gap reaches from its start to its end.
+    """
+
+    days: float
+    intervals_expected: int
+    intervals_present: int
+    intervals_missing: int
+    first_gap_start: datetime | None = None
+    first_gap_end: datetime | None = None
+
+    @property
+    def share(self) -> float:
+        """Present of expected, 0 to 1."""
+        return min(1.0, self.intervals_present / self.intervals_expected) if self.intervals_expected else 0.0
+
+
+class OwnershipEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of hands that the reader was part of. `kind`: bound, released or transferred."""
+
+    kind: str
+    happened_at: datetime
+
+
+class RegistrationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What was verified when the battery was registered, by which certificate and which link; no link: a transfer."""
+
+    certificate_id: str
+    certificate_public_key_sha256: str | None = None
+    provisioned_at: datetime | None = None
+    registered_by: str = "link"
+    registered_at: datetime | None = None
+    link_id: str | None = None
+    link_issued_at: datetime | None = None
+    link_expires_at: datetime | None = None
+    history: list[OwnershipEvent] | None = None
+
+
+def my_batteries(account: Account) -> list[Battery]:
+    """The batteries of the account, by name."""
+    return read_view(account.client, "my_batteries", Battery, "thing_name")
+
+
+def history(account: Account, thing_name: str, start: datetime, end: datetime) -> list[Bucket]:
+    """At most `POINTS` buckets from `start` to `end`, oldest first."""
+    arguments = {
+        "p_thing_name": thing_name, "p_from": start.isoformat(), "p_to": end.isoformat(), "p_points": POINTS,
+    }  # fmt: skip
+    return call_rows(account.client, "telemetry_series", arguments, Bucket)
+
+
+def readiness(account: Account, thing_name: str) -> Readiness:
+    """How much of the last 30 days is there."""
+    answer = call(account.client, "telemetry_readiness", {"p_thing_name": thing_name})
+    return read_one("telemetry_readiness", _single(answer), Readiness)
+
+
+def registration_record(account: Account, thing_name: str) -> RegistrationRecord:
+    """The record that was written when the battery was registered."""
+    answer = call(account.client, "registration_record", {"p_thing_name": thing_name})
+    return read_one("registration_record", _single(answer), RegistrationRecord)
+
+
+def release(account: Account, thing_name: str) -> None:
+    """Give the battery up, so that another account can register it. Recorded."""
+    call(account.client, "release_device", {"p_thing_name": thing_name})
+
+
+def _single(answer: object) -> object:
+    return answer[0] if isinstance(answer, list) and answer else answer

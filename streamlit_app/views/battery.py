@@ -1,0 +1,105 @@
+"""One battery: power now, history, the record of its registration, and giving it up."""
+
+import streamlit as st
+
+from streamlit_app import places, power_flow, visit, words
+from streamlit_app.services import batteries, flip
+from streamlit_app.services.accounts import Account
+from streamlit_app.services.batteries import Battery
+from streamlit_app.views.battery_history import show_history
+from streamlit_app.views.freshness_badge import show_freshness
+from streamlit_app.views.register_outcome import show_commissioning
+from streamlit_app.views.register_site import ask_for_site
+from streamlit_app.views.registration_record import show_record
+from streamlit_app.views.sign_in import require_account
+
+_EVERY_S = 10
+_SKEW_WORTH_SAYING_S = 120
+
+
+def show() -> None:
+    """The battery that the address or the choice names."""
+    account = require_account("Sign in to see your battery.")
+    found = batteries.my_batteries(account)
+    if not found:
+        st.title("Battery")
+        st.info("There is no battery in your account yet.")
+        places.link("home", "How to register one")
+        return
+    battery = _choose(found)
+    st.title(words.plain(battery.thing_name), anchor=False)
+    _commissioning(account, battery)
+    _live(battery.thing_name)
+    show_history(account, battery)
+    _record(account, battery)
+    _release(account, battery)
+
+
+def _choose(found: list[Battery]) -> Battery:
+    names = [battery.thing_name for battery in found]
+    asked = st.query_params.get("name", "")
+    index = names.index(asked) if asked in names else 0
+    if len(names) > 1:
+        index = names.index(st.selectbox("Battery", names, index=index, key="battery_choice"))
+    st.query_params["name"] = names[index]
+    return found[index]
+
+
+def _commissioning(account: Account, battery: Battery) -> None:
+    if battery.site_id is None:
+        st.info("This battery was moved to your account. Say where it stands, so that Flip can take it in.")
+        if (site := ask_for_site(account)) is not None:
+            flip.commission(account, battery, str(site.site_id))
+            st.rerun()
+    elif battery.commission_status != "commissioned":
+        show_commissioning(account, battery)
+
+
+@st.fragment(run_every=_EVERY_S)
+def _live(thing_name: str) -> None:
+    with visit.told():
+        if (account := visit.account()) is None:
+            st.rerun()
+        battery = next((found for found in batteries.my_batteries(account) if found.thing_name == thing_name), None)
+        if battery is None:
+            st.rerun()
+        with st.container(border=True, key="live"):
+            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                st.subheader("Now", anchor=False)
+                show_freshness(battery, visit.now())
+            if battery.has_reported:
+                _readings(battery)
+            else:
+                st.write("It has not reported yet. Check that it is switched on and has a network.")
+
+
+def _readings(battery: Battery) -> None:
+    power_flow.show(battery)
+    st.write(power_flow.describe(battery))
+    with st.container(horizontal=True):
+        stored, capacity = words.energy(battery.battery_stored_energy_wh), battery.battery_capacity_energy_wh
+        st.metric("Stored", stored, help=f"It holds {words.energy(capacity)} when full.")
+        st.metric("Kept for outages", words.share(battery.backup_reserve_pct))
+        st.metric("Model", battery.model or "unknown")
+    measured = words.at(battery.measured_at, visit.now())
+    st.caption(f"{words.mode(battery.mode)}. Measured {measured}, {visit.local_zone()}.")
+    if abs(skew := battery.clock_skew_s or 0) >= _SKEW_WORTH_SAYING_S:
+        side = "behind" if skew > 0 else "ahead"
+        st.caption(f"The battery's clock seems to be about {words.duration(skew)} {side}.")
+
+
+def _record(account: Account, battery: Battery) -> None:
+    with st.expander("How we know that it is yours", key="record"), visit.told():
+        show_record(batteries.registration_record(account, battery.thing_name), visit.now())
+
+
+def _release(account: Account, battery: Battery) -> None:
+    with st.expander("Give this battery up", key="release"):
+        st.write(
+            "Do this when you move or sell the battery. It leaves your account with its history, and whoever has the "
+            "battery can register it with a new link. Leave its programs first."
+        )
+        sure = st.checkbox("I want to give it up", key=f"release_sure_{battery.thing_name}")
+        if st.button("Give it up", key="release_confirm", disabled=not sure):
+            batteries.release(account, battery.thing_name)
+            places.go("home")

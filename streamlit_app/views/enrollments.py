@@ -1,0 +1,50 @@
+"""What a home takes part in, with status and reason, and leaving it."""
+
+from typing import Literal
+
+import streamlit as st
+
+from streamlit_app import visit, words
+from streamlit_app.services import flip
+from streamlit_app.services.accounts import Account
+from streamlit_app.services.flip import Enrollment
+from streamlit_app.services.sites import Site
+from streamlit_app.views.request_progress import show_requests
+
+_LOOKS: dict[str, tuple[str, Literal["green", "orange", "red", "gray"]]] = {
+    "PENDING": ("Being looked at", "orange"),
+    "ACTIVE": ("Active", "green"),
+    "APPROVED": ("Active", "green"),
+    "NEEDS_ACTION": ("Needs you", "orange"),
+    "REJECTED": ("Rejected", "red"),
+    "UNENROLLED": ("Left", "gray"),
+}
+
+
+def show_enrollments(account: Account, site: Site) -> None:
+    """One card each; nothing when there is none."""
+    held = [found for found in flip.my_enrollments(account) if found.site_id == site.site_id]
+    if held:
+        st.subheader("Your programs", anchor=False)
+    for enrollment in held:
+        _card(account, enrollment)
+    show_requests("enroll", site.site_id)
+    show_requests("unenroll", site.site_id)
+
+
+def _card(account: Account, enrollment: Enrollment) -> None:
+    label, colour = _LOOKS.get(enrollment.status, (enrollment.status.replace("_", " ").capitalize(), "gray"))
+    with st.container(border=True, key=f"enrollment_{enrollment.enrollment_id}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{words.plain(enrollment.program_name or enrollment.program_id)}**")
+            st.badge(words.plain(label), color=colour)
+        if enrollment.status_reason:
+            st.write(words.plain(enrollment.status_reason))
+        if enrollment.status == "REJECTED":
+            st.caption("A program that has rejected a home takes no second application.")
+        if enrollment.thing_names:
+            st.caption("With " + ", ".join(words.plain(name) for name in enrollment.thing_names))
+        if enrollment.can_be_left and st.button("Leave the program", key=f"leave_{enrollment.enrollment_id}"):
+            with visit.told():
+                flip.unenroll(account, enrollment)
+                st.rerun()

@@ -1,0 +1,25 @@
+"""How old a battery's readings are, as a badge: words and colour, so that neither carries it alone."""
+
+from datetime import datetime
+from typing import Literal
+
+import streamlit as st
+
+from streamlit_app import words
+from streamlit_app.services.batteries import Battery, Freshness, freshness
+
+_Colour = Literal["green", "orange", "red", "gray"]
+_LOOKS: dict[Freshness, tuple[str, _Colour]] = {
+    Freshness.LIVE: ("Live", "green"),
+    Freshness.LATE: ("Reporting late", "orange"),
+    Freshness.SILENT: ("Not reporting", "red"),
+    Freshness.NEVER: ("Never reported", "gray"),
+}
+
+
+def show_freshness(battery: Battery, now: datetime) -> None:
+    """The badge; what is not live says since when."""
+    state = freshness(battery.last_seen, now)
+    label, colour = _LOOKS[state]
+    since = "" if state in (Freshness.LIVE, Freshness.NEVER) else f", last seen {words.ago(battery.last_seen, now)}"
+    st.badge(label + since, color=colour)

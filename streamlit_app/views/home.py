@@ -1,0 +1,68 @@
+"""My batteries: each with its state and how old that is."""
+
+from datetime import datetime
+
+import streamlit as st
+
+from streamlit_app import places, visit, words
+from streamlit_app.services import batteries
+from streamlit_app.services.batteries import Battery
+from streamlit_app.views.freshness_badge import show_freshness
+from streamlit_app.views.sign_in import require_account
+
+_EVERY_S = 20
+
+
+def show() -> None:
+    """The account's batteries, or how to get the first one here."""
+    st.title("My batteries")
+    require_account("Sign in to see your batteries.")
+    _batteries()
+
+
+@st.fragment(run_every=_EVERY_S)
+def _batteries() -> None:
+    with visit.told():
+        if (account := visit.account()) is None:
+            st.rerun()
+        found = batteries.my_batteries(account)
+        for battery in found:
+            _card(battery, visit.now())
+        if not found:
+            _explain_registration()
+        else:
+            places.link("programs", "Earn with a program at your address")
+
+
+def _card(battery: Battery, now: datetime) -> None:
+    with st.container(border=True, key=f"battery_{battery.thing_name}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.subheader(words.plain(battery.thing_name), anchor=False)
+            show_freshness(battery, now)
+        if battery.has_reported:
+            with st.container(horizontal=True):
+                st.metric("Charge", words.share(battery.state_of_charge_pct))
+                st.metric("Home uses", words.power(battery.home_power_w))
+                st.metric("Sun gives", words.power(battery.solar_power_w))
+            st.write(words.mode(battery.mode) + ("." if battery.grid_online else ", **the grid is down**."))
+        else:
+            st.write("It has not reported yet. Check that it is switched on and has a network.")
+        _say_commissioning(battery)
+        places.link("battery", "Details and history", name=battery.thing_name)
+
+
+def _say_commissioning(battery: Battery) -> None:
+    if battery.commission_status == "failed":
+        st.warning(words.plain(battery.commission_message or "Setting it up with Flip failed."))
+        places.link("battery", "See what to do", name=battery.thing_name)
+    elif battery.commission_status == "pending":
+        st.caption("Being set up with Flip.")
+
+
+def _explain_registration() -> None:
+    with st.container(border=True, key="no_batteries"):
+        st.subheader("No battery yet", anchor=False)
+        st.write(
+            "Your battery makes its own registration link: scan the code on its screen, or open the link that its "
+            "installer gave you. It works for 15 minutes."
+        )

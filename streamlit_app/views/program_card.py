@@ -1,0 +1,111 @@
+"""One program: what it offers, its terms, its questions, and the button that applies."""
+
+import streamlit as st
+
+from fleet.flip.programs import FormField, Program
+from streamlit_app import visit, words
+from streamlit_app.services import flip
+from streamlit_app.services.accounts import Account
+from streamlit_app.services.sites import Site
+
+_MAX_ANSWER_CHARACTERS = 500
+
+Answer = bool | float | str | None
+"""None: a number that was not entered yet."""
+
+
+def show_program(account: Account, site: Site, program: Program, thing_names: list[str], *, is_under_way: bool) -> None:
+    """The card of a program that the home has not joined; no form while an application is under way."""
+    with st.container(border=True, key=f"program_{program.id}"):
+        st.subheader(words.plain(program.name or program.id), anchor=False)
+        st.write(words.plain(program.description))
+        st.markdown("\n".join(f"- {line}" for line in _facts(program)))
+        if not thing_names:
+            st.info("Register a battery at this address first.")
+            return
+        if is_under_way:
+            st.caption("You can apply once what you asked for is done.")
+            return
+        with st.expander("Terms, questions and applying", key=f"apply_{program.id}"):
+            _apply(account, site, program, thing_names)
+
+
+def _apply(account: Account, site: Site, program: Program, thing_names: list[str]) -> None:
+    _terms(program)
+    with st.form(f"enroll_{program.id}", border=False):
+        answers = {field.name: _ask(program.id, field) for field in program.enrollment_form}
+        has_terms = bool(program.terms_and_conditions_text)
+        consent = "I have read the terms and agree to them." if has_terms else "I want to take part."
+        agreed = st.checkbox(consent, key=f"agree_{program.id}")
+        submitted = st.form_submit_button("Apply", key=f"enroll_submit_{program.id}", type="primary")
+    if not submitted:
+        return
+    wrong = _problems(program, answers, agreed=agreed)
+    for sentence in wrong:
+        st.error(words.plain(sentence))
+    if not wrong:
+        with visit.told():
+            given = {name: answer for name, answer in answers.items() if answer is not None}
+            flip.enroll(account, str(site.site_id), program, thing_names, given)
+            st.rerun()
+
+
+def _terms(program: Program) -> None:
+    if not program.terms_and_conditions_text:
+        st.caption("The program has no terms of its own.")
+        return
+    version = program.terms_and_conditions_version
+    st.markdown("**Terms and conditions**" + (f" (version {words.plain(version)})" if version else ""))
+    with st.container(border=True, height=260, key=f"terms_{program.id}"):
+        st.markdown(_without_images(program.terms_and_conditions_text))
+
+
+def _ask(program_id: str, field: FormField) -> Answer:
+    """The widget for the question's type; a type not known yet is asked as text."""
+    label, key = words.plain(field.label or field.name), f"answer_{program_id}_{field.name}"
+    if field.type == "boolean":
+        return st.checkbox(label, key=key)
+    if field.type == "number":
+        return st.number_input(label, key=key, value=None, min_value=0.0)
+    return st.text_input(label, key=key, max_chars=_MAX_ANSWER_CHARACTERS).strip()
+
+
+def _problems(program: Program, answers: dict[str, Answer], *, agreed: bool) -> list[str]:
+    found = []
+    for field in program.enrollment_form:
+        answer = answers[field.name]
+        if answer is None or answer == "":
+            found.append(f"Answer the question: {field.label or field.name}.")
+        elif isinstance(answer, str) and len(answer) > _MAX_ANSWER_CHARACTERS:
+            found.append(f"Shorten the answer: {field.label or field.name}.")
+    if not agreed:
+        found.append("Tick the box above the button: nobody joins a program without agreeing.")
+    return found
+
+
+def _facts(program: Program) -> list[str]:
+    months = program.participation_months
+    named = ", ".join(_MONTHS[month - 1] for month in months if 1 <= month <= 12)
+    commitment = program.minimum_commitment_months
+    lines = [
+        ("For joining", _money(program.earnings_for_site_upfront)),
+        ("A year", _money(program.earnings_for_site_yearly)),
+        ("You stay at least", "" if commitment is None else f"{commitment:g} months"),
+        ("Active in", "all year" if len(set(months)) == 12 else named),
+    ]
+    return [f"{label}: {words.plain(value)}" for label, value in lines if value]
+
+
+def _money(amount: float | str | None) -> str:
+    return "" if amount is None else amount if isinstance(amount, str) else f"${amount:,.0f}"
+
+
+def _without_images(markdown: str) -> str:
+    """Terms are Markdown from elsewhere: an image in them would be fetched from elsewhere."""
+    return markdown.replace("![", "[")
+
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip

@@ -1,0 +1,74 @@
+"""Programs: what a home can take part in, its taking part, and how ready its telemetry is."""
+
+import streamlit as st
+
+from streamlit_app import places, visit, words
+from streamlit_app.services import batteries, flip, sites
+from streamlit_app.services.accounts import Account
+from streamlit_app.services.sites import Site
+from streamlit_app.views.enrollments import show_enrollments
+from streamlit_app.views.program_card import show_program
+from streamlit_app.views.request_progress import show_requests
+from streamlit_app.views.sign_in import require_account
+
+
+def show() -> None:
+    """For the chosen home: enrollments, programs and readiness."""
+    st.title("Programs")
+    account = require_account("Sign in to see the programs at your address.")
+    found = sites.my_sites(account)
+    if not found:
+        st.info("Programs depend on your address, which you enter when you register a battery.")
+        places.link("home", "How to register one")
+        return
+    site = _choose(found)
+    st.write("A program pays you for letting your battery help the grid at busy hours.")
+    show_enrollments(account, site)
+    _offers(account, site)
+    _readiness(account, site)
+
+
+def _choose(found: list[Site]) -> Site:
+    if len(found) == 1:
+        return found[0]
+    labels = {site.site_id: site.label for site in found}
+    chosen = st.selectbox("Home", list(labels), format_func=lambda site_id: labels[site_id], key="programs_site")
+    return next(site for site in found if site.site_id == chosen)
+
+
+def _offers(account: Account, site: Site) -> None:
+    st.subheader("At your address", anchor=False)
+    st.caption(words.plain(site.label))
+    offers = flip.my_programs(account, str(site.site_id))
+    if offers is None:
+        st.info("We have not asked for the programs at this address yet.")
+    elif not offers:
+        st.info("There is no program for batteries at this address now.")
+    joined = {held.program_id for held in flip.my_enrollments(account) if held.site_id == site.site_id and held.is_open}
+    mine = [battery.thing_name for battery in batteries.my_batteries(account) if battery.site_id == site.site_id]
+    applied = flip.newest(flip.my_requests(account), "enroll", site.site_id)
+    for program in offers or ():
+        if program.id not in joined:
+            show_program(account, site, program, mine, is_under_way=applied is not None and applied.is_under_way)
+    if st.button("Look for programs now", key="programs_refresh"):
+        flip.refresh_programs(account, str(site.site_id), visit.now().isoformat(timespec="minutes"))
+        st.rerun()
+    show_requests("programs", site.site_id)
+
+
+def _readiness(account: Account, site: Site) -> None:
+    st.subheader("Is your history complete?", anchor=False)
+    st.caption("Some programs want a reading in every 5 minutes of the last 30 days.")
+    for battery in batteries.my_batteries(account):
+        if battery.site_id != site.site_id:
+            continue
+        with visit.told():
+            ready = batteries.readiness(account, battery.thing_name)
+            percent = 100 * ready.share
+            st.progress(ready.share, text=f"{words.plain(battery.thing_name)}: {percent:.1f} % of 30 days")
+            if ready.intervals_missing:
+                gap = f"{words.at(ready.first_gap_start, visit.now())} to {words.at(ready.first_gap_end, visit.now())}"
+                count = f"{ready.intervals_missing:,} of {ready.intervals_expected:,}"
+                st.caption(f"{count} intervals are missing. The first gap: {gap}.")
+            else:
+                st.caption("Nothing is missing.")

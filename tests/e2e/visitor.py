@@ -1,0 +1,119 @@
+"""A person at a browser, as far as the tests need one."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Error, Locator, expect
+
+from tests.homeowner_world import HomeownerWorld
+
+expect.set_options(timeout=15_000)
+ADDRESS = {
+    "First name": "Ada",
+    "Last name": "Moreno",
+    "Street and number": "12 Sunny Street",
+    "City": "Springfield",
+    "Zip code": "88801",
+}
+
+
+class Visitor:
+    """One browser profile with one page open. Notes what goes wrong in the page or leaves this machine."""
+
+    def __init__(self, context: BrowserContext, world: HomeownerWorld, screenshots: Path) -> None:
+        self.context, self.world, self._screenshots = context, world, screenshots
+        self.foreign_requests: list[str] = []
+        self.script_errors: list[str] = []
+        self.page = context.new_page()
+        context.on("request", lambda request: self._note_request(request.url))
+        context.on("weberror", lambda failure: self.script_errors.append(str(failure.error)))
+
+    def open(self, address: str) -> None:
+        """Go to a path of the app or to a whole address."""
+        self.page.goto(address if address.startswith("http") else self.world.settings.base_url + address)
+
+    def sign_in(self, email: str) -> None:
+        """Ask for a code, read it in the mail, enter it."""
+        self.ask_for_code(email)
+        self.enter_code(self.world.project.mailed_code(email))
+        self.sees("Signed in as")
+
+    def ask_for_code(self, email: str) -> None:
+        self.fill("E-mail address", email)
+        self.press("Send the code")
+        self.sees("We sent a code to")
+
+    def enter_code(self, code: str) -> None:
+        self.fill("Six-digit code", code)
+        self.press("Sign in")
+
+    def enter_address(self, **changes: str) -> None:
+        """Fill in the form for the home; `changes` by label with underscores."""
+        values: Mapping[str, str] = ADDRESS | {label.replace("_", " "): text for label, text in changes.items()}
+        for label, text in values.items():
+            self.fill(label, text)
+        self.choose("State", "CA")
+
+    def register(self, link: str, email: str) -> None:
+        """From a link to a battery that is theirs, with a new account."""
+        self.open(link)
+        self.sees("is genuine")
+        self.sign_in(email)
+        self.enter_address()
+        self.press("Save the address")
+        self.press("Register this battery")
+        self.sees("is yours")
+
+    def fill(self, label: str, text: str) -> None:
+        self.page.get_by_label(label, exact=True).fill(text)
+
+    def choose(self, label: str, option: str) -> None:
+        self.page.get_by_label(label, exact=True).click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).first.click()
+
+    def unfold(self, title: str) -> None:
+        self.page.get_by_text(title, exact=True).first.click()
+
+    def sees(self, text: str) -> Locator:
+        """Wait until the text is on the page."""
+        found = self.page.get_by_text(text).first
+        expect(found).to_be_visible()
+        return found
+
+    def never_sees(self, text: str) -> None:
+        """The page has settled, and the text is not on it."""
+        self.settled()
+        expect(self.page.get_by_text(text)).to_have_count(0)
+
+    def settled(self) -> None:
+        """Wait until the page has shown something and no run of it is under way."""
+        expect(self.page.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible()
+        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_have_count(1)
+
+    def seconds_to_content(self, path: str, text: str) -> float:
+        """Seconds from asking for a page until `text` is there."""
+        start = time.monotonic()
+        self.open(path)
+        self.sees(text)
+        return time.monotonic() - start
+
+    def is_wider_than_its_screen(self) -> bool:
+        """Whether the page has to be moved sideways to be read."""
+        script = "[document.documentElement, ...document.querySelectorAll('[data-testid=stMain]')]"
+        return bool(self.page.evaluate(f"{script}.some(e => e.scrollWidth > e.clientWidth + 1)"))
+
+    def shot(self, name: str) -> None:
+        """Keep the screen as test output."""
+        try:
+            self.page.screenshot(path=f"{self._screenshots}-{name}.png")
+        except Error as error:
+            self.script_errors.append(f"no screenshot: {error}")
+
+    def _note_request(self, url: str) -> None:
+        if url.startswith(("http", "ws")) and urlsplit(url).hostname != "127.0.0.1":
+            self.foreign_requests.append(url)

@@ -1,0 +1,85 @@
+"""A battery's history as charts, as words and as CSV."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from streamlit_app import charts, power_flow
+from streamlit_app.services.batteries import Battery, Bucket
+
+ZONE = ZoneInfo("America/Los_Angeles")
+NOON = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)  # an hour before summer time ends there
+GAP = timedelta(minutes=10)
+
+
+def _bucket(minutes: int, share: float = 50, watts: float = 1500) -> Bucket:
+    return Bucket(
+        bucket_start=NOON + timedelta(minutes=minutes),
+        samples=60,
+        state_of_charge_pct=share,
+        state_of_charge_min_pct=share - 1,
+        state_of_charge_max_pct=share + 1,
+        battery_charge_power_w=watts,
+        battery_discharge_power_w=0,
+        home_power_w=500,
+        solar_power_w=2000,
+        grid_online=True,
+    )
+
+
+def test_a_pause_in_the_readings_is_a_gap_in_the_line() -> None:
+    table = charts.frame([_bucket(0), _bucket(5), _bucket(60)], ZONE, GAP)
+    assert len(table) == 4
+    assert table["Charge (%)"].isna().tolist() == [False, False, True, False]
+
+
+def test_times_are_local_and_the_hour_that_comes_twice_is_told_apart() -> None:
+    table = charts.frame([_bucket(0), _bucket(60), _bucket(120)], ZONE, timedelta(hours=2))
+    assert [time.isoformat() for time in table["Time"]] == [
+        "2026-11-01T01:00:00-07:00", "2026-11-01T01:00:00-08:00", "2026-11-01T02:00:00-08:00",
+    ]  # fmt: skip
+
+
+def test_a_chart_says_in_words_what_it_shows() -> None:
+    table = charts.frame([_bucket(0, 20), _bucket(5, 80, watts=3000)], ZONE, GAP)
+    assert charts.in_words(table, [charts.CHARGE]) == "Charge: 20 to 80 %, mean 50, last 80 %."
+    assert "Charging: 1.5 to 3.0 kW, mean 2.2, last 3.0 kW." in charts.in_words(table, charts.POWERS)
+
+
+def test_a_metric_without_readings_says_so() -> None:
+    table = charts.frame([Bucket(bucket_start=NOON)], ZONE, GAP)
+    assert charts.in_words(table, [charts.CHARGE]) == "Charge: no readings."
+
+
+def test_charts_can_be_drawn_and_carry_their_units() -> None:
+    table = charts.frame([_bucket(0), _bucket(5)], ZONE, GAP)
+    assert "Charge (%)" in charts.charge_chart(table).to_json()
+    assert "Power (kW)" in charts.power_chart(table).to_json()
+
+
+def test_the_csv_has_local_and_utc_times_and_stored_units() -> None:
+    lines = charts.csv([_bucket(0)], ZONE).decode().splitlines()
+    assert lines[0].split(",")[:4] == ["local_time", "utc_time", "state_of_charge_pct", "solar_power_w"]
+    assert lines[1].startswith("2026-11-01T01:00:00-07:00,2026-11-01T08:00:00+00:00,50,2000")
+
+
+def _battery(**changes: object) -> Battery:
+    values = {
+        "thing_name": "b", "state_of_charge_pct": 62.4, "battery_charge_power_w": 0.0, "grid_online": True,
+        "battery_discharge_power_w": 1200.0, "home_power_w": 1500.0, "solar_power_w": 0.0,
+    }  # fmt: skip
+    return Battery(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_the_power_flow_is_told_in_words() -> None:
+    assert power_flow.describe(_battery()) == (
+        "The battery is at 62 % and gives 1.2 kW. The sun gives 0 W, the home uses 1.5 kW. 300 W comes from the grid."
+    )
+    assert "goes to the grid" in power_flow.describe(_battery(solar_power_w=5000.0))
+    assert "The grid is down." in power_flow.describe(_battery(grid_online=False))
+    assert "rests" in power_flow.describe(_battery(battery_discharge_power_w=0.0))
+
+
+def test_the_power_flow_picture_carries_the_words_and_the_figures() -> None:
+    picture = power_flow.svg(_battery())
+    assert power_flow.describe(_battery()) in picture
+    assert "1.5 kW" in picture and 'class="flow backward"' in picture
