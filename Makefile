@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.1
 DEBIAN_PACKAGES := chromium fonts-dejavu-core
 
 .DEFAULT_GOAL := help
-.PHONY: help install terraform debian demo up down test check clean lock env-example
+.PHONY: help install terraform debian demo up down test test-e2e check clean lock env-example
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2}'
@@ -39,8 +39,11 @@ down:  ## Stop the embedded cloud; its state stays in .fleet/
 	@$(BIN)/fleet down
 
 test: install terraform  ## Everything that needs no browser
-	@$(BIN)/pytest -q -m "not integration and not e2e"
-	@$(BIN)/pytest -q -m "integration and not e2e"
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not integration and not e2e"
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "integration and not e2e"
+
+test-e2e: install  ## The web app in a real browser (needs make debian); screenshots in test-output/
+	@$(BIN)/pytest -q -m e2e
 
 check: install terraform  ## Linters, types, import rules, Terraform's format and validity
 	@$(BIN)/ruff check .

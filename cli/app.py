@@ -1,6 +1,8 @@
 """`fleet`: what an operator does at a terminal. Each command is a call into the parts below."""
 
 import sys
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,9 +17,11 @@ app = typer.Typer(
     help="A home-battery fleet, from factory to power plant.",
 )
 quarantine_app = typer.Typer(no_args_is_help=True, help="Queue messages that could not be stored.")
+terraform_app = typer.Typer(no_args_is_help=True, help="The Terraform configuration.")
 devices_app = typer.Typer(no_args_is_help=True, help="The provisioning ledger.")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(devices_app, name="devices")
+app.add_typer(terraform_app, name="terraform")
 
 
 @app.command()
@@ -89,6 +93,21 @@ def app_credential(
 def print_env_example() -> None:
     """Print the text of .env.example."""
     print(env_example())
+
+
+@terraform_app.command("check")
+def check_terraform() -> None:
+    """Check the format and the validity of the configuration; needs no account."""
+    from fleet.adapters.terraform import Terraform
+
+    with tempfile.TemporaryDirectory() as folder:
+        Terraform(get_settings().model_copy(update={"state_dir": Path(folder)})).check()
+    print("The Terraform configuration is formatted and valid.")
+
+
+@terraform_app.callback()
+def _terraform() -> None:
+    """Keeps `check` a command of its own."""
 
 
 @devices_app.command("list")

@@ -9,7 +9,8 @@ import time
 import psutil
 
 from fleet.errors import Unavailable
-from local_cloud.cloud import Cloud, running
+from local_cloud.cloud import running
+from local_cloud.running import Cloud
 from local_cloud.servers import log_file
 from local_cloud.settings import get_local_settings
 from local_cloud.state import State

@@ -5,10 +5,12 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cli import tally
+from device_agent.registration_url import registration_url
 from fleet import provisioning
 from fleet.adapters import postgres
 from fleet.adapters.postgres.devices import DeviceLedger
@@ -16,7 +18,8 @@ from fleet.errors import Unavailable
 from fleet.settings import get_settings
 from local_cloud import agents, cloud
 from local_cloud.agents import Agents
-from local_cloud.cloud import Cloud
+from local_cloud.mails import Mailbox
+from local_cloud.running import Cloud
 from local_cloud.settings import LocalSettings, get_local_settings
 
 PREFIX, MODEL = "battery", "home-13"
@@ -89,7 +92,7 @@ def _story(demo: Demo, running: Cloud) -> dict[str, Any] | None:
         folders = _provision(demo)
     with agents.running(folders, running.state, _SAMPLE_S, _PUBLISH_S) as fleet:
         demo.say(f"{fleet.alive()} device agents run, each a process with its own certificate")
-        demo.say(f"Prefect UI: http://127.0.0.1:{demo.local.prefect_port}  (Ctrl-C stops everything)")
+        _show_addresses(demo, folders[0])
         with demo.step("telemetry"):
             _watch(demo, running, fleet, folders)
         demo.say("draining the agents")
@@ -111,14 +114,26 @@ def _provision(demo: Demo) -> list[Path]:
     return [settings.artifacts_dir / order.thing_name.value for order in orders]
 
 
+def _show_addresses(demo: Demo, folder: Path) -> None:
+    base_url = get_settings().base_url
+    demo.say(f"Prefect UI: http://127.0.0.1:{demo.local.prefect_port}")
+    demo.say(f"Web app:    {base_url}  (sign in with any address; the code of its mail is shown here)")
+    demo.say(f"Register {folder.name} (15 minutes): {registration_url(folder, base_url, datetime.now(UTC))}")
+    demo.say("Ctrl-C stops everything")
+
+
 def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path]) -> None:
     """Show samples published and stored as they grow; until Ctrl-C, or for the length of the one-shot story."""
     end = time.monotonic() + _STORY_S if demo.once else float("inf")
+    mailbox = Mailbox(get_settings().aws_endpoint_url)
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(5.0, left))
         if name := running.ended():
             raise Unavailable(f"{name} stopped by itself: {running.state.logs / name}.log says why.")
-        sent, stored = tally.published(folders), tally.stored(get_settings(), folders)
+        for recipient, code in mailbox.new_codes():
+            demo.say(f"mail to {recipient}: the code is {code}")
+        stored = tally.stored(get_settings(), folders)  # first: what is sent meanwhile is not stored yet
+        sent = tally.published(folders)
         demo.say(f"{fleet.alive()} agents, {sent:,} samples published, {stored:,} stored")
 
 

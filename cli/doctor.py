@@ -45,7 +45,9 @@ def _examine() -> Iterator[Check]:
     yield _try("terraform", lambda: _terraform(settings), "Install Terraform 1.11 or newer, or `make terraform`.")
     yield _try("ports", _ports, "Free the port or set the named variable.")
     yield _try("credentials", lambda: _credentials(settings), "Start the embedded cloud (make up), or sign in to AWS.")
-    yield _try("queue", lambda: _queue(settings), "Run the flow apply-infrastructure, or `make demo`.")
+    yield _try(
+        "queue", lambda: _queue(settings), "Once AWS answers: run the flow apply-infrastructure, or `make demo`."
+    )
     yield _try("database", lambda: _database(settings), "Start the embedded cloud (make up), or set DATABASE_URL.")
     yield _try("prefect", lambda: _prefect(settings), "Start the embedded cloud (make up), or set PREFECT_API_URL.")
 

@@ -17,19 +17,22 @@ _APPLY_S = 600
 def ensure(say: Callable[[str], None]) -> str:
     """Apply what is not applied yet; returns which way it was made, "terraform" or "boto3"."""
     settings = get_settings()
-    record, wanted = settings.state_dir / "terraform" / "applied.sha256", _digest(settings.terraform_dir)
-    if record.exists() and record.read_text() == wanted and _is_there(settings):
-        say("the infrastructure is applied already")
-        return "terraform"
-    if problem := _missing(settings):
-        say(f"{problem} Going on without Terraform: making the same resources with boto3.")
+    record, digest = settings.state_dir / "infrastructure", _digest(settings.terraform_dir)
+    way, _, applied = record.read_text().partition(" ") if record.exists() else ("", "", "")
+    if applied == digest and _is_there(settings):
+        say(f"the infrastructure is there already, made with {way}")
+        return way
+    problem = _missing(settings)
+    if problem or way == "boto3":
+        say(f"{problem} Going on without Terraform: making the same resources with boto3.".strip())
         create_infrastructure(settings)
-        return "boto3"
-    say("applying the infrastructure (flow apply-infrastructure)")
-    flow_runs.run("apply-infrastructure", {"unattended": True}, _APPLY_S, say)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    record.write_text(wanted)
-    return "terraform"
+        way = "boto3"  # and so it stays until `make clean`: Terraform would find resources that are not in its state
+    else:
+        say("applying the infrastructure (flow apply-infrastructure)")
+        flow_runs.run("apply-infrastructure", {"unattended": True}, _APPLY_S, say)
+        way = "terraform"
+    record.write_text(f"{way} {digest}")
+    return way
 
 
 def _missing(settings: Settings) -> str:

@@ -96,7 +96,7 @@ def verify_link(
     if certificate is None or certificate.certificate_id != header.kid:
         return UnknownCertificate()
     x509_certificate = x509.load_pem_x509_certificate(certificate.pem.encode())
-    if not is_signed_by(token, header, x509_certificate):
+    if not is_signed_by(token, x509_certificate):
         return WrongSignature()
     if claims.aud != audience_of(base_url):
         return WrongAudience()

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from fleet.errors import NotConfigured
 from fleet.names import ResourceNames
 
-OPERATOR_FILE, LOCAL_FILE = Path(".env"), Path(".fleet/local.env")
+OPERATOR_FILE, STATE_DIR, LOCAL_FILE = Path(".env"), Path(".fleet"), "local.env"
 
 
 class Settings(BaseSettings):
@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FLEET_", extra="ignore", populate_by_name=True)
 
     project: str = Field("flip-fleet", description="Prefix of every AWS resource's name.")
-    state_dir: Path = Field(Path(".fleet"), description="Folder for local state, logs and Terraform outputs.")
+    state_dir: Path = Field(STATE_DIR, description="Folder for local state, logs and Terraform outputs.")
     artifacts_dir: Path = Field(
         Path(".fleet/devices"),
         description="Folder that receives one artifact folder a device. Holds private keys.",
@@ -131,7 +131,8 @@ class Settings(BaseSettings):
 
 def load_environment() -> None:
     """Read `.env`, or else the embedded cloud's file, into the process environment without replacing anything."""
-    file = OPERATOR_FILE if OPERATOR_FILE.exists() else LOCAL_FILE
+    local_file = Path(os.environ.get("FLEET_STATE_DIR") or STATE_DIR) / LOCAL_FILE
+    file = OPERATOR_FILE if OPERATOR_FILE.exists() else local_file
     load_dotenv(file, override=False)
     os.environ.setdefault("DO_NOT_TRACK", "1")
 

@@ -9,12 +9,13 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-HEARTBEAT_S = 30
+HEARTBEAT_S = 60
 """How often a running flow says that it lives: PREFECT_FLOWS_HEARTBEAT_FREQUENCY, 30 at least."""
 
 _NAME = "mark runs without a heartbeat as crashed"
 _SIGNS_OF_LIFE = {
-    f"prefect.flow-run.{event}" for event in ("heartbeat", "Completed", "Failed", "Cancelled", "Crashed", "Suspended")
+    f"prefect.flow-run.{event}"
+    for event in ("heartbeat", "Completed", "Skipped", "Failed", "Cancelled", "Crashed", "Suspended")
 }
 
 

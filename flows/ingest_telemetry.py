@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from fleet.adapters.ingestion import Pace
+from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.adapters.postgres.telemetry import Stored
 from fleet.settings import get_settings
@@ -31,6 +32,8 @@ def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wai
     with one_at_a_time(settings, "ingest_telemetry") as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is ingesting now.")
+        if not any_device(settings):
+            return Completed(name="Skipped", message="No device is provisioned yet.")
         while True:
             left = max(0.0, end - time.monotonic())
             total += ingest_slice(settings.names.telemetry_queue, min(_SLICE_S, left), Pace(batch_messages, wait_s))

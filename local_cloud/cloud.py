@@ -2,58 +2,20 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
-from mirakuru.base import SimpleExecutor
-from mirakuru.exceptions import ExecutorError
-
-from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.migrations import migrate
 from fleet.devices import write_owner_only
-from fleet.errors import Conflict, Unavailable
+from fleet.errors import Conflict
 from fleet.settings import get_settings
-from local_cloud import servers
+from local_cloud import homeowners, servers
+from local_cloud.running import Cloud, Say
 from local_cloud.settings import LocalSettings
 from local_cloud.state import State
 
 ACCESS_KEY = "LKIAFLIPFLEETLOCAL00"
-Say = Callable[[str], None]
-
-
-class Cloud:
-    """A running cloud: what was started, and whether it still runs."""
-
-    def __init__(self, local: LocalSettings, state: State, say: Say) -> None:
-        self.local, self.state, self.say = local, state, say
-        self._running: dict[str, SimpleExecutor] = {}
-
-    def start(self, name: str, executor: SimpleExecutor) -> None:
-        """Start a server and return when it is ready."""
-        try:
-            executor.start()
-        except ExecutorError as error:
-            executor.kill()
-            raise Unavailable(f"{name} did not start: {self.state.logs / name}.log says why.") from error
-        self._running[name] = executor
-        if executor.process:
-            self.state.remember_child(name, executor.process.pid)
-
-    def stop(self, name: str) -> bool:
-        """Stop a server; False if it had not run any more or did not end in order."""
-        executor = self._running.pop(name)
-        ran = executor.running()
-        try:
-            executor.stop()
-        except ExecutorError as error:
-            self.say(f"{name} did not end in order ({error})")
-            return False
-        return ran
-
-    def ended(self) -> str | None:
-        """The name of a server that stopped by itself, or None."""
-        return next((name for name, executor in self._running.items() if not executor.running()), None)
 
 
 @contextmanager
@@ -70,7 +32,9 @@ def running(local: LocalSettings, say: Say) -> Iterator[Cloud]:
         _start_postgres(cloud, stack)
         _start_aws(cloud, stack)
         migrate(get_settings())
+        homeowners.start_stand_ins(cloud, stack)
         _start_prefect(cloud, stack)
+        homeowners.start_web(cloud, stack)
         yield cloud
 
 
@@ -107,7 +71,7 @@ def _start_postgres(cloud: Cloud, stack: ExitStack) -> None:
         stack.callback(server.stop)
         state.remember_child("postgres", server.pid)
         url = server.url
-    _export(state, {"DATABASE_URL": url})
+    cloud.export({"DATABASE_URL": url})
     cloud.say("PostgreSQL is ready")
 
 
@@ -132,7 +96,7 @@ def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
         "FLEET_STATE_DIR": str(state.folder),
         "FLEET_ARTIFACTS_DIR": str(state.folder / "devices"),
     }
-    _export(state, environment)
+    cloud.export(environment)
     cloud.say(f"AWS is ready: {environment['AWS_ENDPOINT_URL']}, devices at localhost:{local.mqtt_port}")
 
 
@@ -143,22 +107,14 @@ def _stop_aws(cloud: Cloud) -> None:
 
 def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:
     local, state = cloud.local, cloud.state
-    with connect(get_settings()) as connection:
-        # Beside our own tables, in a schema of its own; the server's migrations need the extension to be there.
-        connection.execute("CREATE SCHEMA IF NOT EXISTS prefect")
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
     api = f"http://127.0.0.1:{local.prefect_port}/api"
-    _export(state, {"PREFECT_API_URL": api, "PREFECT_HOME": str(state.folder / "prefect")})
+    cloud.export({"PREFECT_API_URL": api, "PREFECT_HOME": str(state.folder / "prefect")})
     database_url = get_settings().require_database_url()
     cloud.start("prefect", servers.prefect(state.logs, local.prefect_port, database_url))
     stack.callback(cloud.stop, "prefect")
     cloud.say(f"Prefect is ready: http://127.0.0.1:{local.prefect_port}")
+    if dead := servers.crash_runs_without_process(api):
+        cloud.say(f"marked {dead} flow runs of the last session as crashed: their processes ended with it")
     cloud.start("flows", servers.flows(state.logs, api, local.ingest_every_s))
     stack.callback(cloud.stop, "flows")
     cloud.say("the flows are deployed and served")
-
-
-def _export(state: State, values: dict[str, str]) -> None:
-    """Make these the settings of this process, of what it starts, and of every later command."""
-    os.environ.update(values)
-    state.write_environment(values)

@@ -19,7 +19,8 @@ from mirakuru.base import Executor
 from fleet.settings import Settings
 
 CONFIG = Path(__file__).parent.parent / "supabase" / "config.toml"
-ACCOUNT = "000000000000"
+WEB_APP = Path(__file__).parent.parent / "streamlit_app" / "app.py"
+NOT_FOR_THE_WEB = ("DATABASE_URL", "FLEET_FLIP_TOKEN", "FLEET_FLIP_WEBHOOK_SECRET", "PREFECT_API_URL")
 
 
 def aws(state: Path, logs: Path, port: int, mqtt_port: int, access_key: str, secret_key: str) -> HTTPExecutor:
@@ -101,6 +102,10 @@ def supabase(
 
 def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:
     """A Prefect server that keeps its tables in the schema `prefect` of that database."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        # Beside our own tables; the server's migrations need the schema and the extension to be there.
+        connection.execute("CREATE SCHEMA IF NOT EXISTS prefect")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
     environment = {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": _sqlalchemy_url(database_url),
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_CONNECT_ARGS_SEARCH_PATH": "prefect, public",
@@ -120,6 +125,17 @@ def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:
         stdout=(log := log_file(logs / "prefect.log")),
         stderr=log,
     )
+
+
+def crash_runs_without_process(api: str) -> int:
+    """Mark every run that claims to be running as crashed; to be called while nothing serves flows."""
+    query = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
+    state = {"type": "CRASHED", "message": "The embedded cloud was stopped while this run was at work."}
+    runs = httpx.post(f"{api}/flow_runs/filter", json=query, timeout=30).raise_for_status().json()
+    for run in runs:
+        body = {"state": state, "force": True}
+        httpx.post(f"{api}/flow_runs/{run['id']}/set_state", json=body, timeout=30).raise_for_status()
+    return len(runs)
 
 
 class ServedFlows(Executor):
@@ -159,6 +175,35 @@ def _sqlalchemy_url(database_url: str) -> str:
     if host.startswith("/"):
         return f"postgresql+asyncpg://{credentials}@/{name}?host={quote(host)}"
     return f"postgresql+asyncpg://{credentials}@{host}:{info.get('port', 5432)}/{name}"
+
+
+def web(settings: Settings, state: Path, logs: Path, port: int) -> HTTPExecutor:
+    """The web app, with what it may know of `settings` and no more. `state` keeps its sessions."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    environment = {
+        "FLEET_BASE_URL": f"http://127.0.0.1:{port}",
+        "FLEET_STATE_DIR": str(state),
+        "FLEET_APP_CREDENTIAL": settings.app_credential.get_secret_value(),
+        "SUPABASE_URL": settings.supabase_url,
+        "SUPABASE_ANON_KEY": settings.supabase_anon_key.get_secret_value(),
+        "AWS_REGION": settings.aws_region,
+        "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
+        "AWS_ACCESS_KEY_ID": settings.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.aws_secret_access_key.get_secret_value(),
+        **dict.fromkeys(NOT_FOR_THE_WEB, ""),
+    }
+    return HTTPExecutor(
+        [sys.executable, "-m", "streamlit", "run", str(WEB_APP), "--server.port", str(port)],
+        url=f"http://127.0.0.1:{port}/_stcore/health",
+        method="GET",
+        timeout=60,
+        request_timeout=5,
+        envvars=environment,
+        cwd=str(state),  # neither a .env nor the embedded cloud's file is read from here
+        stdin=None,
+        stdout=(log := log_file(logs / "web.log")),
+        stderr=log,
+    )
 
 
 def log_file(path: Path) -> IO[bytes]:

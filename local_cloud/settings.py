@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import NotConfigured
+from fleet.settings import STATE_DIR
 
 
 class LocalSettings(BaseSettings):
@@ -13,12 +14,15 @@ class LocalSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FLEET_", extra="ignore")
 
-    state_dir: Path = Field(Path(".fleet"), description="Folder of all local state.")
+    state_dir: Path = Field(STATE_DIR, description="Folder of all local state.")
     aws_port: int = Field(4566, ge=1, le=65535, description="Port of the local AWS endpoint.")
     mqtt_port: int = Field(8883, ge=1, le=65535, description="Port that devices connect to.")
     prefect_port: int = Field(4200, ge=1, le=65535, description="Port of the Prefect server and its UI.")
+    supabase_port: int = Field(54321, ge=1, le=65535, description="Port of the Supabase stand-in.")
+    flip_port: int = Field(4010, ge=1, le=65535, description="Port of Flip's stand-in.")
+    web_port: int = Field(8501, ge=1, le=65535, description="Port of the web app.")
     devices: int = Field(10, ge=1, le=1_000, description="Batteries of the demo.")
-    ingest_every_s: float = Field(60, ge=10, le=3600, description="Interval of ingest-telemetry, seconds.")
+    ingest_every_s: float = Field(30, ge=10, le=3600, description="Interval of ingest-telemetry, seconds.")
 
     @property
     def ports(self) -> dict[str, int]:
@@ -27,6 +31,9 @@ class LocalSettings(BaseSettings):
             "FLEET_AWS_PORT": self.aws_port,
             "FLEET_MQTT_PORT": self.mqtt_port,
             "FLEET_PREFECT_PORT": self.prefect_port,
+            "FLEET_SUPABASE_PORT": self.supabase_port,
+            "FLEET_FLIP_PORT": self.flip_port,
+            "FLEET_WEB_PORT": self.web_port,
         }
 
 

@@ -13,9 +13,12 @@ from dotenv import dotenv_values
 
 from fleet.devices import write_owner_only
 from fleet.errors import Conflict
+from fleet.settings import LOCAL_FILE
 
 # What belongs together: the emulator's things, the database that lists them, the devices' keys, Terraform's state.
-_GENERATION = ("aws", "postgres", "devices", "terraform", "outputs.json", "prefect", "iot-ca.pem")
+_GENERATION = ("aws", "postgres", "devices", "terraform", "infrastructure", "outputs.json", "prefect", "iot-ca.pem",
+    "supabase", "flip.sqlite3", "web", "web-access-key.secret",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class State:
 
     @property
     def environment_file(self) -> Path:
-        return self.folder / "local.env"
+        return self.folder / LOCAL_FILE
 
     @property
     def _supervisor_file(self) -> Path:
@@ -45,7 +48,8 @@ class State:
         try:
             record = json.loads(self._supervisor_file.read_text())
             process = psutil.Process(record["pid"])
-            return process if process.create_time() == record["created"] else None
+            lives = process.create_time() == record["created"] and process.status() != psutil.STATUS_ZOMBIE
+            return process if lives else None
         except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
             return None
 
@@ -124,7 +128,7 @@ class State:
         """A secret made once and kept in a file that only the owner reads."""
         file = self.folder / f"{name}.secret"
         if not file.exists():
-            write_owner_only(file, secrets.token_urlsafe(30).encode())
+            write_owner_only(file, secrets.token_urlsafe(32).encode())
         return file.read_text()
 
     def forget_environment(self) -> None:

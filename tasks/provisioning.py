@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import rate_limit
@@ -35,7 +35,7 @@ class Outcome:
     retryable: bool = False
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="write-into-ledger", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def plan_devices(orders: Sequence[Order]) -> list[Order]:
     """Write every order into the ledger; returns those that still need work."""
     settings = get_settings()
@@ -58,7 +58,7 @@ def set_rate(devices_per_second: float) -> None:
 
 
 @task(
-    task_run_name="provision-{orders[0].thing_name}-and-{more}-more",
+    task_run_name="provision-{orders[0].thing_name}-plus-{more}",
     retries=_RETRIES,
     retry_delay_seconds=[2, 10, 30],
     retry_condition_fn=may_go_through_later,
@@ -102,12 +102,13 @@ def retire_device(thing_name: str) -> None:
             ledger.retired(name)
 
 
-@task
+@task(task_run_name="report")
 def report_provisioning(asked: int, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Show what became of the devices, as a table artifact: which failed, and why."""
     failed = [outcome for outcome in outcomes if outcome.failure]
     rows = [{"device": outcome.thing_name, "why": outcome.failure} for outcome in failed]
     summary = {"asked": asked, "provisioned": len(outcomes) - len(failed), "failed": len(failed)}
     summary["already provisioned"] = asked - len(outcomes)
+    get_run_logger().info(", ".join(f"{number} {what}" for what, number in summary.items()))
     create_table_artifact(rows or [summary], key="provisioning", description="Devices that failed, or the totals.")
     return summary

@@ -43,7 +43,7 @@ def make_partitions(today: str, days_ahead: int) -> int:
         return migrations.ensure_partitions(connection, date.fromisoformat(today), days_ahead)
 
 
-@task
+@task(task_run_name="report")
 def report_ingestion(queue_name: str, total: Stored, seconds: float) -> dict[str, float]:
     """Show what a run did, as a table artifact, and tell it as an event that automations can react to."""
     figures = {
@@ -55,7 +55,11 @@ def report_ingestion(queue_name: str, total: Stored, seconds: float) -> dict[str
         "clock skew, s (worst)": round(total.skew.total_seconds(), 3),
         "seconds": round(seconds, 1),
     }
-    create_table_artifact([{"figure": name, "value": value} for name, value in figures.items()], key="ingestion")
+    create_table_artifact(
+        [{"figure": name, "value": value} for name, value in figures.items()],
+        key="ingestion",
+        description="What the last run did.",
+    )
     emit_event(
         "flip-fleet.telemetry.ingested", {"prefect.resource.id": f"flip-fleet.queue.{queue_name}"}, payload=figures
     )

@@ -29,6 +29,15 @@ FLIP_WEBHOOK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1zdGFuZC1pbi1mb3ItdGVzdHM="
 ACCESS_KEY, SECRET_KEY = "LKIATESTTESTTESTTEST", "test-secret-of-the-embedded-cloud"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep on one worker what shares a slow server (Terraform's apply, a Prefect server); the rest by file."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        group = next((name for name in ("infrastructure", "prefect_server") if name in fixtures), item.path.name)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def free_port() -> int:
     """A TCP port on loopback that nobody listens on now."""
     with socket.socket() as probe:
@@ -98,13 +107,13 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
     """An empty database for one test."""
-    with _database(postgres_url, "template0") as url:
+    with new_database(postgres_url, "template0") as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def _migrated_template(postgres_url: str) -> Iterator[str]:
-    with _database(postgres_url, "template0") as url:
+    with new_database(postgres_url, "template0") as url:
         migrate(Settings(database_url=SecretStr(url)))
         yield str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
 
@@ -112,12 +121,13 @@ def _migrated_template(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def database(postgres_url: str, _migrated_template: str) -> Iterator[Settings]:
     """A database with every migration applied, as settings."""
-    with _database(postgres_url, _migrated_template) as url:
+    with new_database(postgres_url, _migrated_template) as url:
         yield Settings(database_url=SecretStr(url))
 
 
 @contextmanager
-def _database(server_url: str, template: str) -> Iterator[str]:
+def new_database(server_url: str, template: str) -> Iterator[str]:
+    """A database made from `template` and dropped afterwards."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
@@ -131,7 +141,7 @@ def supabase_server(
 ) -> Iterator[SupabaseProject]:
     """A running Supabase stand-in with a database of its own; its mail goes to the AWS emulator's SES."""
     home, port = tmp_path_factory.mktemp("supabase"), free_port()
-    with _database(postgres_url, "template0") as url:
+    with new_database(postgres_url, "template0") as url:
         settings = aws_settings.model_copy(update={"database_url": SecretStr(url)})
         with servers.supabase(home / "state", home / "logs", port, settings):
             keys = read_keys(home / "state")

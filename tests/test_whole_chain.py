@@ -16,6 +16,7 @@ from fleet.adapters.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.telemetry import STORED_COLUMNS, Stored
 from fleet.adapters.sqs import Queue
+from fleet.errors import NotConfigured
 from fleet.infrastructure import Outputs
 from fleet.provisioning import orders_from_count, provision
 from fleet.settings import Settings
@@ -69,11 +70,11 @@ def boot() -> Iterator[Callable[[Path], subprocess.Popen[bytes]]]:
 
 
 def acknowledged(folder: Path) -> int:
-    spool = folder / "spool.sqlite3"
-    if not spool.exists():
-        return 0
-    with SpoolReader(spool) as reader:
-        return reader.counts().acknowledged
+    try:
+        with SpoolReader(folder / "spool.sqlite3") as reader:
+            return reader.counts().acknowledged
+    except NotConfigured:
+        return 0  # the agent has not made it yet
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -74,10 +74,10 @@ def translated(doing: str) -> Iterator[None]:
         raise kind(f"AWS refused {doing}: {code} {message}".strip()) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise NotConfigured(
-            f"No AWS credentials for {doing}: sign in (`aws sso login`) or set AWS_ACCESS_KEY_ID and its secret."
+            f"No AWS credentials {doing}: sign in (`aws sso login`) or set AWS_ACCESS_KEY_ID and its secret."
         ) from error
     except BotoCoreError as error:
-        raise Unavailable(f"AWS could not be reached for {doing}: {error}") from error
+        raise Unavailable(f"AWS could not be reached {doing}: {error}") from error
 
 
 def _status(error: ClientError) -> int:

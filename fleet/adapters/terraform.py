@@ -63,6 +63,21 @@ class Terraform:
         program = f"{self._program.executable} {self._program.prefix}".strip()
         return f"{program}, providers from {self._mirror or 'the registry'}"
 
+    def check(self) -> None:
+        """Check the format and the validity of the configuration; no account is needed. Raises `FleetError`.
+
+        Use a `state_dir` of its own: it leaves the configuration without a backend.
+        """
+        unformatted = self._run("fmt", [str(self._root)], {"check": IsFlagged, "recursive": IsFlagged}, quiet=True)
+        if unformatted.exit_code:
+            files = unformatted.output.decode().split()
+            raise FleetError(f"Not in Terraform's format: {', '.join(files)}; run terraform fmt -recursive.")
+        for root in (self._root, self._root / "backend"):
+            self._install_providers(root, {"backend": False})
+            finished = self._run("validate", options={"no_color": IsFlagged}, root=root, quiet=True)
+            if finished.exit_code:
+                raise FleetError(f"{root} is not valid: {finished.errors.strip()}")
+
     def bootstrap(self) -> bool:
         """Make the state's bucket and lock table where they are missing; False if all was there already.
 

@@ -9,11 +9,11 @@ from playwright.sync_api import Browser, sync_playwright
 from pydantic import SecretStr
 
 from fleet.settings import Settings
+from local_cloud import servers
 from local_cloud.flip.steering import Steering
-from tests.conftest import FLIP_TOKEN, _database, free_port
+from tests.conftest import FLIP_TOKEN, free_port, new_database
 from tests.e2e.visitor import Visitor
 from tests.homeowner_world import HomeownerWorld, homeowner_world
-from tests.web_server import web_server
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -32,11 +32,12 @@ def _world_in_place(
     base_url = f"http://127.0.0.1:{port}"
     flip = Settings(flip_base_url=flip_url, flip_token=SecretStr(FLIP_TOKEN))
     with (
-        _database(postgres_url, "template0") as url,
+        new_database(postgres_url, "template0") as url,
         homeowner_world(resources, flip, url, home, base_url, free_port()) as world,
     ):
         (home / "state").mkdir()
-        with web_server(world.settings, home / "state", home / "logs", port, world.app_credential):
+        allowed = world.settings.model_copy(update={"app_credential": SecretStr(world.app_credential)})
+        with servers.web(allowed, home / "state", home / "logs", port):
             yield world
 
 

@@ -1,7 +1,6 @@
 """A real Prefect server and a process that serves flows, for the tests of the flows."""
 
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from mirakuru import HTTPExecutor, SimpleExecutor
+from mirakuru import SimpleExecutor
+
+from local_cloud import servers
+from tests.conftest import free_port, new_database
 
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_EXTRA_LOGGERS": "fleet"}
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -57,31 +59,26 @@ class Prefect:
         query = {"logs": {"flow_run_id": {"any_": [run]}}}
         return [line["message"] for line in self.post("/logs/filter", **query)]
 
+    def wait_for_log(self, run: str, text: str, seconds: float = 20) -> None:
+        """Return once a line of the log holds `text`: the server gets lines some seconds after they are written."""
+        deadline = time.monotonic() + seconds
+        while not any(text in line for line in self.logs(run)):
+            assert time.monotonic() < deadline, f"{text!r} is not in the log of the run"
+            time.sleep(0.25)
+
     def artifacts(self, key: str) -> list[dict[str, Any]]:
         query = {"artifacts": {"key": {"any_": [key]}}, "sort": "UPDATED_DESC"}
         return list(self.post("/artifacts/filter", **query))
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
-    """A running Prefect server on a database of its own."""
-    home = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (home / "server.log").open("ab")
-    server = HTTPExecutor(
-        [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        url=f"http://127.0.0.1:{port}/api/health",
-        method="GET",
-        timeout=90,
-        envvars={**QUIET, "PREFECT_HOME": str(home)},
-        stdin=None,
-        stdout=log,
-        stderr=log,
-    )
-    with server:
-        yield Prefect(f"http://127.0.0.1:{port}/api", home)
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Prefect]:
+    """A running Prefect server, on PostgreSQL as everywhere: SQLite answers 503 when several runs start at once."""
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    with new_database(postgres_url, "template0") as url:
+        server = servers.prefect(home, port, url)
+        with server:
+            yield Prefect(f"http://127.0.0.1:{port}/api", home)
 
 
 @pytest.fixture

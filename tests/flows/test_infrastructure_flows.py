@@ -86,9 +86,8 @@ def test_a_refused_plan_changes_nothing_an_approved_one_is_applied_and_the_typed
     assert load_outputs(settings.state_dir).smtp_password == PASSWORD
     (progress,) = prefect_server.artifacts("infrastructure-progress")
     assert progress["data"] == 100
-    logs = prefect_server.logs(run)
-    assert any("Creation complete" in line for line in logs), "Terraform's lines are not in the run's log"
-    assert PASSWORD not in f"{logs}{shown}{progress}{state}"
+    prefect_server.wait_for_log(run, "Creation complete")
+    assert PASSWORD not in f"{prefect_server.logs(run)}{shown}{progress}{state}"
     kept = [each.read_bytes() for each in prefect_server.home.rglob("storage/*") if each.is_file()]
     assert kept and not [each for each in kept if PASSWORD.encode() in each]
 

@@ -55,7 +55,7 @@ def reported(settings: Settings) -> dict[str, Any]:
         "logging": iot.get_v2_logging_options(),
         "alarms": client(settings, "cloudwatch").describe_alarms()["MetricAlarms"],
         "topics": client(settings, "sns").list_topics()["Topics"],
-        "identities": client(settings, "ses").list_identities()["Identities"],
+        "sender is known": settings.sender_email in client(settings, "ses").list_identities()["Identities"],
         "user": iam.get_user(UserName=names.smtp_user)["User"],
         "user policy": iam.get_user_policy(UserName=names.smtp_user, PolicyName=names.smtp_user),
         "keys": len(iam.list_access_keys(UserName=names.smtp_user)["AccessKeyMetadata"]),

@@ -4,10 +4,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from fleet.adapters.postgres import Connection, one, queries
+from fleet.adapters.postgres import Connection, connect, one, queries
 from fleet.devices import ThingName
 from fleet.errors import Conflict, NotFound
 from fleet.provisioning import Certificate, Entry, Order, Step
+from fleet.settings import Settings
+
+
+def any_device(settings: Settings) -> bool:
+    """Whether the ledger has a device at all."""
+    with connect(settings) as connection:
+        return connection.execute("SELECT FROM fleet.devices LIMIT 1").fetchone() is not None
 
 
 class DeviceLedger:

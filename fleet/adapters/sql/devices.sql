@@ -54,7 +54,7 @@ WHERE NOT EXISTS (SELECT FROM fleet.devices AS device WHERE device.certificate_i
 
 -- name: list_devices
 -- The fleet, with the latest state of each device.
-SELECT device.thing_name, device.model, device.step, device.certificate_id, device.failure, device.provisioned_at,
+SELECT device.thing_name, device.model, device.step, left(device.certificate_id, 12) AS certificate, device.failure, device.provisioned_at,
     latest.received_at AS last_seen, latest.state_of_charge_pct, latest.mode, latest.clock_skew_s
 FROM fleet.devices AS device LEFT JOIN fleet.telemetry_latest AS latest USING (thing_name)
 ORDER BY device.thing_name LIMIT %(limit)s

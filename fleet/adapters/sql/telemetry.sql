@@ -11,8 +11,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staging (
 COPY staging ({columns}) FROM STDIN
 
 -- name: merge_telemetry
--- Store what is new; what is there already (the key is thing, time and sequence) is left alone.
+-- Store what is new, in the key's order (two workers with the same messages must not wait for each other in a circle).
 INSERT INTO fleet.telemetry SELECT {stored_columns} FROM staging
+ORDER BY thing_name, measured_at, sequence
 ON CONFLICT DO NOTHING
 
 -- name: merge_latest

@@ -1,0 +1,52 @@
+"""A running cloud: what was started, whether it still runs, and what others need to know of it."""
+
+import os
+from collections.abc import Callable
+
+from mirakuru.base import SimpleExecutor
+from mirakuru.exceptions import ExecutorError
+
+from fleet.errors import Unavailable
+from local_cloud.settings import LocalSettings
+from local_cloud.state import State
+
+Say = Callable[[str], None]
+
+
+class Cloud:
+    """A running cloud: what was started, and whether it still runs."""
+
+    def __init__(self, local: LocalSettings, state: State, say: Say) -> None:
+        self.local, self.state, self.say = local, state, say
+        self._running: dict[str, SimpleExecutor] = {}
+
+    def start(self, name: str, executor: SimpleExecutor) -> None:
+        """Start a server and return when it is ready."""
+        try:
+            executor.start()
+        except ExecutorError as error:
+            executor.kill()
+            raise Unavailable(f"{name} did not start: {self.state.logs / name}.log says why.") from error
+        self._running[name] = executor
+        if executor.process:
+            self.state.remember_child(name, executor.process.pid)
+
+    def stop(self, name: str) -> bool:
+        """Stop a server; False if it had not run any more or did not end in order."""
+        executor = self._running.pop(name)
+        ran = executor.running()
+        try:
+            executor.stop()
+        except ExecutorError as error:
+            self.say(f"{name} did not end in order ({error})")
+            return False
+        return ran
+
+    def ended(self) -> str | None:
+        """The name of a server that stopped by itself, or None."""
+        return next((name for name, executor in self._running.items() if not executor.running()), None)
+
+    def export(self, values: dict[str, str]) -> None:
+        """Make these the settings of this process, of what it starts, and of every later command."""
+        os.environ.update(values)
+        self.state.write_environment(values)

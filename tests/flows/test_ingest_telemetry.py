@@ -1,0 +1,94 @@
+"""The ingestion flow on a real Prefect server."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+
+from fleet.adapters import aws
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.sqs import Queue
+from fleet.settings import Settings
+from tests.flows.environment import environment_of
+from tests.messages import body, sample
+
+pytestmark = pytest.mark.integration
+
+FLOWS = "flows.ingest_telemetry:ingest_telemetry flows.replay_quarantine:replay_quarantine"
+
+
+@pytest.fixture
+def queue(fleet_settings: Settings) -> Queue:
+    """The telemetry queue, emptied."""
+    queue = Queue(fleet_settings, fleet_settings.names.telemetry_queue)
+    aws.client(fleet_settings, "sqs").purge_queue(QueueUrl=queue.url)
+    return queue
+
+
+@pytest.fixture
+def send(queue: Queue, fleet_settings: Settings) -> Callable[[bytes], None]:
+    client = aws.client(fleet_settings, "sqs")
+    return lambda text: client.send_message(QueueUrl=queue.url, MessageBody=text.decode())
+
+
+def add_device(settings: Settings, name: str) -> None:
+    with connect(settings) as connection:
+        connection.execute(
+            "INSERT INTO fleet.devices (thing_name, model, key_on_device) VALUES (%s, 'test', false)", [name]
+        )
+
+
+def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock(
+    fleet_settings: Settings,
+    queue: Queue,
+    send: Callable[[bytes], None],
+    prefect_server: Any,
+    serve: Callable[[str, Mapping[str, str]], None],
+) -> None:
+    serve(FLOWS, environment_of(fleet_settings))
+    add_device(fleet_settings, "battery-1")
+    for text in [
+        body(samples=[sample(1), sample(2)]),
+        body("stranger"),
+        b"noise",
+        body(samples=[sample(1), sample(2)]),
+    ]:
+        send(text)
+
+    state = prefect_server.wait(prefect_server.run("ingest-telemetry/test", time_budget_s=1, wait_s=1))
+    assert state["type"] == "COMPLETED", state["message"]
+    figures = {row["figure"]: row["value"] for row in json.loads(prefect_server.artifacts("ingestion")[0]["data"])}
+    assert figures["messages received"] == 4
+    assert (figures["samples stored"], figures["duplicates"], figures["messages quarantined"]) == (2, 2, 2)
+    assert queue.depth() == 0
+
+    add_device(fleet_settings, "stranger")
+    assert prefect_server.wait(prefect_server.run("replay-quarantine/test"))["type"] == "COMPLETED"
+    with connect(fleet_settings) as connection:
+        assert connection.execute("SELECT count(*) AS n FROM fleet.telemetry").fetchone() == {"n": 3}
+
+    with one_at_a_time(fleet_settings, "ingest_telemetry") as mine:
+        assert mine
+        state = prefect_server.wait(prefect_server.run("ingest-telemetry/test", time_budget_s=1))
+    assert (state["name"], state["message"]) == ("Skipped", "Another run is ingesting now.")
+
+
+def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing(
+    fleet_settings: Settings,
+    queue: Queue,
+    send: Callable[[bytes], None],
+    prefect_server: Any,
+    serve: Callable[[str, Mapping[str, str]], None],
+) -> None:
+    send(body())
+    nowhere = psycopg.conninfo.make_conninfo("", host="127.0.0.1", port="1", password="never-shown")
+    serve(FLOWS, {**environment_of(fleet_settings), "DATABASE_URL": nowhere})
+    run = prefect_server.run("ingest-telemetry/test", time_budget_s=1)
+    state = prefect_server.wait(run)
+    assert state["type"] == "FAILED"
+    assert "PostgreSQL did not answer" in state["message"]
+    assert "never-shown" not in "\n".join(prefect_server.logs(run))
+    assert queue.depth() == 1

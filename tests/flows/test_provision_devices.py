@@ -1,0 +1,78 @@
+"""The provisioning flow on a real Prefect server: what failed and why is the state, the artifact and the ledger."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from fleet import devices
+from fleet.adapters import aws
+from fleet.adapters.iot_core import IotCore
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.devices import DeviceLedger
+from fleet.devices import ThingName, read_artifacts
+from fleet.settings import Settings
+from tests.flows.environment import environment_of
+
+pytestmark = pytest.mark.integration
+
+Run = Callable[..., tuple[dict[str, Any], str]]
+
+
+@pytest.fixture
+def provision(fleet_settings: Settings, prefect_server: Any, serve: Callable[[str, Mapping[str, str]], None]) -> Run:
+    """Runs the flow with parameters; its final state and everything it logged."""
+    serve("flows.provision_devices:provision_devices", environment_of(fleet_settings))
+
+    def run(**parameters: Any) -> tuple[dict[str, Any], str]:
+        run_id = prefect_server.run("provision-devices/test", **parameters)
+        return prefect_server.wait(run_id), "\n".join(prefect_server.logs(run_id))
+
+    return run
+
+
+def test_one_bad_device_does_not_stop_the_others_and_is_named(
+    provision: Run, fleet_settings: Settings, prefect_server: Any
+) -> None:
+    iot = aws.client(fleet_settings, "iot")
+    iot.create_thing(thingName="taken")
+    key = fleet_settings.artifacts_dir / "other.key"
+    key.parent.mkdir(parents=True)
+    devices.write_private_key(key)
+    request = devices.certificate_request(key, ThingName("taken"))
+    iot.attach_thing_principal(thingName="taken", principal=IotCore(fleet_settings).create_certificate(request).arn)
+
+    state, log = provision(names=["one", "taken", "two"], devices_per_second=5)
+
+    assert state["type"] == "FAILED"
+    assert "3 asked, 2 provisioned, 1 failed" in state["message"]
+    table = json.loads(prefect_server.artifacts("provisioning")[0]["data"])
+    assert [(row["device"], "does not know" in row["why"]) for row in table] == [("taken", True)]
+    assert read_artifacts(fleet_settings.artifacts_dir / "one").config.thing_name == "one"
+    assert "PRIVATE KEY" not in log
+    with connect(fleet_settings) as connection:
+        failures = {row["thing_name"]: row["failure"] for row in DeviceLedger(connection).fleet(10)}
+    assert failures["one"] is None
+    assert "does not know" in failures["taken"]
+
+    state, _ = provision(names=["one", "two"])
+    assert (state["type"], state["message"]) == ("COMPLETED", "2 asked, 0 provisioned, 0 failed, 2 already provisioned")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"names": ["a/b"]}, "is no thing name"),
+        ({"names": ["a", "a"]}, "more than once"),
+        ({"count": 1, "names": ["a"]}, "Give exactly one of"),
+        ({}, "Give exactly one of"),
+        ({"count": 1, "concurrency": 0}, "use 1 to 32"),
+        ({"csv_file": "/nowhere.csv"}, "cannot be read as CSV"),
+        ({"csr_folder": "/nowhere"}, "holds no file NAME.csr"),
+    ],
+)
+def test_wrong_input_is_a_failed_state_that_says_it(provision: Run, parameters: dict[str, Any], sentence: str) -> None:
+    state, _ = provision(**parameters)
+    assert state["type"] == "FAILED"
+    assert sentence in state["message"]
