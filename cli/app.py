@@ -121,6 +121,16 @@ def list_devices(limit: Annotated[int, typer.Option(min=1)] = 1000) -> None:
         print_table(DeviceLedger(connection).fleet(limit), empty="No device is provisioned yet.")
 
 
+@devices_app.command("retire")
+def retire_devices(names: list[str]) -> None:
+    """Delete the certificates and things of these devices; their telemetry stays."""
+    from tasks.provisioning import retire_now
+
+    for name in names:
+        retire_now(name)
+        print(f"{name} is retired.")
+
+
 @quarantine_app.command("list")
 def list_quarantine() -> None:
     """What waits in the quarantine, by reason."""
@@ -161,6 +171,11 @@ def main() -> None:
             raise
         print(f"fleet: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if _state["debug"]:
+            raise
+        print(f"fleet: {error}: check FLEET_STATE_DIR and the disk.", file=sys.stderr)
+        sys.exit(3)
     except Exception as error:
         if _state["debug"]:
             raise

@@ -8,7 +8,7 @@ import time
 
 import psutil
 
-from fleet.errors import Unavailable
+from fleet.errors import FleetError, Unavailable
 from local_cloud.cloud import running
 from local_cloud.running import Cloud
 from local_cloud.servers import log_file
@@ -30,6 +30,7 @@ def up(foreground: bool) -> None:
     if holder := state.supervisor():
         print(f"The embedded cloud runs already (process {holder.pid}).")
         return
+    state.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = log_file(state.logs / "cloud.log")
     log.truncate(0)
     process = subprocess.Popen(
@@ -78,7 +79,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], state: State) -> None:
             return
         if process.poll() is not None:
             text = (state.logs / "cloud.log").read_text().strip()
-            raise Unavailable(text.removeprefix("fleet: ") or "The embedded cloud did not start.")
+            kinds = {kind.exit_code: kind for kind in FleetError.__subclasses__()}
+            kind = kinds.get(process.returncode, Unavailable)
+            raise kind(text.splitlines()[-1].removeprefix("fleet: ") if text else "The embedded cloud did not start.")
         time.sleep(0.2)
     process.terminate()
     raise Unavailable(f"The embedded cloud was not ready within {_START_S} s: read {state.logs}.")

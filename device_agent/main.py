@@ -17,7 +17,7 @@ from device_agent.options import Options
 from device_agent.runner import Runner
 from device_agent.schedule import Clock
 from device_agent.stations import open_stations
-from fleet.devices import DEVICE_FILE
+from fleet.devices import DEVICE_FILE, is_thing_name
 from fleet.errors import FleetError, InvalidInput
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ def _print_registration_url(given: argparse.Namespace) -> None:
 def _folders(given: argparse.Namespace) -> list[Path]:
     if given.command == "run":
         return [given.folder]
-    folders = sorted(file.parent for file in given.folders.glob(f"*/{DEVICE_FILE}"))
+    # Retired devices' folders stay beside the others, under names that no thing can have.
+    found = (file.parent for file in given.folders.glob(f"*/{DEVICE_FILE}"))
+    folders = sorted(folder for folder in found if is_thing_name(folder.name))
     count = given.count if given.count is not None else len(folders)
     if not 1 <= count <= len(folders):
         raise InvalidInput(

@@ -12,6 +12,10 @@ from fleet.errors import InvalidInput
 SPOOL_FILE = "spool.sqlite3"
 
 
+_LONGEST_S = 7 * 24 * 3600
+"""No interval or time limit of an agent makes sense beyond a week."""
+
+
 @dataclass(frozen=True)
 class Options:
     """Options of `run` and `simulate`; durations in seconds.
@@ -40,10 +44,14 @@ class Options:
             "--backlog-messages-per-s": self.pace.backlog_messages_per_s,
             "--connects-per-s": self.connects_per_s,
             "--report-interval": self.report_interval_s,
+            "--drain-timeout": self.drain_timeout_s,
+            "--reconnect-max": self.patience.reconnect_max_s,
+            "--acknowledgement-timeout": self.patience.acknowledgement_s,
+            "--connect-timeout": 1 if self.connect_timeout_s is None else self.connect_timeout_s,
         }
         for name, value in positive.items():
-            if not 0 < value < float("inf"):
-                raise InvalidInput(f"{name} is {value}: it must be above 0.")
+            if not 0 < value <= _LONGEST_S:
+                raise InvalidInput(f"{name} is {value}: it must be above 0 and at most {_LONGEST_S}.")
         if not 1 <= self.pace.max_samples <= 1_000:
             raise InvalidInput(f"--max-samples is {self.pace.max_samples}: it must be 1 to 1000.")
         if self.spool_max_bytes < MIN_MAX_BYTES:

@@ -28,13 +28,18 @@ class ThingName:
     value: str
 
     def __post_init__(self) -> None:
-        if not _THING_NAME.fullmatch(self.value):
+        if not is_thing_name(self.value):
             raise InvalidInput(
                 f"{self.value[:140]!r} is no thing name: use 1 to 128 letters, digits, hyphens and underscores."
             )
 
     def __str__(self) -> str:
         return self.value
+
+
+def is_thing_name(text: str) -> bool:
+    """Whether `text` could name a thing."""
+    return bool(_THING_NAME.fullmatch(text))
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
@@ -82,12 +87,25 @@ def read_artifacts(folder: Path) -> Artifacts:
             raise NotConfigured(f"{folder / name} is missing: copy the whole artifact folder of this device.")
     try:
         config = msgspec.json.decode((folder / DEVICE_FILE).read_bytes(), type=DeviceConfig)
-        ThingName(config.thing_name)
+        _check_config(config)
     except (msgspec.DecodeError, InvalidInput) as error:
         raise NotConfigured(f"{folder / DEVICE_FILE} cannot be used: {error}") from error
     artifacts = Artifacts(folder, config)
     _check_pair(artifacts)
     return artifacts
+
+
+def _check_config(config: DeviceConfig) -> None:
+    ThingName(config.thing_name)
+    if config.schema != 1:
+        raise InvalidInput(f"schema {config.schema} is not 1, which is what this agent speaks.")
+    if not re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", config.endpoint):
+        raise InvalidInput(f"the endpoint {config.endpoint!r} is no host name.")
+    if not 1 <= config.port <= 65535:
+        raise InvalidInput(f"the port {config.port} is not 1 to 65535.")
+    for topic in (config.telemetry_topic, config.commands_topic):
+        if not topic or len(topic) > 256 or any(sign in topic for sign in "+#\0"):
+            raise InvalidInput(f"{topic!r} is no topic to publish to: 1 to 256 characters without wildcards.")
 
 
 def _check_pair(artifacts: Artifacts) -> None:
@@ -109,6 +127,7 @@ def _check_pair(artifacts: Artifacts) -> None:
 def write_private_key(path: Path) -> None:
     """Make an EC P-256 key in `path` (mode 0600) unless one is there: a rerun keeps the device's key."""
     if path.exists():
+        path.chmod(0o600)
         return
     key = ec.generate_private_key(ec.SECP256R1())
     write_owner_only(
@@ -119,7 +138,12 @@ def write_private_key(path: Path) -> None:
 
 def certificate_request(key_file: Path, thing_name: ThingName) -> str:
     """A PEM certificate signing request for the key in `key_file`, with the thing name as common name."""
-    key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    try:
+        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise NotConfigured(
+            f"{key_file} holds no unencrypted PEM private key: restore it or retire the device."
+        ) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise InvalidInput(f"{key_file} holds a key that IoT Core does not take: use EC P-256 or RSA 2048.")
     # X.509 caps a common name at 64 characters, a thing name may have 128.
@@ -136,7 +160,11 @@ def request_public_key_sha256(csr_pem: str) -> str:
         raise InvalidInput("This is no PEM certificate signing request.") from error
     if not request.is_signature_valid:
         raise InvalidInput("The certificate signing request is not signed with its own key: make it again.")
-    return _spki_digest(request.public_key())
+    key = request.public_key()
+    is_ec = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1)
+    if not (is_ec or (isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048)):
+        raise InvalidInput("The request's key is of a kind that IoT Core does not take: use EC P-256 or RSA 2048.")
+    return _spki_digest(key)
 
 
 def certificate_public_key_sha256(certificate_pem: str) -> str:

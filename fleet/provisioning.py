@@ -6,6 +6,7 @@ so asking again without looking would leave an orphan.
 """
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from fleet import devices
 from fleet.devices import DeviceConfig, ThingName
 from fleet.errors import Conflict, FleetError, InvalidInput
 
+# What IoT Core takes as a thing's attribute, and a length that people can read.
+_MODEL = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,80}")
+
 
 class Step(Enum):
     """How far a device is; the order is the order of the work."""
@@ -29,6 +33,7 @@ class Step(Enum):
     CERTIFICATE_CREATED = "certificate_created"
     REGISTERED = "registered"
     DONE = "done"
+    RETIRING = "retiring"
     RETIRED = "retired"
 
 
@@ -70,6 +75,8 @@ class Ledger(Protocol):
     def certificate_created(self, name: ThingName, certificate: Certificate) -> None: ...
     def registered(self, name: ThingName) -> None: ...
     def done(self, name: ThingName) -> None: ...
+    def retiring(self, name: ThingName) -> None: ...
+    def retired(self, name: ThingName) -> None: ...
     def unknown_certificates(self, certificate_ids: list[str]) -> set[str]: ...
 
 
@@ -83,6 +90,7 @@ class Registry(Protocol):
     def certificate(self, certificate_id: str) -> Certificate: ...
     def certificates_of(self, name: ThingName) -> list[str]: ...
     def register(self, name: ThingName, model: str, certificate: Certificate) -> None: ...
+    def retire(self, name: ThingName, certificate_id: str | None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -117,12 +125,34 @@ def provision(order: Order, ledger: Ledger, registry: Registry, factory: Factory
     name, entry = order.thing_name, ledger.entry(order.thing_name)
     if entry.step is Step.DONE and factory.is_whole(order):
         return
+    if entry.step is Step.RETIRING:
+        raise Conflict(f"{name} is being retired: run retire-devices for it once more, then provision it anew.")
     csr_pem = order.csr_pem or _own_request(order, entry, factory)
     certificate = _certificate(name, csr_pem, entry, ledger, registry)
     registry.register(name, order.model, certificate)
     ledger.registered(name)
     _write_artifacts(name, certificate, factory)
     ledger.done(name)
+
+
+def retire(name: ThingName, ledger: Ledger, registry: Registry, factory: Factory, now: datetime) -> None:
+    """Delete the device's certificate and thing, set its folder aside, and free its name. May be repeated.
+
+    A certificate that was asked for and never written down is looked for and deleted too.
+    """
+    entry = ledger.entry(name)
+    if entry.step is Step.RETIRED:
+        return
+    ledger.retiring(name)
+    certificate_id = entry.certificate_id
+    if certificate_id is None and entry.certificate_requested_at and entry.public_key_sha256:
+        orphan = registry.find_certificate(
+            entry.public_key_sha256, entry.certificate_requested_at, ledger.unknown_certificates
+        )
+        certificate_id = orphan.certificate_id if orphan else None
+    registry.retire(name, certificate_id)
+    factory.set_aside(name, now)
+    ledger.retired(name)
 
 
 def _own_request(order: Order, entry: Entry, factory: Factory) -> str:
@@ -208,21 +238,28 @@ def orders_from_requests(folder: Path, model: str) -> list[Order]:
     files = sorted(folder.glob("*.csr")) if folder.is_dir() else []
     if not files:
         raise InvalidInput(f"{folder} holds no file NAME.csr: give the folder of the certificate signing requests.")
-    problems = []
+    requests, problems = dict[str, str](), []
     for file in files:
         try:
-            devices.request_public_key_sha256(file.read_text(errors="replace"))
-        except InvalidInput as error:
+            text = file.read_text(errors="replace")
+            digest = devices.request_public_key_sha256(text)
+        except (InvalidInput, OSError) as error:
             problems.append(f"{file}: {error}")
+            continue
+        if digest in requests:
+            problems.append(f"{file}: it is for the same key as {requests[digest]}; each device has a key of its own.")
+        requests[digest] = file.name
     if problems:
         raise InvalidInput(" ".join(problems[:10]))
-    return _checked([(file.stem, model, file.read_text()) for file in files])
+    return _checked([(file.stem, model, file.read_text(errors="replace")) for file in files])
 
 
 def _checked(rows: list[tuple[str, str, str | None]]) -> list[Order]:
     orders, problems = [], []
     for name, model, csr_pem in rows:
         try:
+            if not _MODEL.fullmatch(model):
+                raise InvalidInput(f"{model[:80]!r} is no model: use 1 to 80 letters, digits and _ . , @ / : # - .")
             orders.append(Order(ThingName(name), model, csr_pem))
         except FleetError as error:
             problems.append(str(error))

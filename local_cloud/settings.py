@@ -12,7 +12,7 @@ from fleet.settings import STATE_DIR
 class LocalSettings(BaseSettings):
     """What the laptop's cloud needs beyond `fleet.settings`; every field is `FLEET_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="FLEET_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="FLEET_", env_ignore_empty=True, extra="ignore")
 
     state_dir: Path = Field(STATE_DIR, description="Folder of all local state.")
     aws_port: int = Field(4566, ge=1, le=65535, description="Port of the local AWS endpoint.")

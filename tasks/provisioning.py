@@ -17,7 +17,7 @@ from fleet.adapters.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
 from fleet.errors import FleetError, Unavailable
-from fleet.provisioning import Factory, Order, provision
+from fleet.provisioning import Factory, Order, provision, retire
 from fleet.settings import get_settings
 from tasks.policy import may_go_through_later
 
@@ -84,22 +84,34 @@ def _provision(order: Order, ledger: DeviceLedger, registry: IotCore, factory: F
         with ledger.claimed(name):
             provision(order, ledger, registry, factory)
     except FleetError as error:
-        _log.warning("%s was not provisioned: %s", name, error)
-        ledger.failed(name, str(error))
-        return Outcome(name.value, str(error), isinstance(error, Unavailable))
+        return _failed(name, str(error), ledger, isinstance(error, Unavailable))
+    except OSError as error:
+        return _failed(name, f"The artifact folder cannot be written: {error}.", ledger, retryable=False)
+    except Exception as error:  # a bug of ours may not stop the other devices: it is logged whole and named
+        _log.exception("%s met an error of ours", name)
+        return _failed(name, f"An error of ours, please report it: {error!r}.", ledger, retryable=False)
     return Outcome(name.value)
+
+
+def _failed(name: ThingName, why: str, ledger: DeviceLedger, retryable: bool) -> Outcome:
+    _log.warning("%s was not provisioned: %s", name, why)
+    ledger.failed(name, why)
+    return Outcome(name.value, why, retryable)
 
 
 @task(task_run_name="retire-{thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def retire_device(thing_name: str) -> None:
     """Take a device out of service: certificate and thing deleted, folder set aside, ledger told. Repeatable."""
+    retire_now(thing_name)
+
+
+def retire_now(thing_name: str) -> None:
+    """The same without a run to observe."""
     settings, name = get_settings(), ThingName(thing_name)
     with postgres.connect(settings) as connection:
         ledger = DeviceLedger(connection)
         with ledger.claimed(name):
-            IotCore(settings).retire(name, ledger.entry(name).certificate_id)
-            iot_core.factory(settings).set_aside(name, datetime.now(UTC))
-            ledger.retired(name)
+            retire(name, ledger, IotCore(settings), iot_core.factory(settings), datetime.now(UTC))
 
 
 @task(task_run_name="report")

@@ -50,7 +50,7 @@ _session, _making = boto3.session.Session(), threading.Lock()
 def client(settings: Settings, service: str, config: Config | None = None) -> Any:
     """A boto3 client for `service`, safe to share between threads. Standard retries unless `config` says otherwise."""
     key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
-    with _making:
+    with _making, _configured():
         return _session.client(
             service,
             region_name=settings.aws_region,
@@ -60,6 +60,14 @@ def client(settings: Settings, service: str, config: Config | None = None) -> An
             aws_session_token=settings.aws_session_token.get_secret_value() or None,
             config=_CONFIG.merge(config) if config else _CONFIG,
         )
+
+
+@contextmanager
+def _configured() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, BotoCoreError) as error:
+        raise NotConfigured(f"AWS_REGION or AWS_ENDPOINT_URL cannot be used: {error}.") from error
 
 
 @contextmanager

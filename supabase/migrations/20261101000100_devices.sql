@@ -6,6 +6,7 @@ CREATE TYPE fleet.provisioning_step AS ENUM (
     'certificate_created',    -- the certificate's id is known
     'registered',             -- thing, group, policy and attachment are in place
     'done',                   -- the artifact folder is whole
+    'retiring',               -- journalled before the first deletion: certificate and thing may be gone already
     'retired'                 -- taken out of service; its name is free to be provisioned anew
 );
 
@@ -22,8 +23,8 @@ CREATE TABLE fleet.devices (
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     provisioned_at timestamptz,
-    CHECK (step < 'certificate_created' OR step = 'retired' OR certificate_id IS NOT NULL),
-    CHECK (step < 'certificate_requested' OR step = 'retired' OR certificate_requested_at IS NOT NULL)
+    CHECK (step < 'certificate_created' OR step >= 'retiring' OR certificate_id IS NOT NULL),
+    CHECK (step < 'certificate_requested' OR step >= 'retiring' OR certificate_requested_at IS NOT NULL)
 );
 COMMENT ON TABLE fleet.devices IS 'Provisioning ledger: one row a device. Keys are never here.';
 COMMENT ON COLUMN fleet.devices.public_key_sha256 IS 'SHA-256 of the public key (SubjectPublicKeyInfo, DER), hex.';

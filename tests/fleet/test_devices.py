@@ -50,6 +50,11 @@ def test_a_missing_file_is_named(folder: Path, missing: str) -> None:
     [
         ("device.json", "{"),
         ("device.json", '{"thing_name": "a/b"}'),
+        ("device.json", msgspec.json.encode(msgspec.structs.replace(CONFIG, endpoint="")).decode()),
+        ("device.json", msgspec.json.encode(msgspec.structs.replace(CONFIG, port=70_000)).decode()),
+        ("device.json", msgspec.json.encode(msgspec.structs.replace(CONFIG, telemetry_topic="a/#")).decode()),
+        ("device.json", msgspec.json.encode(msgspec.structs.replace(CONFIG, commands_topic="")).decode()),
+        ("device.json", msgspec.json.encode(msgspec.structs.replace(CONFIG, schema=99)).decode()),
         ("private.key", "no key"),
         ("certificate.pem", "no certificate"),
     ],

@@ -17,7 +17,7 @@ from fleet.adapters.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName, read_artifacts
 from fleet.errors import Conflict, InvalidInput, Unavailable
-from fleet.provisioning import Order, Step, provision
+from fleet.provisioning import Order, Step, provision, retire
 from fleet.settings import Settings
 
 
@@ -42,14 +42,23 @@ class Line:
             iot_core.factory(self.settings),
         )
 
+    def retire(self, ledger: object = None, registry: object = None) -> None:
+        retire(
+            self.order.thing_name,
+            ledger or self.ledger,  # type: ignore[arg-type]
+            registry or IotCore(self.settings),  # type: ignore[arg-type]
+            iot_core.factory(self.settings),
+            datetime.now(UTC),
+        )
+
     @property
     def folder(self) -> Path:
         return self.settings.artifacts_dir / self.order.thing_name.value
 
-    def certificates(self) -> set[str]:
-        """Every certificate in the account that was made for this device's key."""
+    def certificates(self, request: str = "") -> set[str]:
+        """Every certificate in the account that was made for this device's key, or for that of `request`."""
         iot = aws.client(self.settings, "iot")
-        digest = devices.request_public_key_sha256(self.request())
+        digest = devices.request_public_key_sha256(request or self.request())
         pages = iot.get_paginator("list_certificates").paginate()
         ids = [found["certificateId"] for page in pages for found in page["certificates"]]
         core = IotCore(self.settings)
@@ -173,12 +182,36 @@ def test_a_request_from_the_device_keeps_the_key_there(line: Line, tmp_path: Pat
 
 def test_a_retired_device_is_refused_by_iot_core_and_its_name_can_be_used_anew(line: Line) -> None:
     line.run()
-    first = read_artifacts(line.folder).config.certificate_id
-    IotCore(line.settings).retire(line.order.thing_name, first)
-    line.ledger.retired(line.order.thing_name)
-    iot_core.factory(line.settings).set_aside(line.order.thing_name, datetime.now(UTC))
+    first, request = read_artifacts(line.folder).config.certificate_id, line.request()
+    line.retire()
+    line.retire()  # once more changes nothing
+    assert line.certificates(request) == set()
     line.run()
     assert read_artifacts(line.folder).config.certificate_id != first
+
+
+def test_retiring_finds_a_certificate_that_nobody_wrote_down(line: Line) -> None:
+    registry = DiesBefore(IotCore(line.settings), "create_certificate", after=True)
+    with pytest.raises(Killed):
+        line.run(registry=registry)
+    assert len(line.certificates()) == 1
+    request = line.request()
+    line.retire()
+    assert line.certificates(request) == set()
+
+
+@pytest.mark.parametrize("call", ["retire", "retired"])
+def test_a_retirement_that_was_killed_is_no_provisioned_device_and_can_be_finished(line: Line, call: str) -> None:
+    line.run()
+    registry: object = DiesBefore(IotCore(line.settings), "retire", after=True) if call == "retire" else None
+    ledger: object = DiesBefore(line.ledger, "retired", after=False) if call == "retired" else None
+    with pytest.raises(Killed):
+        line.retire(ledger, registry)
+    with pytest.raises(Conflict, match="is being retired"):
+        line.run()
+    line.retire()
+    line.run()
+    assert len(line.certificates()) == 1
 
 
 def test_throttling_is_an_error_that_may_go_through_later(line: Line) -> None:
@@ -210,6 +243,25 @@ def test_a_csv_names_devices_and_models(tmp_path: Path) -> None:
         ("battery-a", "home-26"),
         ("battery-b", "home-13"),
     ]
+
+
+def test_a_model_that_iot_core_would_refuse_is_refused_first() -> None:
+    with pytest.raises(InvalidInput, match="is no model"):
+        provisioning.orders_from_names(["a"], "home 13")
+
+
+def test_one_key_for_two_devices_is_refused(tmp_path: Path) -> None:
+    devices.write_private_key(tmp_path / "key")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.csr").write_text(devices.certificate_request(tmp_path / "key", ThingName(name)))
+    with pytest.raises(InvalidInput, match="the same key"):
+        provisioning.orders_from_requests(tmp_path, "home-13")
+
+
+def test_a_folder_where_a_request_belongs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csr").mkdir()
+    with pytest.raises(InvalidInput, match=r"a\.csr"):
+        provisioning.orders_from_requests(tmp_path, "home-13")
 
 
 @pytest.mark.parametrize("content", [b"", b"name\nx\n", b"\xff\xfe\x00", b"thing_name\n"])

@@ -43,12 +43,19 @@ def test_one_bad_device_does_not_stop_the_others_and_is_named(
     request = devices.certificate_request(key, ThingName("taken"))
     iot.attach_thing_principal(thingName="taken", principal=IotCore(fleet_settings).create_certificate(request).arn)
 
-    state, log = provision(names=["one", "taken", "two"], devices_per_second=5)
+    broken = fleet_settings.artifacts_dir / "broken" / "private.key"
+    broken.parent.mkdir()
+    broken.write_text("garbage")
+
+    state, log = provision(names=["one", "taken", "broken", "two"], devices_per_second=5, concurrency=1)
 
     assert state["type"] == "FAILED"
-    assert "3 asked, 2 provisioned, 1 failed" in state["message"]
+    assert "4 asked, 2 provisioned, 2 failed" in state["message"]
     table = json.loads(prefect_server.artifacts("provisioning")[0]["data"])
-    assert [(row["device"], "does not know" in row["why"]) for row in table] == [("taken", True)]
+    why = {row["device"]: row["why"] for row in table}
+    assert why.keys() == {"taken", "broken"}
+    assert "does not know" in why["taken"]
+    assert "no unencrypted PEM private key" in why["broken"]
     assert read_artifacts(fleet_settings.artifacts_dir / "one").config.thing_name == "one"
     assert "PRIVATE KEY" not in log
     with connect(fleet_settings) as connection:

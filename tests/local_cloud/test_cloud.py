@@ -133,7 +133,7 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(laptop: Laptop, tm
         other.listen()
         port = str(other.getsockname()[1])
         up = laptop.fleet("up", FLEET_MQTT_PORT=port, FLEET_STATE_DIR=str(tmp_path), FLEET_AWS_PORT=str(free_port()))
-    assert up.returncode == 5
+    assert up.returncode == 6
     assert f"Port {port} is taken" in up.stderr
     assert "FLEET_MQTT_PORT" in up.stderr
     assert "Traceback" not in up.stderr

@@ -1,10 +1,14 @@
 """The embedded servers are real, and reachable from this machine only."""
 
+import tempfile
+from pathlib import Path
+
 import psutil
 import psycopg
 
 from fleet.adapters import aws
 from fleet.settings import Settings
+from local_cloud import servers
 
 
 def test_the_emulator_answers_its_root_key(aws_settings: Settings) -> None:
@@ -14,6 +18,16 @@ def test_the_emulator_answers_its_root_key(aws_settings: Settings) -> None:
 def test_the_database_is_empty_and_real(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+
+
+def test_postgres_stops_also_after_its_last_user_was_killed() -> None:
+    with tempfile.TemporaryDirectory(prefix="flip-fleet-postgres-", ignore_cleanup_errors=True) as home:
+        data = Path(home) / "data"
+        servers.postgres(data).stop()
+        (data / ".handle_pids.json").write_text("[999999]")
+        server = servers.postgres(data)
+        server.stop()
+        assert not psutil.pid_exists(server.pid) or psutil.Process(server.pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_nothing_listens_beyond_loopback(aws_settings: Settings, postgres_url: str) -> None:

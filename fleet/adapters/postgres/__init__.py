@@ -52,6 +52,11 @@ _KINDS: list[tuple[type[psycopg.Error], type[FleetError], str]] = [
     (psycopg.IntegrityError, Conflict, "PostgreSQL refused: {}."),
     (psycopg.DataError, InvalidInput, "PostgreSQL cannot store this: {}."),
     (
+        psycopg.errors.TransactionRollback,
+        Unavailable,
+        "PostgreSQL gave another transaction precedence ({}): the same call may go through now.",
+    ),
+    (
         psycopg.OperationalError,
         Unavailable,
         "PostgreSQL did not answer: check that it runs and that DATABASE_URL is right (fleet doctor).",

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from fleet.adapters.postgres import Connection, connect, one, queries
+import psycopg
+
+from fleet.adapters.postgres import Connection, connect, one, queries, translated
 from fleet.devices import ThingName
 from fleet.errors import Conflict, NotFound
 from fleet.provisioning import Certificate, Entry, Order, Step
@@ -75,6 +77,10 @@ class DeviceLedger:
         """The artifact folder is whole."""
         self._run("reached", thing_name=name.value, step=Step.DONE.value)
 
+    def retiring(self, name: ThingName) -> None:
+        """Journal, before the first call, that certificate and thing are being deleted."""
+        self._run("reached", thing_name=name.value, step=Step.RETIRING.value)
+
     def retired(self, name: ThingName) -> None:
         """Out of service; the name may be provisioned anew."""
         self._run("reached", thing_name=name.value, step=Step.RETIRED.value)
@@ -98,10 +104,15 @@ class DeviceLedger:
         return int(one(self._connection.execute(statement))["devices"])
 
     def _run(self, query: str, **parameters: object) -> None:
-        self._connection.execute(queries("devices")[query], parameters)
-        self._connection.commit()
+        self._rows(query, **parameters)
 
     def _rows(self, query: str, **parameters: object) -> list[dict[str, Any]]:
-        rows = self._connection.execute(queries("devices")[query], parameters).fetchall()
-        self._connection.commit()
+        with translated():
+            try:
+                cursor = self._connection.execute(queries("devices")[query], parameters)
+                rows = cursor.fetchall() if cursor.description else []
+                self._connection.commit()
+            except psycopg.Error:
+                self._connection.rollback()  # the session goes on with the next device
+                raise
         return rows

@@ -105,7 +105,7 @@ def _row(message: QueueMessage, sample: Sample, stored_at: datetime) -> tuple[ob
 
 def _quarantine(connection: Connection, verdicts: Iterable[tuple[Received, QueueMessage | Rejected]]) -> int:
     put, count = queries("quarantine")["put"], 0
-    for received, verdict in verdicts:
+    for received, verdict in sorted(verdicts, key=lambda each: each[0].message_id):  # one order: no deadlock
         if isinstance(verdict, Rejected):
             row = {
                 "message_id": received.message_id,

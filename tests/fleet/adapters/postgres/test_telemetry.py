@@ -88,7 +88,7 @@ def test_a_bad_message_does_not_stop_the_batch_and_is_kept_whole(connection: Con
     noise = bytes(range(256)) * 512
     stored = put(connection, noise, body(), b"", b"\x00", body(samples=[sample(home_power_w=-1)]))
     assert (stored.messages, stored.samples, stored.quarantined) == (5, 1, 4)
-    kept = connection.execute("SELECT body FROM fleet.quarantine ORDER BY quarantine_id").fetchone()
+    kept = connection.execute("SELECT body FROM fleet.quarantine ORDER BY length(body) DESC").fetchone()
     assert kept and kept["body"] == noise
 
 
