@@ -11,10 +11,10 @@ from typing import Any
 
 from cli import tally
 from device_agent.registration_url import registration_url
-from fleet import provisioning
 from fleet.adapters import postgres
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.errors import Unavailable
+from fleet.orders import orders_from_count
 from fleet.settings import get_settings
 from local_cloud import agents, cloud
 from local_cloud.agents import Agents
@@ -101,7 +101,7 @@ def _story(demo: Demo, running: Cloud) -> dict[str, Any] | None:
 
 def _provision(demo: Demo) -> list[Path]:
     settings = get_settings()
-    orders = provisioning.orders_from_count(demo.local.devices, PREFIX, MODEL)
+    orders = orders_from_count(demo.local.devices, PREFIX, MODEL)
     with postgres.connect(settings) as connection:
         done = DeviceLedger(connection).done_among([order.thing_name for order in orders])
     if len(done) == len(orders):

@@ -1,11 +1,9 @@
 """Bring telemetry from SQS into PostgreSQL."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow
-from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from fleet.adapters.ingestion import Pace
@@ -13,6 +11,7 @@ from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.adapters.postgres.telemetry import Stored
 from fleet.settings import get_settings
+from flows.schedule import seconds_late
 from tasks.telemetry import ingest_slice, report_ingestion
 
 _SLICE_S = 20.0
@@ -27,7 +26,7 @@ def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wai
         batch_messages: Messages a commit, at most.
         wait_s: Seconds that a long poll waits for the first message, at most 20.
     """
-    started, end = time.monotonic(), time.monotonic() + time_budget_s - _late_s()
+    started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
     settings, total = get_settings(), Stored()
     with one_at_a_time(settings, "ingest_telemetry") as mine:
         if not mine:
@@ -40,9 +39,3 @@ def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wai
             if left <= _SLICE_S:
                 break
     return report_ingestion(settings.names.telemetry_queue, total, time.monotonic() - started)
-
-
-def _late_s() -> float:
-    """Seconds since the run was due: starting took them from its budget."""
-    due = flow_run.scheduled_start_time
-    return max(0.0, (datetime.now(UTC) - due).total_seconds()) if due else 0.0

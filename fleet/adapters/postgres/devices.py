@@ -9,7 +9,8 @@ import psycopg
 from fleet.adapters.postgres import Connection, connect, one, queries, translated
 from fleet.devices import ThingName
 from fleet.errors import Conflict, NotFound
-from fleet.provisioning import Certificate, Entry, Order, Step
+from fleet.orders import Order
+from fleet.provisioning import Certificate, Entry, Step
 from fleet.settings import Settings
 
 

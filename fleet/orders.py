@@ -1,0 +1,86 @@
+"""What the factory is asked for: one order a device, checked before anything is made."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet import devices
+from fleet.devices import ThingName
+from fleet.errors import FleetError, InvalidInput
+
+# What IoT Core takes as a thing's attribute, and a length that people can read.
+_MODEL = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,80}")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One device to provision. `csr_pem` is given when the key was made on the device and stays there."""
+
+    thing_name: ThingName
+    model: str
+    csr_pem: str | None = None
+
+
+def orders_from_names(names: Iterable[str], model: str) -> list[Order]:
+    """One order a name. Raises `InvalidInput` naming every bad or repeated name, before anything is made."""
+    return _checked([(name, model, None) for name in names])
+
+
+def orders_from_count(count: int, prefix: str, model: str) -> list[Order]:
+    """`count` orders named `prefix-0001` and on."""
+    if not 1 <= count <= 1_000_000:
+        raise InvalidInput(f"The count is {count}: ask for 1 to 1,000,000 devices.")
+    return orders_from_names([f"{prefix}-{number:04d}" for number in range(1, count + 1)], model)
+
+
+def orders_from_csv(file: Path, model: str) -> list[Order]:
+    """One order a line of a CSV with a header: `thing_name`, and `model` if it differs from the given one."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"{file} cannot be read as CSV: {error}") from error
+    if not rows or "thing_name" not in rows[0]:
+        raise InvalidInput(f"{file} needs a header line with the column thing_name, and at least one device.")
+    return _checked([((row["thing_name"] or "").strip(), (row.get("model") or model).strip(), None) for row in rows])
+
+
+def orders_from_requests(folder: Path, model: str) -> list[Order]:
+    """One order a `NAME.csr` in `folder`; the keys are on the devices. Raises `InvalidInput` naming bad requests."""
+    files = sorted(folder.glob("*.csr")) if folder.is_dir() else []
+    if not files:
+        raise InvalidInput(f"{folder} holds no file NAME.csr: give the folder of the certificate signing requests.")
+    requests, problems = dict[str, str](), []
+    for file in files:
+        try:
+            text = file.read_text(errors="replace")
+            digest = devices.request_public_key_sha256(text)
+        except (InvalidInput, OSError) as error:
+            problems.append(f"{file}: {error}")
+            continue
+        if digest in requests:
+            problems.append(f"{file}: it is for the same key as {requests[digest]}; each device has a key of its own.")
+        requests[digest] = file.name
+    if problems:
+        raise InvalidInput(" ".join(problems[:10]))
+    return _checked([(file.stem, model, file.read_text(errors="replace")) for file in files])
+
+
+def _checked(rows: list[tuple[str, str, str | None]]) -> list[Order]:
+    orders, problems = [], []
+    for name, model, csr_pem in rows:
+        try:
+            if not _MODEL.fullmatch(model):
+                raise InvalidInput(f"{model[:80]!r} is no model: use 1 to 80 letters, digits and _ . , @ / : # - .")
+            orders.append(Order(ThingName(name), model, csr_pem))
+        except FleetError as error:
+            problems.append(str(error))
+    repeated = sorted(name for name, count in Counter(name for name, _, _ in rows).items() if count > 1)
+    problems += [f"{name!r} is named more than once." for name in repeated]
+    if problems:
+        rest = f"; {len(problems) - 10} more problems" if len(problems) > 10 else ""
+        raise InvalidInput(f"{' '.join(problems[:10])}{rest} Nothing was provisioned.")
+    return orders
