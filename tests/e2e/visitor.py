@@ -11,8 +11,8 @@ from tests.homeowner_world import HomeownerWorld
 
 expect.set_options(timeout=15_000)
 ADDRESS = {
-    "First name": "Ada",
-    "Last name": "Moreno",
+    "First name": "Home",
+    "Last name": "Owner",
     "Street and number": "12 Sunny Street",
     "City": "Springfield",
     "Zip code": "88801",

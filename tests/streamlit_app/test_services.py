@@ -24,8 +24,8 @@ pytestmark = pytest.mark.integration
 
 SignIn = Callable[..., Account]
 HOME = Site(
-    first_name="Ada", last_name="Moreno", street_address="12 Sunny Street", city="Springfield", state_code="CA",
-    zip_code="88801", email="ada@example.org",
+    first_name="Home", last_name="Owner", street_address="12 Sunny Street", city="Springfield", state_code="CA",
+    zip_code="88801", email="owner@example.org",
 )  # fmt: skip
 
 
@@ -93,45 +93,45 @@ def test_without_its_credential_the_app_binds_nothing(
 def test_a_battery_cannot_be_put_at_anothers_home(
     web_settings: Settings, world: HomeownerWorld, sign_in: SignIn
 ) -> None:
-    ada, grace = sign_in(), sign_in()
+    owner, other = sign_in(), sign_in()
     checked = _checked(web_settings, world, world.provision())
     with pytest.raises(NotFound):
-        registration.bind(web_settings, grace, checked, sites.save(ada, HOME), checked.details, _now())
+        registration.bind(web_settings, other, checked, sites.save(owner, HOME), checked.details, _now())
 
 
 def test_one_account_sees_and_changes_nothing_of_anothers(
     web_settings: Settings, world: HomeownerWorld, sign_in: SignIn
 ) -> None:
-    ada, grace = sign_in(), sign_in()
-    name = _register(web_settings, world, ada)
+    owner, other = sign_in(), sign_in()
+    name = _register(web_settings, world, owner)
     world.work_off()
-    [site] = sites.my_sites(ada)
-    assert batteries.my_batteries(grace) == sites.my_sites(grace) == flip.my_requests(grace) == []
+    [site] = sites.my_sites(owner)
+    assert batteries.my_batteries(other) == sites.my_sites(other) == flip.my_requests(other) == []
     attempts: list[Callable[[], object]] = [
-        lambda: batteries.history(grace, name, _now() - timedelta(hours=1), _now()),
-        lambda: batteries.readiness(grace, name),
-        lambda: batteries.registration_record(grace, name),
-        lambda: batteries.release(grace, name),
-        lambda: sites.save(grace, site),
-        lambda: flip.refresh_programs(grace, str(site.site_id), "now"),
-        lambda: operators.fleet(grace, "", 10, 0),
-        lambda: operators.quarantine(grace),
-        lambda: operators.transfer(grace, name, new_address()),
+        lambda: batteries.history(other, name, _now() - timedelta(hours=1), _now()),
+        lambda: batteries.readiness(other, name),
+        lambda: batteries.registration_record(other, name),
+        lambda: batteries.release(other, name),
+        lambda: sites.save(other, site),
+        lambda: flip.refresh_programs(other, str(site.site_id), "now"),
+        lambda: operators.fleet(other, "", 10, 0),
+        lambda: operators.quarantine(other),
+        lambda: operators.transfer(other, name, new_address()),
     ]
     for attempt in attempts:
         with pytest.raises((NotFound, Refused)):
             attempt()
-    assert [found.thing_name for found in batteries.my_batteries(ada)] == [name]
+    assert [found.thing_name for found in batteries.my_batteries(owner)] == [name]
 
 
 def test_a_battery_of_another_is_refused_in_a_sentence(
     web_settings: Settings, world: HomeownerWorld, sign_in: SignIn
 ) -> None:
-    ada, grace, folder = sign_in(), sign_in(), world.provision()
+    owner, other, folder = sign_in(), sign_in(), world.provision()
     first, second = _checked(web_settings, world, folder), _checked(web_settings, world, folder)
-    registration.bind(web_settings, ada, first, sites.save(ada, HOME), first.details, _now())
+    registration.bind(web_settings, owner, first, sites.save(owner, HOME), first.details, _now())
     with pytest.raises(Conflict, match="another account"):
-        registration.bind(web_settings, grace, second, sites.save(grace, HOME), second.details, _now())
+        registration.bind(web_settings, other, second, sites.save(other, HOME), second.details, _now())
 
 
 def test_an_install_date_in_the_future_is_refused(

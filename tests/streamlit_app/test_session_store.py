@@ -10,7 +10,7 @@ import pytest
 from streamlit_app.session_store import LIFETIME_S, TICKET_LIFETIME_S, SessionStore, Tokens
 
 NOW = 1_800_000_000.0
-TOKENS = Tokens("access-token-of-ada", "refresh-token-of-ada")
+TOKENS = Tokens("access-token-of-owner", "refresh-token-of-owner")
 
 
 @pytest.fixture
@@ -21,10 +21,10 @@ def store(folder: Path) -> Iterator[SessionStore]:
 
 
 def test_a_key_opens_its_session_and_no_other(store: SessionStore) -> None:
-    ada, grace = store.open(TOKENS, NOW), store.open(Tokens("b", "b"), NOW)
-    assert store.read(ada, NOW) == TOKENS
-    assert store.read(grace, NOW) == Tokens("b", "b")
-    assert store.read(ada[:-1] + ("A" if ada[-1] != "A" else "B"), NOW) is None
+    owner, other = store.open(TOKENS, NOW), store.open(Tokens("b", "b"), NOW)
+    assert store.read(owner, NOW) == TOKENS
+    assert store.read(other, NOW) == Tokens("b", "b")
+    assert store.read(owner[:-1] + ("A" if owner[-1] != "A" else "B"), NOW) is None
     assert store.read("", NOW) is None
 
 
@@ -49,12 +49,12 @@ def test_the_file_alone_opens_nothing(store: SessionStore, folder: Path) -> None
 
 
 def test_a_record_that_was_changed_or_swapped_opens_nothing(store: SessionStore, folder: Path) -> None:
-    ada, grace = store.open(TOKENS, NOW), store.open(Tokens("b", "b"), NOW)
+    owner, other = store.open(TOKENS, NOW), store.open(Tokens("b", "b"), NOW)
     with sqlite3.connect(folder / "web" / "sessions.db") as database:
         [first, second] = [row[0] for row in database.execute("SELECT sealed FROM sessions ORDER BY id")]
         database.execute("UPDATE sessions SET sealed = CASE sealed WHEN ? THEN ? ELSE ? END", [first, second, first])
-    assert store.read(ada, NOW) is None
-    assert store.read(grace, NOW) is None
+    assert store.read(owner, NOW) is None
+    assert store.read(other, NOW) is None
 
 
 def test_a_session_ends_after_its_lifetime_however_often_it_is_renewed(store: SessionStore) -> None:
@@ -82,11 +82,11 @@ def test_a_ticket_is_good_once_and_for_a_minute(store: SessionStore) -> None:
 
 def test_attempts_are_counted_by_kind_and_subject_and_dropped_after_a_day(store: SessionStore) -> None:
     for at in (NOW, NOW + 10, NOW + 20):
-        store.note_attempt("wrong", "ada@example.org", at)
-    assert store.count_attempts("wrong", "ada@example.org", NOW + 5) == 2
-    assert store.count_attempts("code", "ada@example.org", NOW) == 0
-    assert store.count_attempts("wrong", "grace@example.org", 0) == 0
-    store.note_attempt("wrong", "ada@example.org", NOW + 90_000)
-    assert store.count_attempts("wrong", "ada@example.org", 0) == 1
-    store.clear_attempts("wrong", "ada@example.org")
-    assert store.count_attempts("wrong", "ada@example.org", 0) == 0
+        store.note_attempt("wrong", "owner@example.org", at)
+    assert store.count_attempts("wrong", "owner@example.org", NOW + 5) == 2
+    assert store.count_attempts("code", "owner@example.org", NOW) == 0
+    assert store.count_attempts("wrong", "other@example.org", 0) == 0
+    store.note_attempt("wrong", "owner@example.org", NOW + 90_000)
+    assert store.count_attempts("wrong", "owner@example.org", 0) == 1
+    store.clear_attempts("wrong", "owner@example.org")
+    assert store.count_attempts("wrong", "owner@example.org", 0) == 0

@@ -27,7 +27,12 @@ def locked(settings: Settings) -> Iterator[None]:
     """The state's lock, held as another machine's Terraform holds it."""
     store, dynamodb = state_store(settings), client(settings, "dynamodb")
     key = {"LockID": {"S": f"{store.bucket}/{STATE_KEY}"}}
-    info = {"ID": "0b9c", "Who": "ada@laptop", "Operation": "OperationTypeApply", "Created": "2026-11-20T10:00:00Z"}
+    info = {
+        "ID": "0b9c",
+        "Who": "operator@laptop",
+        "Operation": "OperationTypeApply",
+        "Created": "2026-11-20T10:00:00Z",
+    }
     dynamodb.put_item(TableName=store.lock_table, Item=key | {"Info": {"S": json.dumps(info)}})
     yield
     dynamodb.delete_item(TableName=store.lock_table, Key=key)
@@ -96,7 +101,7 @@ def test_a_plan_that_is_not_the_approved_one_is_not_applied(
 
 def test_a_locked_state_is_told_with_holder_and_time(infrastructure: Applied) -> None:
     settings, _ = infrastructure
-    with locked(settings), pytest.raises(Conflict, match="locked by ada@laptop since 2026-11-20T10:00:00Z"):
+    with locked(settings), pytest.raises(Conflict, match="locked by operator@laptop since 2026-11-20T10:00:00Z"):
         Terraform(settings, lock_timeout_s=1).plan("locked")
     assert lock_holder(settings, state_store(settings)) is None
 
