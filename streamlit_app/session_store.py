@@ -1,4 +1,4 @@
-"""Who is signed in, kept over a browser reload: docs/decisions/0005-staying-signed-in.md.
+"""Who is signed in, kept over a browser reload: docs/decisions/0003-staying-signed-in.md.
 
 The browser holds a random key in a cookie that no script can read. The record it opens is in a file here, named by
 the key's hash and encrypted with a key derived from it: the file alone opens nothing. Times are UTC seconds.
