@@ -10,8 +10,8 @@ import msgspec
 from fleet.errors import FleetError, InvalidInput
 from fleet.flip import Enrollment, EnrollmentRequest, InvalidFields, ProgramAttribute
 
-RUNNING = frozenset({"PENDING", "ACTIVE", "APPROVED", "NEEDS_ACTION"})
-"""Statuses of an enrollment that goes on."""
+ENDED = frozenset({"UNENROLLED", "REJECTED"})
+"""Statuses of an enrollment that is over; any other word of Flip's, new ones too, is one that goes on."""
 LATER = "Flip could not take this yet: it is tried again by itself, and nothing has to be done."
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ def enrollment_to_leave(request: FlipRequest) -> str:
 
 def running_in(enrollments: list[Enrollment], program_id: str) -> Enrollment | None:
     """The enrollment in a program that goes on, if there is one."""
-    return next((one for one in enrollments if one.program_id == program_id and one.status in RUNNING), None)
+    return next((one for one in enrollments if one.program_id == program_id and one.status not in ENDED), None)
 
 
 def _read(request: FlipRequest, kind: type[T]) -> T:

@@ -48,7 +48,10 @@ def start_stand_ins(cloud: Cloud, stack: ExitStack) -> None:
 
 
 def start_web(cloud: Cloud, stack: ExitStack) -> None:
-    """The web app, with the public key, AWS access for reading certificates, and its own credential; nothing else."""
+    """The web app, with the public key, AWS access for reading certificates, and its own credential.
+
+    It runs as the same user as everything else here, who may read `.fleet/`: on a laptop that is no boundary.
+    """
     settings, local, state = get_settings(), cloud.local, cloud.state
     credential = SecretStr(state.secret("app-credential"))
     with connect(settings) as connection:

@@ -20,7 +20,8 @@ from fleet.settings import Settings
 
 CONFIG = Path(__file__).parent.parent / "supabase" / "config.toml"
 WEB_APP = Path(__file__).parent.parent / "streamlit_app" / "app.py"
-NOT_FOR_THE_WEB = ("DATABASE_URL", "FLEET_FLIP_TOKEN", "FLEET_FLIP_WEBHOOK_SECRET", "PREFECT_API_URL")
+NOT_FOR_THE_WEB = ("DATABASE", "FLEET_", "PREFECT_", "SES_", "SUPABASE_")
+"""Beginnings of variables that the web app does not get, but for those that it is given by name."""
 
 
 def aws(state: Path, logs: Path, port: int, mqtt_port: int, access_key: str, secret_key: str) -> HTTPExecutor:
@@ -177,13 +178,13 @@ def web(settings: Settings, state: Path, logs: Path, port: int) -> HTTPExecutor:
         "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
         "AWS_ACCESS_KEY_ID": settings.aws_access_key_id,
         "AWS_SECRET_ACCESS_KEY": settings.aws_secret_access_key.get_secret_value(),
-        **dict.fromkeys(NOT_FOR_THE_WEB, ""),
     }
+    others = {name: "" for name in os.environ if name.startswith(NOT_FOR_THE_WEB) and name not in environment}
     return _server(
         [sys.executable, "-m", "streamlit", "run", str(WEB_APP), "--server.port", str(port)],
         f"http://127.0.0.1:{port}/_stcore/health",
         logs / "web.log",
-        environment,
+        others | environment,
         cwd=str(state),  # neither a .env nor the embedded cloud's file is read from here
     )
 

@@ -49,7 +49,8 @@ class SessionStore:
         self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON;" + _SCHEMA)
         self._guard = threading.RLock()
         self._tickets: dict[str, tuple[str, float]] = {}
-        self._turns: dict[str, threading.RLock] = {}
+        # Shared by chance between sessions: a lock for each would grow with every cookie that a stranger invents.
+        self._turns = tuple(threading.RLock() for _ in range(256))
 
     def open(self, tokens: Tokens, now: float) -> str:
         """Keep a new session; the key that opens it, for the visitor's cookie."""
@@ -76,14 +77,11 @@ class SessionStore:
         """End the session for every tab and browser that holds its key. May be repeated."""
         with self._guard:
             self._database.execute("DELETE FROM sessions WHERE id = ?", [_id(key)])
-            self._turns.pop(_id(key), None)
 
     @contextmanager
     def turn(self, key: str) -> Iterator[None]:
         """One tab at a time renews the tokens: a refresh token that comes twice ends the session at Supabase."""
-        with self._guard:
-            lock = self._turns.setdefault(_id(key), threading.RLock())
-        with lock:
+        with self._turns[int(_id(key)[:8], 16) % len(self._turns)]:
             yield
 
     def issue_ticket(self, key: str, now: float) -> str:
@@ -105,6 +103,21 @@ class SessionStore:
         query = "SELECT count(*) FROM attempts WHERE kind = ? AND subject = ? AND at > ?"
         with self._guard:
             return int(self._database.execute(query, [kind, _id(subject), since]).fetchone()[0])
+
+    def try_attempt(self, kind: str, subject: str, now: float, since: float, cap: int) -> bool:
+        """Write an attempt down unless `cap` were made after `since`: counted before it is made, so none slips past."""
+        with self._guard:
+            if self.count_attempts(kind, subject, since) >= cap:
+                return False
+            self.note_attempt(kind, subject, now)
+            return True
+
+    def take_back_attempt(self, kind: str, subject: str, at: float) -> None:
+        """An attempt that came to nothing does not count."""
+        with self._guard:
+            self._database.execute(
+                "DELETE FROM attempts WHERE kind = ? AND subject = ? AND at = ?", [kind, _id(subject), at]
+            )
 
     def note_attempt(self, kind: str, subject: str, now: float) -> None:
         """Write an attempt down; what is older than a day is dropped."""

@@ -9,7 +9,7 @@ from fleet.adapters.postgres.homes import Homes
 from fleet.commissioning import device_of, site_changes
 from fleet.errors import Conflict, NotFound
 from fleet.flip import AlreadyExists, CommissionRequest, Device, Enrollment, Program, Rejected, Site, accepted
-from fleet.flip_requests import RUNNING, Done, FlipRequest, application, enrollment_to_leave, running_in
+from fleet.flip_requests import ENDED, Done, FlipRequest, application, enrollment_to_leave, running_in
 
 
 def commission(connection: Connection, flip: FlipClient, request: FlipRequest) -> Done:
@@ -66,11 +66,13 @@ def unenroll(connection: Connection, flip: FlipClient, request: FlipRequest) -> 
     site = homes.site(request.site_id, request.owner_id)
     enrollment_id = enrollment_to_leave(request)
     before = flip.enrollment(site.id, enrollment_id)
-    if before.status in RUNNING:
+    if before.status not in ENDED:
         flip.unenroll(site.id, enrollment_id)
     after = flip.enrollment(site.id, enrollment_id)
     homes.put_enrollment(site.id, after)
-    return Done("The home has left the program.", _shown(after))
+    if after.status in ENDED:
+        return Done("The home has left the program.", _shown(after))
+    return Done(f"Flip was asked to end it; its status is {after.status}.", _shown(after))
 
 
 def update_site(connection: Connection, flip: FlipClient, request: FlipRequest) -> Done:

@@ -52,26 +52,31 @@ class Accounts:
         """
         address = _address(email)
         now = self.clock()
-        if self.store.count_attempts("code", address, now - _HOUR_S) >= CODES_AN_HOUR:
+        if not self.store.try_attempt("code", address, now, now - _HOUR_S, CODES_AN_HOUR):
             raise Unavailable("Too many codes were sent to this address: wait an hour, or use the last one.")
-        supabase.request_code(supabase.anon_client(self.settings), address, self.settings.base_url)
-        self.store.note_attempt("code", address, now)
+        try:
+            supabase.request_code(supabase.anon_client(self.settings), address, self.settings.base_url)
+        except Unavailable:
+            self.store.take_back_attempt("code", address, now)
+            raise
         self.store.clear_attempts("wrong", address)
         return address
 
     def sign_in(self, email: str, code: str) -> Account:
         """Spend the mailed code. Raises `Refused` for a wrong or old one, and after too many wrong ones."""
         address, digits = _address(email), code.strip().replace(" ", "")
-        if self.store.count_attempts("wrong", address, self.clock() - _HOUR_S) >= WRONG_TRIES:
-            raise Refused("The code was wrong too often: ask for a new one.")
+        now = self.clock()
         if not (digits.isascii() and digits.isdigit() and 4 <= len(digits) <= 10):
             raise InvalidInput("The code is the six digits in the mail: enter just those.")
+        if not self.store.try_attempt("wrong", address, now, now - _HOUR_S, WRONG_TRIES):
+            raise Refused("The code was wrong too often: ask for a new one.")
         client = supabase.anon_client(self.settings)
         try:
             who = supabase.sign_in_with_code(client, address, digits)
-        except Refused:
-            self.store.note_attempt("wrong", address, self.clock())
+        except Unavailable:
+            self.store.take_back_attempt("wrong", address, now)
             raise
+        self.store.take_back_attempt("wrong", address, now)  # it was right
         return self._kept(client, who)
 
     def confirm(self, token_hash: str, kind: LinkKind) -> Account:

@@ -1,5 +1,7 @@
 """One program: what it offers, its terms, its questions, and the button that applies."""
 
+import re
+
 import streamlit as st
 
 from fleet.flip.programs import FormField, Program
@@ -102,7 +104,7 @@ def _money(amount: float | str | None) -> str:
 
 def _without_images(markdown: str) -> str:
     """Terms are Markdown from elsewhere: an image in them would be fetched from elsewhere."""
-    return markdown.replace("![", "[")
+    return re.sub(r"!+(?=\[)", "", markdown)
 
 
 _MONTHS = (

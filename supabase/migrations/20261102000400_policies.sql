@@ -38,7 +38,7 @@ CREATE POLICY owner_or_operator_reads ON fleet.telemetry FOR SELECT TO authentic
         (SELECT fleet.is_operator()) OR EXISTS (
             SELECT FROM fleet.registrations AS mine
             WHERE mine.thing_name = telemetry.thing_name AND mine.owner_id = (SELECT fleet.current_user_id())
-              AND telemetry.measured_at >= mine.visible_from
+              AND telemetry.measured_at >= mine.visible_from AND telemetry.received_at >= mine.visible_from
         )
     );
 CREATE POLICY owner_or_operator_reads ON fleet.telemetry_5min FOR SELECT TO authenticated
@@ -55,6 +55,7 @@ CREATE POLICY owner_or_operator_reads ON fleet.telemetry_latest FOR SELECT TO au
             SELECT FROM fleet.registrations AS mine
             WHERE mine.thing_name = telemetry_latest.thing_name AND mine.owner_id = (SELECT fleet.current_user_id())
               AND telemetry_latest.received_at >= mine.visible_from
+              AND telemetry_latest.measured_at >= mine.visible_from
         )
     );
 

@@ -11,6 +11,7 @@ FROM fleet.registrations AS mine
 JOIN fleet.devices AS device USING (thing_name)
 LEFT JOIN fleet.telemetry_latest AS latest
     ON latest.thing_name = mine.thing_name AND latest.received_at >= mine.visible_from
+    AND latest.measured_at >= mine.visible_from
 WHERE mine.owner_id = fleet.current_user_id(); -- an operator may see all, yet owns some
 COMMENT ON VIEW public.my_batteries IS
     'The caller''s batteries with their latest state. W, Wh, percent; times UTC; clock_skew_s is received minus measured.';

@@ -33,6 +33,9 @@ DECLARE
     cleaned jsonb;
     figure text;
 BEGIN
+    IF jsonb_typeof(document) <> 'object' THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'The device is no JSON object.';
+    END IF;
     cleaned := fleet.clean_text(
         document - figures, ARRAY['manufacturer_name', 'product_name', 'serial_number', 'install_date']
     );

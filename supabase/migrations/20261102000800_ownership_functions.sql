@@ -48,6 +48,14 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'PT409', MESSAGE =
             format('This battery takes part in %s: leave the program first, then release the battery.', program);
     END IF;
+    IF EXISTS (
+        SELECT FROM fleet.flip_requests AS asked
+        WHERE asked.owner_id = user_id AND asked.kind = 'enroll' AND asked.status IN ('pending', 'running')
+          AND asked.payload -> 'device_ids' ? p_thing_name
+    ) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT409', MESSAGE =
+            'An application for a program with this battery is on its way: wait for its answer, then release the battery.';
+    END IF;
     DELETE FROM fleet.registrations WHERE thing_name = p_thing_name;
     PERFORM fleet.drop_pending_requests(p_thing_name, user_id, 'The battery was released before this was done.');
     INSERT INTO fleet.registration_events (thing_name, kind, from_owner_id, actor_id, certificate_id)
@@ -78,10 +86,9 @@ BEGIN
     PERFORM fleet.drop_pending_requests(p_thing_name, registration.owner_id, 'The operator transferred the battery.');
     -- The former household does not stay in a program with a battery that is another's.
     INSERT INTO fleet.flip_requests (kind, owner_id, site_id, thing_name, key, payload)
-    SELECT 'unenroll', registration.owner_id, site_id, p_thing_name, 'unenroll/' || enrollment_id || '/transfer',
+    SELECT 'unenroll', registration.owner_id, site_id, p_thing_name, 'transfer/' || gen_random_uuid(),
         jsonb_build_object('enrollment_id', enrollment_id)
-    FROM fleet.active_enrollments(p_thing_name, registration.site_id)
-    ON CONFLICT (owner_id, key) DO NOTHING;
+    FROM fleet.active_enrollments(p_thing_name, registration.site_id);
     UPDATE fleet.registrations SET owner_id = new_owner_id, site_id = NULL, registered_by = 'transfer',
         registered_at = now(), visible_from = now(), link_id = NULL, link_issued_at = NULL, link_expires_at = NULL,
         device = '{}', commission_status = 'pending', commission_message = NULL, commissioned_at = NULL

@@ -44,10 +44,27 @@ SET search_path = ''
 AS $$
 BEGIN
     INSERT INTO fleet.forwarding_late AS late (thing_name, start_time)
-    SELECT DISTINCT stored.thing_name, date_bin('5 minutes', stored.measured_at, 'epoch')
-    FROM stored
-    WHERE stored.measured_at < date_bin('5 minutes', clock_timestamp() - interval '4 minutes', 'epoch')
-        AND stored.measured_at > clock_timestamp() - interval '60 days'
+    WITH came AS (
+        SELECT thing_name, measured_at FROM stored
+        WHERE measured_at < date_bin('5 minutes', clock_timestamp() - interval '4 minutes', 'epoch')
+            AND measured_at > clock_timestamp() - interval '60 days'
+    ), touched AS (
+        SELECT thing_name, measured_at FROM came
+        UNION ALL
+        -- An interval's energy begins at the sample before it: the next sample's interval changes with a late one.
+        SELECT last.thing_name, next.measured_at
+        FROM (SELECT thing_name, max(measured_at) AS measured_at FROM came
+              GROUP BY thing_name, date_bin('5 minutes', measured_at, 'epoch')) AS last
+        CROSS JOIN LATERAL (
+            SELECT later.measured_at FROM fleet.telemetry AS later
+            WHERE later.thing_name = last.thing_name AND later.measured_at > last.measured_at
+                AND later.measured_at <= last.measured_at + interval '1 hour'
+            ORDER BY later.measured_at LIMIT 1
+        ) AS next
+    )
+    SELECT DISTINCT touched.thing_name, date_bin('5 minutes', touched.measured_at, 'epoch')
+    FROM touched
+    WHERE touched.measured_at < date_bin('5 minutes', clock_timestamp() - interval '4 minutes', 'epoch')
     ORDER BY 1, 2
     ON CONFLICT (thing_name, start_time) DO UPDATE SET marked_at = excluded.marked_at;
     RETURN NULL;

@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,11 @@ def test_attempts_are_counted_by_kind_and_subject_and_dropped_after_a_day(store:
     assert store.count_attempts("wrong", "owner@example.org", 0) == 1
     store.clear_attempts("wrong", "owner@example.org")
     assert store.count_attempts("wrong", "owner@example.org", 0) == 0
+
+
+def test_no_more_attempts_than_the_cap_pass_however_many_come_at_once(store: SessionStore) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        passed = pool.map(lambda _: store.try_attempt("wrong", "owner@example.org", NOW, NOW - 1, 5), range(100))
+        assert sum(passed) == 5
+    store.take_back_attempt("wrong", "owner@example.org", NOW)
+    assert store.count_attempts("wrong", "owner@example.org", NOW - 1) == 0

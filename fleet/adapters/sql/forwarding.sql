@@ -26,10 +26,11 @@ DELETE FROM fleet.forwarding_failures AS failure USING fleet.forwarding
 WHERE forwarding.thing_name = failure.thing_name AND failure.start_time < forwarding.since
 
 -- name: behind
--- The batteries with closed intervals to send, the longest waiting first.
+-- The batteries with closed intervals to send, the longest waiting first. A retired one has no more of them.
 SELECT forwarding.thing_name, forwarding.forwarded_until
-FROM fleet.forwarding JOIN fleet.registrations USING (thing_name)
+FROM fleet.forwarding JOIN fleet.registrations USING (thing_name) JOIN fleet.devices USING (thing_name)
 WHERE forwarding.forwarded_until < %(until)s AND registrations.commission_status = 'commissioned'
+    AND devices.step NOT IN ('retiring', 'retired')
 ORDER BY forwarding.forwarded_until, forwarding.thing_name LIMIT %(limit)s
 
 -- name: again

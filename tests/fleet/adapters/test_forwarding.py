@@ -375,3 +375,26 @@ def test_nobody_but_the_fleet_reads_the_ledger(connection: Connection) -> None:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(f"SELECT FROM fleet.{table}".encode())
             connection.rollback()
+
+
+def test_a_retired_battery_has_no_more_intervals(
+    connection: Connection, flip: FlipClient, commissioned: Callable[..., str]
+) -> None:
+    commissioned()
+    connection.execute(
+        "UPDATE fleet.devices SET step = 'retired', certificate_id = NULL, certificate_requested_at = NULL"
+    )
+    assert forward(connection, flip) == Forwarded()
+
+
+def test_a_late_sample_sends_the_next_samples_interval_again_too_since_its_energy_began_before(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str]
+) -> None:
+    commissioned(intervals=3)
+    first, second, _ = intervals(3)
+    measure(connection, "battery-1", first, [1, 6])
+    forward(connection, flip)
+    before = len(starts(flip_server))
+    measure(connection, "battery-1", first, [4], first=10)
+    forward(connection, flip)
+    assert sorted(starts(flip_server)[before:]) == [first, second]
