@@ -3,6 +3,7 @@
 import hashlib
 import math
 import secrets
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -92,6 +93,13 @@ class HomeownerWorld:
                     with suppress(Unavailable):  # Flip is down: the request waits
                         flip_requests.work_off(connection, flip, one.request_id)
         return len(due)
+
+    def work_off_soon(self, seconds: float = 15) -> None:
+        """Wait until something is due, and do it: a page may say that it asked before its request is there."""
+        deadline = time.monotonic() + seconds
+        while not self.work_off():
+            assert time.monotonic() < deadline, "nothing was asked of Flip"
+            time.sleep(0.2)
 
     def run_sql(self, statement: str, *parameters: object) -> list[dict[str, object]]:
         """Run a statement as the database's owner; its rows, if it has any."""

@@ -43,7 +43,9 @@ def _world_in_place(
 
 @pytest.fixture
 def world(_world_in_place: HomeownerWorld, flip_server: Steering) -> HomeownerWorld:
-    """The stand-ins, batteries and links. Flip has no faults."""
+    """The stand-ins, batteries and links. Flip has no faults, and nothing that an earlier test asked of it waits."""
+    while _world_in_place.work_off():
+        pass
     return _world_in_place
 
 

@@ -232,7 +232,7 @@ def test_what_flip_refuses_is_said_kept_and_can_be_tried_again(
     homeowner.fill("Street and number", "14 Sunny Street")
     homeowner.press("Save and try again")
     homeowner.sees("Setting up your battery with Flip")
-    world.work_off()
+    world.work_off_soon()
     homeowner.sees("Flip knows your battery.")
     rows = world.run_sql("SELECT status FROM fleet.flip_requests WHERE thing_name = %s", folder.name)
     assert [row["status"] for row in rows] == ["succeeded"]
