@@ -90,13 +90,16 @@ def wait_for(look: Callable[[], Any], seconds: float = 60) -> Any:
     return found
 
 
+def listening(process: psutil.Process) -> list[Any]:
+    """The process's listening sockets; none if it has ended since it was listed, as a flow run's process may."""
+    try:
+        return [found for found in process.net_connections(kind="inet") if found.status == psutil.CONN_LISTEN]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def test_nothing_that_it_starts_listens_beyond_loopback(running: Laptop) -> None:
-    sockets = [
-        connection
-        for process in running.processes()
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    sockets = [socket_ for process in running.processes() for socket_ in listening(process)]
     assert {str(connection.laddr.port) for connection in sockets} >= set(running.ports.values())
     assert {connection.laddr.ip for connection in sockets} <= {"127.0.0.1", "::1"}
 
