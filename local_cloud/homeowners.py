@@ -2,7 +2,7 @@
 
 import base64
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -72,12 +72,13 @@ def start_web(cloud: Cloud, stack: ExitStack) -> None:
 def _web_access_key(settings: Settings, state: State) -> tuple[str, str]:
     """An access key that may do what the role `web` may, and no more."""
     kept = state.folder / "web-access-key.secret"
+    if kept.exists():
+        return _read_key(kept)
     iam = aws.client(settings, "iam")
     with aws.translated("to make the web app's access key"):
         account = aws.client(settings, "sts").get_caller_identity()["Account"]
-        if kept.exists():
-            return _read_key(kept)
-        iam.create_user(UserName=_WEB_USER)
+        with suppress(iam.exceptions.EntityAlreadyExistsException):  # an earlier start was stopped right here
+            iam.create_user(UserName=_WEB_USER)
         text = (settings.terraform_dir / "documents" / "web_policy.json").read_text()
         names = InfrastructureNames(settings.project)
         values = {"partition": "aws", "region": settings.aws_region, "account": account, "project": names.project}
