@@ -103,23 +103,28 @@ def load_outputs(state_dir: Path) -> Outputs:
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """How many resources a plan adds, changes and destroys; a replacement counts as one added and one destroyed."""
+    """How many resources a plan adds, changes and destroys; a replacement counts as one added and one destroyed.
+
+    `adopt` are those that exist and that the state does not know yet.
+    """
 
     add: int
     change: int
     destroy: int
+    adopt: int = 0
 
     def __str__(self) -> str:
-        return f"{self.add} to add, {self.change} to change, {self.destroy} to destroy"
+        adopted = f", {self.adopt} to adopt" if self.adopt else ""
+        return f"{self.add} to add, {self.change} to change, {self.destroy} to destroy{adopted}"
 
     @property
     def is_empty(self) -> bool:
-        return not (self.add or self.change or self.destroy)
+        return not (self.add or self.change or self.destroy or self.adopt)
 
 
 @dataclass(frozen=True)
 class ResourceChange:
-    """One resource that a plan touches. `action` is create, update, delete or replace."""
+    """One resource that a plan touches. `action` is create, update, delete, replace or adopt (and mend if needed)."""
 
     address: str
     action: str
@@ -148,6 +153,11 @@ class Plan:
 
 class _Change(msgspec.Struct):
     actions: list[str]
+    importing: dict[str, object] | None = None
+
+    @property
+    def action(self) -> str | None:
+        return "adopt" if self.importing else _ACTIONS.get(tuple(self.actions))
 
 
 class _Resource(msgspec.Struct):
@@ -175,11 +185,13 @@ def parse_plan(show_json: bytes, file: Path, digest: str) -> Plan:
         shown = msgspec.json.decode(show_json, type=_Shown)
     except msgspec.DecodeError as error:
         raise InvalidInput("Terraform's plan cannot be read: plan again.") from error
-    known = [(each.address, _ACTIONS.get(tuple(each.change.actions))) for each in shown.resource_changes]
+    known = [(each.address, each.change.action) for each in shown.resource_changes]
     changes = [ResourceChange(address, action) for address, action in known if action]
     kinds = [change.action for change in changes]
     replaced = kinds.count("replace")
-    summary = PlanSummary(kinds.count("create") + replaced, kinds.count("update"), kinds.count("delete") + replaced)
+    summary = PlanSummary(
+        kinds.count("create") + replaced, kinds.count("update"), kinds.count("delete") + replaced, kinds.count("adopt")
+    )
     outputs = any(each.actions != ["no-op"] for each in shown.output_changes.values())
     return Plan(file, digest, summary, tuple(changes), outputs)
 

@@ -2,6 +2,8 @@
 
 from prefect import flow, runtime
 
+from fleet.errors import Conflict
+from fleet.infrastructure import Plan
 from flows.approval import require_approval
 from tasks.terraform import apply_plan, bootstrap_state, keep_outputs, make_plan
 
@@ -10,13 +12,25 @@ from tasks.terraform import apply_plan, bootstrap_state, keep_outputs, make_plan
 def apply_infrastructure(unattended: bool = False) -> dict[str, str]:
     """Plan, ask for approval in the Prefect UI, apply exactly that plan, and keep the outputs.
 
+    Where nobody is asked and something turns out to exist already, it plans and applies once more and adopts that.
+
     Args:
         unattended: Apply without asking anybody.
     """
     bootstrap_state()
-    plan = make_plan(str(runtime.flow_run.id))
-    if not plan.is_empty:
+    run = str(runtime.flow_run.id)
+    plan = make_plan(run)
+    if not plan.is_empty and not unattended:
+        require_approval(plan)
+    try:
+        _apply(plan)
+    except Conflict:
         if not unattended:
-            require_approval(plan)
-        apply_plan(plan)
+            raise
+        _apply(make_plan(f"{run}-again"))
     return keep_outputs()
+
+
+def _apply(plan: Plan) -> None:
+    if not plan.is_empty:
+        apply_plan(plan)

@@ -36,3 +36,9 @@ variable "iot_log_level" {
   type        = string
   default     = "WARN"
 }
+
+variable "existing" {
+  description = "Names of the rule, policy, user and roles of this project that exist already; see adopted.tf."
+  type        = set(string)
+  default     = []
+}

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
@@ -11,13 +12,23 @@ from python_terraform import IsFlagged
 
 from fleet.adapters import terraform_cli
 from fleet.adapters.terraform_cli import Finished, Line, parse_line
-from fleet.adapters.terraform_state import STATE_KEY, StateStore, StoreStatus, lock_holder, state_store, store_status
+from fleet.adapters.terraform_state import (
+    STATE_KEY,
+    StateStore,
+    StoreStatus,
+    existing_names,
+    lock_holder,
+    state_store,
+    store_status,
+)
 from fleet.errors import Conflict, FleetError, NotConfigured, NotFound, Unavailable
 from fleet.infrastructure import Outputs, Plan, parse_outputs, parse_plan
 from fleet.settings import Settings
 
 INIT_TIMEOUT_S = 300
 _MAX_ERRORS = 3
+_EXISTS = re.compile(r"\b(Entity|Resource)AlreadyExists")
+"""AWS's refusal to make a thing twice. Terraform did not know of it: a create was done and its answer lost."""
 
 
 def _ignore(line: Line) -> None:
@@ -149,6 +160,7 @@ class Terraform:
             "project": self._settings.project,
             "sender_email": self._settings.sender_email,
             "alarm_email": self._settings.alarm_email,
+            "existing": [] if destroy else existing_names(self._settings),
         }
         options = {
             "out": str(file), "input": False, "json": IsFlagged, "lock_timeout": self._lock_timeout, "var": variables,
@@ -261,6 +273,8 @@ class Terraform:
                 f"wait for that run, or if it died: terraform force-unlock {holder.ID}."
             )
         told = " ".join(line.text for line in problems[:_MAX_ERRORS]) or finished.errors or "it said nothing"
+        if any(_EXISTS.search(line.text) for line in problems):
+            raise Conflict(f"Terraform could not {doing}, run the flow again and it adopts what exists: {told}")
         raise FleetError(f"Terraform could not {doing}: {told}")
 
 

@@ -1,6 +1,8 @@
 """Where Terraform keeps its state, and who holds its lock: asked of AWS by code, not read from Terraform's text."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -94,7 +96,8 @@ def _answer(call: Any) -> Any | None:
     """What AWS answers, or None where it says that the thing is not there."""
     absent = {
         "404", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration",
-        "ServerSideEncryptionConfigurationNotFoundError", "ResourceNotFoundException",
+        "ServerSideEncryptionConfigurationNotFoundError", "ResourceNotFoundException", "NoSuchEntity",
+        "UnauthorizedException",  # what IoT says of a rule that is not there
     }  # fmt: skip
     try:
         return call()
@@ -102,3 +105,19 @@ def _answer(call: Any) -> Any | None:
         if error.response.get("Error", {}).get("Code") in absent:
             return None
         raise
+
+
+def existing_names(settings: Settings) -> list[str]:
+    """Which of the project's resources exist that AWS refuses to make twice: rule, device policy, roles, SMTP user.
+
+    A create whose answer was lost leaves one that no state knows; the plan takes over what is named here.
+    """
+    names, iam, iot = InfrastructureNames(settings.project), client(settings, "iam"), client(settings, "iot")
+    looks: dict[str, Callable[[], object]] = {
+        names.telemetry_rule: lambda: iot.get_topic_rule(ruleName=names.telemetry_rule),
+        names.device_policy: lambda: iot.get_policy(policyName=names.device_policy),
+        names.smtp_user: lambda: iam.get_user(UserName=names.smtp_user),
+        **{role: partial(iam.get_role, RoleName=role) for role in names.roles.values()},
+    }
+    with translated("looking at what exists of the infrastructure"):
+        return [name for name, look in looks.items() if _answer(look) is not None]

@@ -38,6 +38,22 @@ def locked(settings: Settings) -> Iterator[None]:
     dynamodb.delete_item(TableName=store.lock_table, Key=key)
 
 
+def forget(settings: Settings, *addresses: str) -> None:
+    """Take resources out of the state; AWS keeps them."""
+    store, s3 = state_store(settings), client(settings, "s3")
+    kept = json.loads(s3.get_object(Bucket=store.bucket, Key=STATE_KEY)["Body"].read())
+    for resource in kept["resources"]:
+        name = f"{resource['type']}.{resource['name']}"
+        indexed = [
+            (name + (f'["{each["index_key"]}"]' if "index_key" in each else ""), each) for each in resource["instances"]
+        ]
+        resource["instances"] = [each for address, each in indexed if address not in addresses]
+    kept["serial"] += 1
+    s3.put_object(Bucket=store.bucket, Key=STATE_KEY, Body=json.dumps(kept).encode())
+    digests = {"TableName": store.lock_table, "Key": {"LockID": {"S": f"{store.bucket}/{STATE_KEY}-md5"}}}
+    client(settings, "dynamodb").delete_item(**digests)
+
+
 def test_the_outputs_are_what_the_names_say(infrastructure: Applied) -> None:
     settings, outputs = infrastructure
     names = ResourceNames(settings.project)
@@ -97,6 +113,25 @@ def test_a_plan_that_is_not_the_approved_one_is_not_applied(
         Terraform(settings).apply(replace(plan, digest="0" * 64))
     with pytest.raises(NotFound, match="what was approved cannot be applied here"):
         Terraform(settings).apply(replace(plan, file=folder / "gone.tfplan"))
+
+
+def test_what_exists_and_the_state_does_not_know_is_adopted(infrastructure: Applied) -> None:
+    settings, outputs = infrastructure
+    terraform, iot, rule = Terraform(settings), client(settings, "iot"), outputs.telemetry_rule_name
+    made = iot.get_topic_rule(ruleName=rule)["rule"]
+    iot.delete_topic_rule(ruleName=rule)
+    planned = terraform.plan("making")
+    iot.create_topic_rule(ruleName=rule, topicRulePayload={name: made[name] for name in ("sql", "actions")})
+    with pytest.raises(Conflict, match="run the flow again and it adopts what exists"):
+        terraform.apply(planned)  # as when the answer to a create is lost and it is sent again
+    forget(settings, 'aws_iam_role.this["rule"]')
+
+    plan = terraform.plan("adopting")
+    adopted = {change.address for change in plan.changes if change.action == "adopt"}
+    assert adopted == {"aws_iot_topic_rule.telemetry", 'aws_iam_role.this["rule"]'}
+    assert (plan.summary.add, plan.summary.destroy, plan.is_empty) == (0, 0, False)
+    terraform.apply(plan)
+    assert terraform.plan("adopted").is_empty
 
 
 def test_a_locked_state_is_told_with_holder_and_time(infrastructure: Applied) -> None:
