@@ -1,0 +1,75 @@
+"""The demo's households: each signs in with the code that was mailed to it and registers its battery, by the calls that
+the web app's pages make."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import SecretStr
+
+from device_agent.registration_url import registration_url
+from fleet.adapters import postgres
+from fleet.errors import Refused, Unavailable
+from fleet.link_refusals import LinkRefusal
+from fleet.settings import Settings
+from local_cloud.mails import Mailbox
+from local_cloud.state import State
+from streamlit_app.services import registration, sites
+from streamlit_app.services.accounts import Account, Accounts
+from streamlit_app.session_store import SessionStore
+
+_COMMISSIONED_WITHIN_S = 90.0
+_MAIL_WITHIN_S = 15.0
+
+
+def register(settings: Settings, state: State, folders: Sequence[Path]) -> int:
+    """Register each battery that nobody has yet to a household of its own; how many that were."""
+    settings = settings.model_copy(update={"app_credential": SecretStr(state.secret("app-credential"))})
+    accounts = Accounts(settings, SessionStore(state.folder / "households.sqlite3"))
+    mailbox, taken = Mailbox(settings.aws_endpoint_url), _registered(settings)
+    free = [folder for folder in folders if folder.name not in taken]
+    for folder in free:
+        _register(settings, _sign_in(accounts, mailbox, f"{folder.name}@example.org"), folder)
+    return len(free)
+
+
+def wait_until_commissioned(settings: Settings, folders: Sequence[Path]) -> None:
+    """Until Flip knows every one of these batteries. Raises `Unavailable` naming the first that it does not."""
+    deadline = time.monotonic() + _COMMISSIONED_WITHIN_S
+    while waiting := [folder.name for folder in folders if _registered(settings).get(folder.name) != "commissioned"]:
+        if time.monotonic() > deadline:
+            raise Unavailable(f"Flip did not take {waiting[0]} in: see the runs of process-flip-requests.")
+        time.sleep(0.5)
+
+
+def _registered(settings: Settings) -> dict[str, str]:
+    """How far each registered battery is with Flip."""
+    with postgres.connect(settings) as connection:
+        rows = connection.execute("SELECT thing_name, commission_status FROM fleet.registrations")
+        return {row["thing_name"]: row["commission_status"] for row in rows}
+
+
+def _sign_in(accounts: Accounts, mailbox: Mailbox, address: str) -> Account:
+    accounts.request_code(address)
+    deadline = time.monotonic() + _MAIL_WITHIN_S
+    while time.monotonic() < deadline:
+        for recipient, code in mailbox.new_codes():
+            if recipient == address:
+                return accounts.sign_in(address, code)
+        time.sleep(0.05)
+    raise Unavailable(f"No code was mailed to {address}: see .fleet/logs/supabase.log.")
+
+
+def _register(settings: Settings, account: Account, folder: Path) -> None:
+    now = datetime.now(UTC)
+    token = parse_qs(urlsplit(registration_url(folder, settings.base_url, now)).query)["token"][0]
+    checked = registration.check(settings, token, now)
+    if isinstance(checked, LinkRefusal):
+        raise Refused(checked.sentence)
+    home = sites.Site(
+        first_name="Home", last_name="Owner", email=account.who.email, street_address="1 Sample Street",
+        city="Sample City", state_code="CA", zip_code="88800", service_account_id=folder.name,
+    )  # fmt: skip
+    registration.bind(settings, account, checked, sites.save(account, home), checked.details, now)
