@@ -182,6 +182,21 @@ def test_the_next_household_sees_nothing_of_the_last_ones_days(
     assert series(ben, device) == 6
 
 
+def test_a_clock_that_was_fast_leaves_the_next_household_nothing_of_the_last_one(
+    fleet: Fleet, ann: Person, ben: Person, operator: Person
+) -> None:
+    device = fleet.battery_of(ann)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    fleet.samples(device, tomorrow, 100)
+    operator.call("transfer_device", p_thing_name=device, p_to_email=ben.email)
+    span = {"p_from": datetime.now(UTC).isoformat(), "p_to": (tomorrow + timedelta(days=9)).isoformat()}
+    assert ben.call("telemetry_series", p_thing_name=device, p_points=500, **span) == []
+    fleet.samples(device, tomorrow + timedelta(days=1), 3)
+    assert [
+        bucket["samples"] for bucket in ben.call("telemetry_series", p_thing_name=device, p_points=500, **span)
+    ] == [3]
+
+
 def test_an_owner_who_comes_back_sees_their_own_days_again(fleet: Fleet, ann: Person) -> None:
     device = fleet.battery_of(ann)
     fleet.samples(device, datetime.now(UTC) - timedelta(hours=2), 10)
