@@ -210,6 +210,32 @@ def test_a_request_that_is_refused_as_a_whole_is_halved_until_the_odd_point_stan
     assert starts(flip_server) == intervals(8)[1:]
 
 
+@pytest.mark.parametrize("status", [403, 404, 409])
+def test_a_battery_that_flip_refuses_does_not_hold_up_the_others(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str], status: int
+) -> None:
+    for number in range(4):
+        commissioned(f"battery-{number}", intervals=2)
+    flip_server.inject(path="/v1/telemetry", status=status, times=3)  # for all four, the first two, and the first alone
+    assert forward(connection, flip) == Forwarded(sent=8, accepted=6, offline=8, rejected=2)
+    assert {failure["thing_name"] for failure in failures(connection)} == {"battery-0"}
+    assert {point["device_id"] for point in received(flip_server)} == {"battery-1", "battery-2", "battery-3"}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409])
+def test_when_flip_refuses_every_battery_it_may_mean_us_and_everything_waits(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str], status: int
+) -> None:
+    for number in range(2):
+        commissioned(f"battery-{number}", intervals=2)
+    flip_server.inject(path="/v1/telemetry", status=status, times=3)
+    with pytest.raises(FleetError):
+        forward(connection, flip)
+    assert failures(connection) == []
+    flip_server.heal()
+    assert forward(connection, flip).accepted == 4
+
+
 def test_when_flip_refuses_everything_it_is_not_flooded(
     connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str]
 ) -> None:
