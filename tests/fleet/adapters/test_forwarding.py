@@ -12,7 +12,7 @@ import pytest
 
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.forwarding import Forwarded, forward_once
-from fleet.adapters.postgres import Connection, connect, one
+from fleet.adapters.postgres import Connection, clock, connect, one
 from fleet.adapters.postgres.forwarding import ForwardingLedger
 from fleet.errors import FleetError, Unavailable
 from fleet.flip import CommissionRequest
@@ -308,6 +308,17 @@ def test_a_sample_that_comes_late_makes_its_interval_go_again_and_no_other(
     assert forward(connection, flip) == Forwarded()
     assert Counter(starts(flip_server)) == Counter([*intervals(4), CLOSED - 3 * INTERVAL])
     assert received(flip_server)[-1]["battery_total_energy_charge_wh"] == 20
+
+
+def test_what_is_closed_goes_by_the_databases_clock(connection: Connection) -> None:
+    connection.execute("CREATE SCHEMA slow")
+    connection.execute(
+        "CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS "
+        "$$ SELECT pg_catalog.clock_timestamp() - interval '1 day' $$"
+    )
+    connection.execute("SET search_path = slow, pg_catalog")
+    behind = datetime.now(UTC) - clock(connection)
+    assert timedelta(hours=23) < behind < timedelta(hours=25)
 
 
 def test_a_late_sample_from_before_the_owner_or_from_the_future_is_not_sent(
