@@ -121,6 +121,7 @@ def test_an_incomplete_mailed_link_spends_nothing(open_page: Open, query: dict[s
 def test_a_mailed_link_that_is_over_is_refused_on_the_click(open_page: Open) -> None:
     app = open_page("confirm", {"token_hash": "0" * 56, "type": "email"})
     assert _errors(app) == ""
+    app.text_input(key="confirm_email").set_value(new_address())
     app.button(key="confirm_sign_in").click().run(timeout=30)
     assert "wrong, used or older" in _errors(app)
 
