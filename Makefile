@@ -43,7 +43,7 @@ test: install terraform  ## Everything that needs no browser
 	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "integration and not e2e"
 
 test-e2e: install  ## The web app in a real browser (needs make debian); screenshots in test-output/
-	@$(BIN)/pytest -q -m e2e
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m e2e tests/e2e
 
 check: install terraform  ## Linters, types, import rules, Terraform's format and validity
 	@$(BIN)/ruff check .

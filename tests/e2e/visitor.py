@@ -17,6 +17,10 @@ ADDRESS = {
     "City": "Springfield",
     "Zip code": "88801",
 }
+_SLIDES_END = """() => Promise.race([
+    new Promise(resolve => setTimeout(resolve, 1000)),  // one that is paused has no end
+    Promise.all(document.getAnimations().filter(one => one.effect.getComputedTiming().endTime !== Infinity)
+        .map(one => one.finished.catch(() => null)))])"""
 
 
 class Visitor:
@@ -74,10 +78,15 @@ class Visitor:
         self.page.get_by_role("option", name=option, exact=True).click()
 
     def press(self, name: str) -> None:
+        """Click a button, when nothing moves or is replaced under it: a click in the middle of a run may be lost."""
+        self._rests()
         self.page.get_by_role("button", name=name, exact=True).first.click()
 
     def unfold(self, title: str) -> None:
+        """Open what is folded, and wait until it is open."""
+        self._rests()
         self.page.get_by_text(title, exact=True).first.click()
+        self._rests()
 
     def sees(self, text: str) -> Locator:
         """Wait until the text is on the page."""
@@ -94,6 +103,11 @@ class Visitor:
         """Wait until the page has shown something and no run of it is under way."""
         expect(self.page.get_by_test_id("stMain").get_by_role("heading").first).to_be_visible()
         expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_have_count(1)
+
+    def _rests(self) -> None:
+        """Wait until no run of the page is under way and nothing slides."""
+        expect(self.page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_have_count(1)
+        self.page.evaluate(_SLIDES_END)
 
     def seconds_to_content(self, path: str, text: str) -> float:
         """Seconds from asking for a page until `text` is there."""
