@@ -102,7 +102,8 @@ def _deliveries(
     commands = read_commands(connection, list({row["command_id"] for row in rows}))
     said: defaultdict[str, dict[int, Said]] = defaultdict(dict)
     for row in rows:
-        said[row.pop("thing_name")][row["sequence"]] = Said(**row)
+        of_device = said[row.pop("thing_name")]
+        of_device[row["sequence"]] = Said(**row)
     return {
         row["thing_name"]: Delivery(
             **row,
