@@ -57,7 +57,7 @@ def poll_commands() -> dict[str, int | str]:
 @task(task_run_name="report")
 def report_webhooks(queue_name: str, total: TakenIn, polled: dict[str, int | str], seconds: float) -> dict[str, object]:
     """Show what a run did, as a table artifact, and tell it as an event that automations can react to."""
-    figures = {
+    figures: dict[str, object] = {
         "webhooks received": total.received,
         "applied": total.applied,
         "outdated": total.outdated,

@@ -15,11 +15,12 @@ from fleet.adapters.postgres.homes import Homes
 from fleet.adapters.postgres.webhooks import Outcome, Webhooks
 from fleet.adapters.sqs import Message, Queue
 from fleet.errors import InvalidInput
-from fleet.flip import Command, Enrollment, Envelope, Event, Rejected, read_envelope, read_event_object
-from fleet.webhooks import HEADERS, Posted, Refusal, SigningKeys, Verified, verify
+from fleet.flip import Command, Enrollment, Event, Unrecognized
+from fleet.webhook_reading import Readable, Refused, Unreadable, read_posted
+from fleet.webhooks import HEADERS, Posted, SigningKeys
 
 _BATCH = 100
-_AS_NEW = "What is kept is as new."
+_WHY = {"outdated": "What is kept is as new.", "unknown_subject": "No home or battery here is the one that is meant."}
 _UNUSABLE = (psycopg.DataError, psycopg.IntegrityError, InvalidInput, OverflowError)
 """What one message's content can cause; anything else is not its fault."""
 _log = logging.getLogger(__name__)
@@ -69,10 +70,14 @@ def process(
 
 def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKeys, receive: ReceiveCommand) -> TakenIn:
     """Store and apply a batch in one commit; a bad message is kept as what it is and harms none of the others."""
-    total, intake = TakenIn(), _Intake(connection, keys, receive)
+    total, intake = TakenIn(), _Intake(connection, receive)
+    # A command holds its device's order until the commit: whoever takes several does so in the devices' order.
+    webhooks = sorted((read_posted(posted, keys) for posted in messages), key=_device_of)
     with translated(), connection.transaction():
-        for posted in messages:
-            total += intake.take(posted)
+        for webhook in webhooks:
+            total += intake.take(webhook)
+    if total.refused:
+        _log.warning("refused %d webhooks: fleet webhooks refused shows them", total.refused)
     stored_at = datetime.now(UTC)
     return total + TakenIn(lag=max((stored_at - posted.queued_at for posted in messages), default=timedelta(0)))
 
@@ -80,92 +85,69 @@ def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKey
 def take_polled(
     connection: Connection, commands: Iterable[Command], receive: ReceiveCommand, heard_at: datetime
 ) -> int:
-    """Apply commands that Flip listed when it was asked; returns how many no webhook had told of."""
+    """Apply commands that Flip listed when it was asked; returns how many of them were news."""
     news = 0
     with translated(), connection.transaction():
-        for command in commands:
+        for command in sorted(commands, key=lambda each: each.device_id):
             said_at = command.updated_at or command.created_at or heard_at
             try:
                 with connection.transaction():
                     news += receive(command, heard_at, said_at) == "applied"
             except _UNUSABLE as error:
-                _log.warning("the command %s of Flip's list cannot be kept: %s", command.id, _reason(error))
+                _log.warning("the command %s of Flip's list: %s", command.id, _reason(error))
     return news
 
 
 class _Intake:
-    """One batch's way into the tables."""
+    """A batch's way into the tables, in the transaction that is open."""
 
-    def __init__(self, connection: Connection, keys: SigningKeys, receive: ReceiveCommand) -> None:
-        self._connection, self._keys, self._receive = connection, keys, receive
+    def __init__(self, connection: Connection, receive: ReceiveCommand) -> None:
+        self._connection, self._receive = connection, receive
         self._webhooks, self._homes = Webhooks(connection), Homes(connection)
 
-    def take(self, posted: Posted) -> TakenIn:
-        webhook = verify(posted, self._keys)
-        if isinstance(webhook, Refusal):
-            self._webhooks.refuse(posted, webhook)
-            _log.warning("refused a webhook (%s): %s", webhook.reason, webhook.detail)
+    def take(self, webhook: Refused | Unreadable | Readable) -> TakenIn:
+        if isinstance(webhook, Refused):
+            self._webhooks.refuse(webhook.posted, webhook.refusal)
             return TakenIn(received=1, refused=1)
-        envelope = read_envelope(posted.body)
-        if isinstance(envelope, Rejected):
-            return self._unreadable(webhook, "", envelope.reason)
-        subject = read_event_object(envelope.value)
-        event_type = envelope.value.event_type
-        if isinstance(subject, Rejected):
-            return self._unreadable(webhook, event_type, subject.reason)
+        if isinstance(webhook, Unreadable):
+            return self._keep_unreadable(webhook)
         try:
             with self._connection.transaction():
-                return self._apply(webhook, envelope.value, subject.value)
+                return self._apply(webhook)
         except _UNUSABLE as error:
-            return self._unreadable(webhook, event_type, f"It cannot be kept: {_reason(error)}")
+            return self._keep_unreadable(Unreadable(webhook.webhook, webhook.event_type, _reason(error)))
 
-    def _apply(self, webhook: Verified, envelope: Envelope, subject: object) -> TakenIn:
-        if not isinstance(subject, Command | Enrollment | Event):
-            return _counted("unknown_type", self._webhooks.keep(webhook, envelope.event_type, "unknown_type"))
-        if not self._webhooks.keep(webhook, envelope.event_type, "applied"):
+    def _keep_unreadable(self, one: Unreadable) -> TakenIn:
+        return _counted("unreadable", self._webhooks.keep_unreadable(one.webhook, one.event_type, one.reason))
+
+    def _apply(self, readable: Readable) -> TakenIn:
+        webhook, subject = readable.webhook, readable.subject
+        if isinstance(subject, Unrecognized):
+            return _counted("unknown_type", self._webhooks.keep(webhook, readable.event_type, "unknown_type"))
+        if not self._webhooks.keep(webhook, readable.event_type, "applied"):
             return TakenIn(received=1, duplicates=1)
-        outcome, detail = self._put(webhook, envelope, _as_canceled(envelope, subject))
+        if isinstance(subject, Command):
+            outcome: Outcome = self._receive(subject, webhook.queued_at, subject.updated_at or readable.said_at)
+        else:
+            outcome = self._put(subject, readable)
         if outcome != "applied":
-            self._webhooks.conclude(webhook, outcome, detail)
+            self._webhooks.conclude(webhook, outcome, _WHY[outcome])
         return _counted(outcome)
 
-    def _put(self, webhook: Verified, envelope: Envelope, subject: Command | Enrollment | Event) -> tuple[Outcome, str]:
-        said_at = _said_at(webhook, envelope)
-        if isinstance(subject, Command):
-            outcome = self._receive(subject, webhook.queued_at, subject.updated_at or said_at)
-            about = f"No battery here is {subject.device_id[:128]}." if outcome == "unknown_subject" else _AS_NEW
-            return outcome, about
+    def _put(self, subject: Enrollment | Event, readable: Readable) -> Outcome:
         site_id = self._webhooks.site_of(subject.site_id, _batteries(subject))
         if site_id is None:
-            return "unknown_subject", f"No home here is {(subject.site_id or 'the one meant')[:128]}."
+            return "unknown_subject"
         if isinstance(subject, Enrollment):
-            dated = msgspec.structs.replace(subject, updated_at=subject.updated_at or said_at)
+            dated = msgspec.structs.replace(subject, updated_at=subject.updated_at or readable.said_at)
             is_news = self._homes.put_enrollment(site_id, dated)
         else:
-            is_news = self._webhooks.put_event(site_id, subject, said_at, webhook.queued_at)
-        return ("applied", "") if is_news else ("outdated", _AS_NEW)
-
-    def _unreadable(self, webhook: Verified, event_type: str, reason: str) -> TakenIn:
-        return _counted("unreadable", self._webhooks.keep_unreadable(webhook, event_type, reason))
+            is_news = self._webhooks.put_event(site_id, subject, readable.said_at, readable.webhook.queued_at)
+        return "applied" if is_news else "outdated"
 
 
-def _counted(outcome: Outcome, is_new: bool = True) -> TakenIn:
-    count: dict[str, Any] = {outcome if is_new else "duplicates": 1}
-    return TakenIn(received=1, **count)
-
-
-def _said_at(webhook: Verified, envelope: Envelope) -> datetime:
-    """When Flip said it: the delivery's own time is later for one that is delivered again."""
-    stated = envelope.timestamp
-    return stated if stated is not None and stated.tzinfo is not None else webhook.sent_at
-
-
-def _as_canceled(envelope: Envelope, subject: Command | Enrollment | Event) -> Command | Enrollment | Event:
-    """The object of a cancellation may still have the status it had before."""
-    is_canceled = envelope.event_type.endswith(".canceled")
-    if is_canceled and isinstance(subject, Command | Event) and subject.status in {"OK", "UPCOMING", "ACTIVE"}:
-        return msgspec.structs.replace(subject, status="CANCELED")
-    return subject
+def _device_of(webhook: Refused | Unreadable | Readable) -> str:
+    return webhook.device_id if isinstance(webhook, Readable) else ""
 
 
 def _batteries(subject: Enrollment | Event) -> list[str]:
@@ -174,9 +156,14 @@ def _batteries(subject: Enrollment | Event) -> list[str]:
     return [name for item in subject.schedule for name in item.device_ids]
 
 
+def _counted(outcome: Outcome, is_new: bool = True) -> TakenIn:
+    count: dict[str, Any] = {outcome if is_new else "duplicates": 1}
+    return TakenIn(received=1, **count)
+
+
 def _reason(error: Exception) -> str:
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    return f"{(primary or str(error)).rstrip('.')}."
+    return f"It cannot be kept: {(primary or str(error)).rstrip('.')}."
 
 
 def _posted(message: Message) -> Posted:

@@ -44,7 +44,8 @@ WHERE kept.site_id = excluded.site_id AND (
 
 -- name: recent
 -- What came last, newest first.
-SELECT queued_at, event_type, outcome, coalesce(body -> 'event_object' ->> 'id', '') AS subject, webhook_id, detail
+SELECT queued_at, left(event_type, 40) AS event_type, outcome,
+    coalesce(left(body -> 'event_object' ->> 'id', 40), '') AS subject, webhook_id, detail
 FROM fleet.flip_webhooks ORDER BY processed_at DESC, webhook_id LIMIT %(limit)s
 
 -- name: refused
