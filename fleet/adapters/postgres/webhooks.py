@@ -17,17 +17,17 @@ from fleet.webhooks import Posted, Refusal, Verified
 
 Outcome = Literal["applied", "outdated", "unknown_type", "unknown_subject", "unreadable"]
 
-_REFUSED_A_DAY = 5_000
-_REFUSED_BYTES = 16 * 1024
-"""A stranger may post as fast as the route lets him: what is kept of it fits on any disk."""
+REFUSED_A_DAY = 5_000
+REFUSED_BYTES = 16 * 1024
+"""A stranger may post as fast as the route lets him: what is kept of it, 80 MB a day, fits on any disk."""
 _SHOWN_BYTES = 60
 
 
 class Webhooks:
-    """One session's view of the webhooks."""
+    """One session's view of the webhooks. Of a day's refused ones the first `refused_a_day` are kept."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, refused_a_day: int = REFUSED_A_DAY) -> None:
+        self._connection, self._refused_a_day = connection, refused_a_day
 
     def keep(self, webhook: Verified, event_type: str, outcome: Outcome, detail: str = "") -> bool:
         """Store it with its body; False when its id is here already. Another session's same id is waited for."""
@@ -63,9 +63,9 @@ class Webhooks:
             reason=refusal.reason,
             detail=refusal.detail,
             webhook_id=posted.webhook_id.replace("\0", "")[:200] or None,
-            body=posted.body[:_REFUSED_BYTES],
+            body=posted.body[:REFUSED_BYTES],
             queued_at=posted.queued_at,
-            most_a_day=_REFUSED_A_DAY,
+            most_a_day=self._refused_a_day,
         )
         return bool(kept.rowcount)
 
