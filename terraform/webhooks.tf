@@ -13,7 +13,7 @@ locals {
   # What the queue answered, and what is said to Flip for it: 200 only for what the queue took.
   webhook_answers = {
     "200" = { pattern = "200", body = "{}" }
-    "400" = { pattern = "4\\d{2}", body = jsonencode({ message = "The queue refused it: too large, or not text." }) }
+    "400" = { pattern = "400", body = jsonencode({ message = "The queue refused it: too large, or not text." }) }
     "502" = { pattern = null, body = jsonencode({ message = "The queue did not take it: send it again." }) }
   }
 }

@@ -19,7 +19,8 @@ from fleet.flip import Command, Enrollment, Event, Unrecognized
 from fleet.webhook_reading import Readable, Refused, Unreadable, read_posted
 from fleet.webhooks import HEADERS, Posted, SigningKeys
 
-_BATCH = 100
+_BATCH = 50
+"""Webhooks a commit: each is seen, and its device's order let go, when all of them are stored."""
 _WHY = {"outdated": "What is kept is as new.", "unknown_subject": "No home or battery here is the one that is meant."}
 _UNUSABLE = (psycopg.DataError, psycopg.IntegrityError, InvalidInput, OverflowError)
 """What one message's content can cause; anything else is not its fault."""
@@ -85,17 +86,23 @@ def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKey
 def take_polled(
     connection: Connection, commands: Iterable[Command], receive: ReceiveCommand, heard_at: datetime
 ) -> int:
-    """Apply commands that Flip listed when it was asked; returns how many of them were news."""
-    news = 0
-    with translated(), connection.transaction():
-        for command in sorted(commands, key=lambda each: each.device_id):
-            said_at = command.updated_at or command.created_at or heard_at
-            try:
-                with connection.transaction():
-                    news += receive(command, heard_at, said_at) == "applied"
-            except _UNUSABLE as error:
-                _log.warning("the command %s of Flip's list: %s", command.id, _reason(error))
+    """Apply commands that Flip listed when it was asked, some a commit; returns how many of them were news."""
+    listed, news = sorted(commands, key=lambda each: each.device_id), 0
+    for start in range(0, len(listed), _BATCH):
+        with translated(), connection.transaction():
+            for command in listed[start : start + _BATCH]:
+                news += _take_polled(connection, command, receive, heard_at)
     return news
+
+
+def _take_polled(connection: Connection, command: Command, receive: ReceiveCommand, heard_at: datetime) -> bool:
+    said_at = command.updated_at or command.created_at or heard_at
+    try:
+        with connection.transaction():
+            return receive(command, heard_at, said_at) == "applied"
+    except _UNUSABLE as error:
+        _log.warning("the command %s of Flip's list: %s", command.id, _reason(error))
+        return False
 
 
 class _Intake:

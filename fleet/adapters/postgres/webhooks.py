@@ -62,7 +62,7 @@ class Webhooks:
             message_id=posted.message_id,
             reason=refusal.reason,
             detail=refusal.detail,
-            webhook_id=posted.webhook_id.replace("\0", "")[:200] or None,
+            webhook_id=posted.webhook_id.encode("ascii", "replace").decode().replace("\0", "")[:200] or None,
             body=posted.body[:REFUSED_BYTES],
             queued_at=posted.queued_at,
             most_a_day=self._refused_a_day,

@@ -163,6 +163,7 @@ def test_of_a_flood_of_forgeries_only_the_beginning_is_kept(connection: Connecti
     webhooks, refusal = Webhooks(connection, refused_a_day=3), Refusal("no_headers", "It came without webhook-id.")
     kept = [webhooks.refuse(Posted(f"m{number}", b"x" * 100_000, NOON), refusal) for number in range(5)]
     assert kept == [True, True, True, False, False]
+    connection.commit()
     assert [len(row["body"]) for row in rows(connection, "refused_webhooks")] == [REFUSED_BYTES] * 3
 
 
