@@ -15,6 +15,7 @@ from flows.forward_telemetry import forward_telemetry
 from flows.ingest_telemetry import ingest_telemetry
 from flows.maintain_storage import maintain_storage
 from flows.process_flip_requests import process_flip_requests
+from flows.process_webhooks import process_webhooks
 from flows.provision_devices import provision_devices
 from flows.reconcile_flip import reconcile_flip
 from flows.replay_quarantine import replay_quarantine
@@ -36,6 +37,7 @@ def deployments(ingest_every_s: float = 60) -> list[RunnerDeployment]:
         _deployment(forward_telemetry, "telemetry", "flip", interval=300),
         _deployment(dispatch_commands, "commands", "flip", interval=60),
         _deployment(process_flip_requests, "flip", interval=60),
+        _deployment(process_webhooks, "flip", interval=60),
         _deployment(reconcile_flip, "flip", cron="41 * * * *"),
         _deployment(maintain_storage, "storage", cron="17 3 * * *"),
     ]
