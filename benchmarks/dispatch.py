@@ -75,7 +75,7 @@ def ingesting(settings: Settings, seconds: float) -> Stored:
 def wait_for_dispatch(connection: Connection) -> None:
     """Return once dispatch listens, as it does when a webhook comes."""
     connection.autocommit = True
-    while not connection.execute("SELECT FROM pg_stat_activity WHERE query = 'LISTEN commands'").fetchone():
+    while not connection.execute("SELECT pid FROM pg_stat_activity WHERE query = 'LISTEN commands'").fetchone():
         time.sleep(0.1)
     connection.autocommit = False
 
