@@ -1,6 +1,6 @@
 """The loop of the process: one thread that runs all its agents, in rounds.
 
-A round takes in what the network said, takes the samples that are due, commits each spool once, then sends.
+A round takes in what the network said, does what is due, commits each spool once, then sends.
 """
 
 import logging
@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from device_agent.clock_bounds import jump_detector
 from device_agent.events import Event
 from device_agent.inbox import Inbox
 from device_agent.link import LinkState
@@ -42,6 +43,7 @@ class Runner:
         self._started_at = clock.monotonic()
         self._report_due = self._started_at + options.report_interval_s
         self._connecting = list(reversed(stations))
+        self._clock_jumped, self._jumped = jump_detector(clock), False
         self._watch = Watch(stations, options, clock, inbox)
 
     def run(self) -> None:
@@ -65,7 +67,7 @@ class Runner:
         due = min(station.agent.due for station in self._stations)
         wait_s = min(due - now, self._next_connect() - now, self._report_due - now, _LONGEST_WAIT_S)
         events = self._inbox.collect(wait_s - _MIN_ROUND_S)
-        now = self._clock.monotonic()
+        now, self._jumped = self._clock.monotonic(), self._clock_jumped()
         self._connect_some(now)
         for file, stations in self._by_file.items():
             self._write(file, stations, events, now)
@@ -97,9 +99,11 @@ class Runner:
         self, stations: list[Station], events: dict[str, list[Event]], now: float
     ) -> Iterator[Callable[[], None]]:
         for station in stations:
+            if self._jumped:
+                yield station.agent.clock_jumped
             for event in events.get(station.agent.thing_name, ()):
                 yield partial(station.agent.handle, event, now)
-            yield partial(station.agent.take_sample, now)
+            yield partial(station.agent.act, now)
 
     def _give_back(self, file: SpoolFile, stations: list[Station], error: Unavailable) -> None:
         """The round's writes are gone: keep on sending and trying, and say what was lost."""

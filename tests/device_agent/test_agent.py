@@ -69,7 +69,7 @@ class Bench:
     def round(self, *events) -> None:
         for event in events:
             self.agent.handle(event, self.now)
-        self.agent.take_sample(self.now)
+        self.agent.act(self.now)
         self.file.commit()
         self.agent.send(self.now)
 
@@ -188,7 +188,7 @@ def test_a_command_is_acknowledged_at_once_and_a_repeated_one_again(bench) -> No
     bench.round(Connected(False))
     bench.acknowledge()
     for _ in range(2):
-        bench.round(CommandsReceived(b'{"commands": [{"sequence": 4}]}'))
+        bench.round(CommandsReceived(b'{"commands": [{"sequence": 4, "action": "CANCEL", "command_id": "a"}]}'))
         assert bench.sent[-1].last_command_sequence == 4
         bench.acknowledge()
     assert len(bench.sent) == 3
@@ -214,7 +214,7 @@ def test_it_asks_for_commands_again_when_the_first_asking_failed(bench) -> None:
 
 def test_writes_that_did_not_reach_the_medium_give_their_numbers_back(bench) -> None:
     bench.pass_time(10)
-    bench.agent.take_sample(bench.now + 5)
+    bench.agent.act(bench.now + 5)
     bench.file.roll_back()
     bench.agent.restart_from_spool()
     assert bench.agent.lost == 1
