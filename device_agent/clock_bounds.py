@@ -15,6 +15,8 @@ from fleet.command_message import Clock as CloudClock
 
 JUMP_S = 0.5
 """A wall clock that leaves the monotonic one by more than this has jumped (was set, or the machine slept)."""
+_DISAGREEMENT_S = 0.5
+"""Bounds from the cloud's several clocks may exclude each other by this much and still stand."""
 _LATEST_S = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -39,11 +41,12 @@ class ClockBounds:
     def heard(self, cloud: CloudClock, wall: datetime) -> "ClockBounds":
         """The bounds after a message that came when the wall clock said `wall`.
 
-        Where the bounds exclude each other, the clock drifted unseen: the newest message counts alone.
+        Where the bounds exclude each other clearly, the clock drifted unseen: the newest message counts alone.
         """
         newest = ClockBounds(_low_s(cloud, wall), self._high_s(cloud), self.since_sequence)
         low_s, high_s = max(self.low_s, newest.low_s), min(self.high_s, newest.high_s)
-        return ClockBounds(low_s, high_s, self.since_sequence) if low_s <= high_s else newest
+        drifted = low_s > high_s + _DISAGREEMENT_S
+        return newest if drifted else ClockBounds(low_s, high_s, self.since_sequence)
 
     def corrected(self, wall: datetime) -> datetime:
         """The true time (UTC), as good as it is known, when the wall clock says `wall`."""

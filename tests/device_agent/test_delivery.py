@@ -91,35 +91,6 @@ def test_an_agent_without_a_network_samples_and_ends_at_once_when_asked(cloud, p
     assert counts(folder).pending == counts(folder).sampled
 
 
-def test_commands_are_kept_in_order_and_acknowledged_with_the_next_message(cloud, start_agent, eventually) -> None:
-    folder = cloud.new_device()
-    agent = start_agent("run", folder, "--sample-interval", "60", "--publish-interval", "60")
-    eventually(lambda: "is connected" in agent.says() and acknowledged(folder) >= 1, "connected")
-    topic = cloud.config(folder)["commands_topic"]
-    publish = cloud.client("iot-data").publish
-    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 2, "mode": "BACKUP"}, {"sequence": 1}]}')
-    publish(topic=topic, qos=1, payload=b"\x00noise")
-    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 2}, {"sequence": 5}]}')
-    told = lambda: [message.last_command_sequence for message in cloud.receive(folder.name)]  # noqa: E731
-    eventually(lambda: told()[-1:] == [5], "the cumulative acknowledgement")
-    assert "no list of commands" in agent.says()
-    assert agent.stop() == 0
-
-
-def test_commands_still_come_after_a_reconnection(cloud, proxy, start_agent, eventually) -> None:
-    folder = cloud.change(cloud.new_device(), port=proxy.port)
-    agent = start_agent("run", folder, *FAST, "--reconnect-max", "1")
-    eventually(lambda: "is connected" in agent.says(), "connected")
-    proxy.cut()
-    eventually(lambda: "lost its connection" in agent.says(), "the outage seen")
-    proxy.mend()
-    eventually(lambda: agent.says().count("is connected") == 2, "connected again")
-    publish, topic = cloud.client("iot-data").publish, cloud.config(folder)["commands_topic"]
-    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 1}]}')
-    eventually(lambda: "received 1 new commands" in agent.says(), "the command")
-    assert agent.stop() == 0
-
-
 def test_one_agent_stays_below_60_mb(cloud, start_agent, eventually) -> None:
     folder = cloud.new_device()
     agent = start_agent("run", folder, *FAST)
