@@ -34,6 +34,10 @@ def test_it_starts_and_ends_on_time_between_its_samples(tmp_path) -> None:
     bench.tell(command)
     bench.run(15 * MINUTE)
     assert on_time(bench, command)
+    counters = [one.battery_discharged_energy_wh for one in bench.samples()]
+    started = next(one for one in bench.samples() if one.mode is Mode.DISCHARGE)
+    assert started.battery_discharged_energy_wh == counters[0]
+    assert counters[-1] - counters[0] == pytest.approx(2_000 * 101.9 / 3600, rel=0.001)
     bench.file.close()
 
 
@@ -154,7 +158,9 @@ def test_a_command_whose_write_fails_is_not_acted_on_and_not_acknowledged(bench)
     bench.acknowledge()
     message = CommandMessage([command], Clock(bench.wall))
     bench.agent.handle(CommandsReceived(encode(message)), bench.now)
+    taken = bench.agent.spool.last_sequence
     bench.agent.act(bench.now)
+    assert bench.agent.spool.last_sequence == taken
     bench.file.roll_back()
     bench.agent.restart_from_spool()
     bench.run(60)
