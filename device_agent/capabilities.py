@@ -3,7 +3,6 @@
 Powers are watts, shares are percent of the capacity.
 """
 
-import math
 from typing import TypeVar
 
 from fleet.battery import BatterySpecification, Instruction
@@ -13,6 +12,8 @@ from fleet.telemetry import Mode
 Setting = TypeVar("Setting")
 
 _MODES = {mode.value: mode for mode in Mode}
+_DIRECTED = (Mode.CHARGE, Mode.DISCHARGE)
+"""The modes that a setpoint means something to; the others go without one."""
 
 
 def instruction_for(command: DeviceCommand, owner: Instruction) -> Instruction:
@@ -20,9 +21,10 @@ def instruction_for(command: DeviceCommand, owner: Instruction) -> Instruction:
 
     The command is one that `refusal` found nothing against.
     """
+    mode = _MODES[command.mode or ""]
     return Instruction(
-        mode=_MODES[command.mode or ""],
-        setpoint_w=command.setpoint_w,
+        mode=mode,
+        setpoint_w=command.setpoint_w if mode in _DIRECTED else None,
         backup_reserve_pct=_given(command.backup_reserve_pct, owner.backup_reserve_pct),
         maximum_charge_pct=_given(command.maximum_charge_pct, owner.maximum_charge_pct),
         grid_import_allowed=_given(command.grid_import_allowed, owner.grid_import_allowed),
@@ -51,14 +53,14 @@ def _share_refusal(command: DeviceCommand) -> str:
 
 
 def _setpoint_refusal(command: DeviceCommand, specification: BatterySpecification) -> str:
-    limits_w = {
-        Mode.CHARGE.value: specification.charge_power_limit_w,
-        Mode.DISCHARGE.value: specification.discharge_power_limit_w,
-    }
-    limit_w = limits_w.get(command.mode or "", math.inf)
-    if command.setpoint_w is None or 0 <= command.setpoint_w <= min(limit_w, 1e9):
+    setpoint_w, mode = command.setpoint_w, _MODES[command.mode or ""]
+    if setpoint_w is None or mode not in _DIRECTED:
         return ""
-    return f"The setpoint of {command.setpoint_w:g} W is not within 0 and the {limit_w:g} W that this battery can do."
+    charges = mode is Mode.CHARGE
+    limit_w = specification.charge_power_limit_w if charges else specification.discharge_power_limit_w
+    if 0 <= setpoint_w <= limit_w:
+        return ""
+    return f"The setpoint of {setpoint_w:g} W is not within 0 and the {limit_w:g} W that this battery can do."
 
 
 def _given(told: Setting | None, owners: Setting) -> Setting:

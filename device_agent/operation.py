@@ -69,7 +69,8 @@ class Operation:
         """The last writes did not reach the medium."""
         self._store.reload()
         self._uncommitted = False
-        self.due = now + _TRY_AGAIN_S
+        # Not later than it was: a medium that fails every sample must not put off the end of a command.
+        self.due = min(self.due, now + _TRY_AGAIN_S)
 
     def _look_ahead(self, change: datetime | None, at: datetime, now: float) -> None:
         self.due = math.inf if change is None else now + (change - at).total_seconds()

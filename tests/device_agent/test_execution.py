@@ -240,7 +240,14 @@ def test_an_action_that_nobody_knows_is_refused(device) -> None:
 def test_every_mode_is_within_what_a_battery_can_do(mode) -> None:
     command = order(1, 0, 10, mode=mode, setpoint_w=4_000, backup_reserve_pct=50, maximum_charge_pct=50)
     assert refusal(command, BATTERY) == ""
-    assert instruction_for(command, Instruction()) == Instruction(Mode(mode), 4_000, 50, 50)
+    setpoint_w = 4_000 if mode in {"CHARGE", "DISCHARGE"} else None
+    assert instruction_for(command, Instruction()) == Instruction(Mode(mode), setpoint_w, 50, 50)
+
+
+def test_a_setpoint_where_it_means_nothing_is_passed_over() -> None:
+    command = order(1, 0, 10, mode="BACKUP", setpoint_w=-5)
+    assert refusal(command, BATTERY) == ""
+    assert instruction_for(command, Instruction()).setpoint_w is None
 
 
 def test_where_the_command_is_silent_the_owner_is_obeyed() -> None:

@@ -174,8 +174,8 @@ def test_a_command_whose_write_fails_is_not_acted_on_and_not_acknowledged(bench)
 def test_it_stops_on_time_even_when_the_medium_takes_nothing(bench) -> None:
     bench.tell(order(bench, 1, 60))
     bench.run(30)
-    for _ in range(50):
-        bench.move_clocks(1.0)
+    for _ in range(125):
+        bench.move_clocks(0.4)
         bench.agent.act(bench.now)
         bench.file.roll_back()
         bench.agent.restart_from_spool()
