@@ -30,14 +30,14 @@ class Operation:
 
     def receive(self, message: CommandMessage, now: float) -> list[DeviceCommand]:
         """Keep what is new in `message`; it is acted on in the next round, when it is on the medium for sure."""
+        # First of all: also what a failing medium did not take is not acted on before it is given back.
+        self.due, self._uncommitted = now, True
         wall = self._clock.wall()
         bounds = self._bounds.heard(message.clock, wall)
         if bounds != self._bounds:
             self._store.keep_clock_bounds(bounds, wall)
             self._bounds = bounds
-        fresh = self._store.accept(message.commands, bounds.corrected(wall), self._battery.specification)
-        self.due, self._uncommitted = now, True
-        return fresh
+        return self._store.accept(message.commands, bounds.corrected(wall), self._battery.specification)
 
     def act(self, now: float) -> bool:
         """Start and end what is due; whether the battery does something else from now on.

@@ -8,17 +8,11 @@ from pathlib import Path
 import pytest
 
 from device_agent.options import SPOOL_FILE
-from fleet.command_message import CANCEL, SET, Clock, CommandMessage, DeviceCommand, encode
+from fleet.command_message import CANCEL, SET, DeviceCommand
 from fleet.telemetry import Mode, Sample
 from tests.device_agent.test_delivery import FAST, acknowledged
 
 pytestmark = pytest.mark.integration
-
-
-def publish(cloud, folder: Path, *commands: DeviceCommand) -> None:
-    """As the cloud sends them."""
-    body = encode(CommandMessage(list(commands), Clock(datetime.now(UTC))))
-    cloud.client("iot-data").publish(topic=cloud.config(folder)["commands_topic"], qos=1, payload=body)
 
 
 def discharge(sequence: int, starts_in_s: float, duration_s: float, **values) -> DeviceCommand:
@@ -53,7 +47,7 @@ def test_a_killed_agent_resumes_its_command_and_ends_it_on_time(cloud, start_age
     agent = start_agent("run", folder, *FAST)
     eventually(lambda: acknowledged(folder) >= 1, "connected")
     command = discharge(1, 1.0, 9.0)
-    publish(cloud, folder, command)
+    cloud.tell(folder, command)
     eventually(lambda: len(under_command(cloud, folder)) >= 5, "the command is executed")
     agent.kill()
     before = len(under_command(cloud, folder))
@@ -77,14 +71,14 @@ def test_commands_are_answered_at_once_whatever_the_publish_interval(cloud, star
     agent = start_agent("run", folder, "--sample-interval", "60", "--publish-interval", "60")
     eventually(lambda: acknowledged(folder) >= 1, "connected")
     waiting, wrong = discharge(1, 3_600, 60), discharge(2, 0, 60, mode="DANCE")
-    publish(cloud, folder, wrong, waiting)
+    cloud.tell(folder, wrong, waiting)
     eventually(lambda: (2, "FAILED") in statuses(cloud, folder), "the refusal")
     first = next(message for message in cloud.receive(folder.name) if message.last_command_sequence)
     assert first.last_command_sequence == 2
     assert "DANCE" in first.command_results[0].reason
     topic = cloud.config(folder)["commands_topic"]
     cloud.client("iot-data").publish(topic=topic, qos=1, payload=b"\x00noise")
-    publish(cloud, folder, waiting, DeviceCommand(5, CANCEL, "cmd_1", 2))
+    cloud.tell(folder, waiting, DeviceCommand(5, CANCEL, "cmd_1", 2))
     eventually(lambda: told(cloud, folder)[-1] == 5, "the cumulative acknowledgement")
     assert statuses(cloud, folder) == [(2, "FAILED"), (5, "CANCELED")]
     assert "no list of commands" in agent.says()
@@ -99,6 +93,6 @@ def test_commands_still_come_after_a_reconnection(cloud, proxy, start_agent, eve
     eventually(lambda: "lost its connection" in agent.says(), "the outage seen")
     proxy.mend()
     eventually(lambda: agent.says().count("is connected") == 2, "connected again")
-    publish(cloud, folder, discharge(1, 0, 60))
+    cloud.tell(folder, discharge(1, 0, 60))
     eventually(lambda: statuses(cloud, folder) == [(1, "FAILED")], "the fault that was simulated")
     assert agent.stop() == 0

@@ -1,6 +1,7 @@
 """The real process, over real mutual TLS: what it sampled is what the queue holds."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -8,7 +9,9 @@ import pytest
 
 from device_agent.options import SPOOL_FILE
 from device_agent.spool_reader import Counts, SpoolReader
+from fleet.command_message import SET, DeviceCommand
 from fleet.errors import NotConfigured
+from fleet.telemetry import Mode
 
 pytestmark = pytest.mark.integration
 
@@ -108,6 +111,8 @@ def test_many_batteries_share_a_process_and_a_spool(cloud, start_agent, eventual
     spool = tmp_path / "all.sqlite3"
     agent = start_agent("simulate", "--folders", fleet, "--count", 5, "--spool", spool, *FAST)
     eventually(lambda: agent.says().count("is connected") == 5, "all connected")
+    now = datetime.now(UTC)
+    cloud.tell(folders[2], DeviceCommand(1, SET, "cmd_1", starts_at=now, mode="DISCHARGE", setpoint_w=1_500))
     with SpoolReader(spool) as reader:
         eventually(lambda: reader.counts().acknowledged >= 50, "samples acknowledged")
         assert agent.stop() == 0
@@ -116,6 +121,9 @@ def test_many_batteries_share_a_process_and_a_spool(cloud, start_agent, eventual
     for folder in folders:
         with SpoolReader(spool, folder.name) as reader:
             assert {n: body for n, _, body in reader.samples()} == cloud.samples(folder.name)
+        last = cloud.receive(folder.name)[-1].samples[-1]
+        discharges_w = last.battery_discharge_power_w if last.mode is Mode.DISCHARGE else 0
+        assert discharges_w == (1_500 if folder is folders[2] else 0)
 
 
 def test_logs_can_be_json(cloud, start_agent) -> None:
