@@ -1,7 +1,7 @@
 """One battery's agent: takes samples into the spool, and sends from the spool, one message in flight.
 
-Three steps that the runner calls in this order: `take_sample` and `handle` write to the spool, the runner commits,
-`send` publishes. So nothing is on the network that is not on the medium, and one message at a time keeps the order.
+Three steps that the runner calls in this order: `handle` and `act` write to the spool, the runner commits, `send`
+publishes. So nothing is on the network that is not on the medium, and one message at a time keeps the order.
 """
 
 import logging
@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from device_agent.commands import CommandStore, Rejected
+from device_agent.commands import CommandStore
 from device_agent.events import Acknowledged, CommandsReceived, Connected, Event, NotSent, SubscribeFailed
 from device_agent.link import Link, LinkState
+from device_agent.operation import Operation
 from device_agent.schedule import Clock, backoff_s, next_due
 from device_agent.simulated_battery import Battery
 from device_agent.spool import Spool
+from fleet.command_message import Rejected, parse
 from fleet.telemetry import DeviceMessage, encode
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class _InFlight:
     last: int
     more_waiting: bool
     command_sequence: int
+    results: int
 
 
 class Agent:
@@ -82,6 +85,7 @@ class Agent:
         self._pace = pace
         self._jitter = jitter
         self._commands = CommandStore(spool)
+        self._operation = Operation(self._commands, battery, clock)
         self._sequence = spool.last_sequence
         self._sample_due = clock.monotonic() + offset_s
         self._send_due = self._sample_due
@@ -96,14 +100,34 @@ class Agent:
     @property
     def due(self) -> float:
         """When this agent wants to be called next, by the monotonic clock, if no event comes before."""
+        own_due = min(self._sample_due, self._operation.due)
         if self._in_flight or self.link.state is not LinkState.CONNECTED:
-            return self._sample_due
-        return min(self._sample_due, self._subscribe_due, max(self._send_due, self._not_before))
+            return own_due
+        return min(own_due, self._subscribe_due, max(self._send_due, self._not_before))
 
-    def take_sample(self, now: float) -> None:
-        """Write a sample to the spool if one is due. Raises `Unavailable` when the spool cannot take it."""
-        if now < self._sample_due:
-            return
+    def act(self, now: float) -> None:
+        """Start and end the commands that are due; write a sample if one is due, or the battery does something else.
+
+        Raises `Unavailable` when the spool cannot take it.
+        """
+        if now >= self._operation.due:
+            self._operate(now)
+        if now >= self._sample_due:
+            self._take_sample(now)
+
+    def clock_jumped(self) -> None:
+        """The wall clock was set; writes to the spool."""
+        self._operation.clock_jumped(self._sequence)
+
+    def _operate(self, now: float) -> None:
+        waiting, _ = self._commands.results()
+        if self._operation.act(now) and now < self._sample_due:
+            # The counters at the very start and end of a command are what its energy is reckoned from.
+            self._write_sample()
+        if self._commands.results()[0] != waiting:
+            self._send_due = now
+
+    def _take_sample(self, now: float) -> None:
         if self._draining:
             self._sample_due = math.inf
         else:
@@ -119,7 +143,8 @@ class Agent:
     def idle(self) -> bool:
         """Nothing to sample, nothing in flight and nothing to send."""
         sampled = self._sample_due > self._clock.monotonic()
-        return sampled and self._in_flight is None and not self.spool.pending()
+        told = self._in_flight is None and not self._commands.results()[0]
+        return sampled and told and not self.spool.pending()
 
     def handle(self, event: Event, now: float) -> None:
         """Take in what the network said; writes to the spool."""
@@ -153,18 +178,24 @@ class Agent:
         lost = self._sequence - self.spool.last_sequence
         self._sequence -= lost
         self.lost += lost
+        self._operation.restart_from_spool(self._clock.monotonic())
 
     def _send_next(self, now: float) -> None:
         samples = self.spool.oldest(self._pace.max_samples, self._pace.max_message_bytes)
-        command_sequence = self._commands.last_sequence
-        if not samples and command_sequence == self._told_commands:
+        command_sequence, (number, results) = self._commands.last_sequence, self._commands.results()
+        if not samples and not results and command_sequence == self._told_commands:
             self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
             return
         self._tokens += 1
         first, last = (samples[0].sequence, samples[-1].sequence) if samples else (0, 0)
-        self._in_flight = _InFlight(self._tokens, first, last, 0 < last < self._sequence, command_sequence)
+        self._in_flight = _InFlight(self._tokens, first, last, 0 < last < self._sequence, command_sequence, number)
         self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
-        message = DeviceMessage(boot_id=self._boot_id, last_command_sequence=command_sequence, samples=samples)
+        message = DeviceMessage(
+            boot_id=self._boot_id,
+            last_command_sequence=command_sequence,
+            command_results=results,
+            samples=samples,
+        )
         self._publisher.publish(encode(message), self._tokens)
 
     def _write_sample(self) -> None:
@@ -178,6 +209,7 @@ class Agent:
         sent, self._in_flight = self._in_flight, None
         self._failures = 0
         self._told_commands = sent.command_sequence
+        self._commands.forget_results(sent.results)
         if sent.last:
             self.spool.acknowledge(sent.first, sent.last)
         if self._draining:
@@ -198,11 +230,12 @@ class Agent:
         logger.log(level, "%s could not send (%s); again in %.1f s.", self.thing_name, reason, wait_s)
 
     def _on_commands(self, payload: bytes, now: float) -> None:
-        outcome = self._commands.accept(payload, round(self._clock.wall().timestamp() * 1000))
-        if isinstance(outcome, Rejected):
-            logger.warning("%s: %s", self.thing_name, outcome.reason)
+        message = parse(payload)
+        if isinstance(message, Rejected):
+            logger.warning("%s: %s", self.thing_name, message.reason)
             return
+        fresh = self._operation.receive(message, now)
         # A repeated command means that the cloud did not hear us: say it again.
         self._told_commands = -1
         self._send_due = now
-        logger.info("%s received %d new commands.", self.thing_name, len(outcome))
+        logger.info("%s received %d new commands.", self.thing_name, len(fresh))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from device_agent.agent import Pace
 from device_agent.connection import Patience
-from device_agent.options import Options
+from device_agent.options import FAULTS, Options
 from fleet.battery import Instruction
 from fleet.telemetry import Mode
 
@@ -58,6 +58,7 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     add("--report-interval", type=float, default=options.report_interval_s, metavar="S")
     add("--once", action="store_true", help="take one sample, send all that is there, end")
     add("--wait-when-refused", action="store_true", help="keep sampling and trying when the broker says no")
+    add("--fault", choices=list(FAULTS), help="simulate a battery that fails every command, with the reason")
     _add_logging(command)
 
 
@@ -81,4 +82,5 @@ def options_from(given: argparse.Namespace) -> Options:
         report_interval_s=given.report_interval,
         once=given.once,
         wait_when_refused=given.wait_when_refused,
+        fault=FAULTS.get(given.fault or "", ""),
     )

@@ -10,6 +10,8 @@ from fleet.battery import Instruction
 from fleet.errors import InvalidInput
 
 SPOOL_FILE = "spool.sqlite3"
+FAULTS = {"inverter": "The inverter reports a fault: the battery can follow no command."}
+"""What `--fault` can simulate, and the reason that commands then fail with."""
 
 
 _LONGEST_S = 7 * 24 * 3600
@@ -21,7 +23,8 @@ class Options:
     """Options of `run` and `simulate`; durations in seconds.
 
     `connect_timeout_s` None: keep trying for ever. `wait_when_refused`: so even when the broker says no. `once`: one
-    sample, send everything, end. Raises `InvalidInput` for a combination that cannot work.
+    sample, send everything, end. `fault`: why the simulated battery can follow no command, empty when it can.
+    Raises `InvalidInput` for a combination that cannot work.
     """
 
     pace: Pace = field(default_factory=Pace)
@@ -36,6 +39,7 @@ class Options:
     report_interval_s: float = 60.0
     once: bool = False
     wait_when_refused: bool = False
+    fault: str = ""
 
     def __post_init__(self) -> None:
         positive = {

@@ -1,19 +1,20 @@
 """The loop of the process: one thread that runs all its agents, in rounds.
 
-A round takes in what the network said, takes the samples that are due, commits each spool once, then sends.
+A round takes in what the network said, does what is due, commits each spool once, then sends.
 """
 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
+from device_agent.clock_bounds import jump_detector
 from device_agent.events import Event
 from device_agent.inbox import Inbox
 from device_agent.link import LinkState
 from device_agent.options import Options
-from device_agent.schedule import Clock, next_due
+from device_agent.schedule import Clock, WakeUps, next_due
 from device_agent.spool_file import SpoolFile
 from device_agent.stations import Station
 from device_agent.watch import Watch
@@ -35,13 +36,13 @@ class Runner:
         self._options = options
         self._clock = clock
         self._inbox = inbox
-        self._by_file: dict[SpoolFile, list[Station]] = defaultdict(list)
-        for station in stations:
-            self._by_file[station.agent.spool.file].append(station)
+        self._numbers = {station.agent.thing_name: number for number, station in enumerate(stations)}
+        self._wake_ups = WakeUps()
         self._failing: set[SpoolFile] = set()
         self._started_at = clock.monotonic()
         self._report_due = self._started_at + options.report_interval_s
         self._connecting = list(reversed(stations))
+        self._clock_jumped, self._jumped = jump_detector(clock), False
         self._watch = Watch(stations, options, clock, inbox)
 
     def run(self) -> None:
@@ -50,6 +51,7 @@ class Runner:
         Raises `Refused` or `NotConfigured` when the broker or the artifacts rule every device out (unless told to
         wait), `Unavailable` when the connect timeout passed or, with `once`, something could not be sent.
         """
+        self._set_wake_ups(self._stations)
         try:
             while not self._inbox.stop_asked and not self._options.once:
                 self._round()
@@ -62,18 +64,32 @@ class Runner:
     def _round(self) -> None:
         now = self._clock.monotonic()
         time.sleep(_MIN_ROUND_S)
-        due = min(station.agent.due for station in self._stations)
-        wait_s = min(due - now, self._next_connect() - now, self._report_due - now, _LONGEST_WAIT_S)
+        wait_s = min(
+            self._wake_ups.next_due() - now, self._next_connect() - now, self._report_due - now, _LONGEST_WAIT_S
+        )
         events = self._inbox.collect(wait_s - _MIN_ROUND_S)
-        now = self._clock.monotonic()
+        now, self._jumped = self._clock.monotonic(), self._clock_jumped()
         self._connect_some(now)
-        for file, stations in self._by_file.items():
+        awake = self._awake(events, now)
+        for file, stations in _by_file(awake).items():
             self._write(file, stations, events, now)
-        for station in self._stations:
+        for station in awake:
             station.agent.send(now)
+        self._set_wake_ups(awake)
         if now >= self._report_due:
             self._report_due = next_due(self._report_due, self._options.report_interval_s, now)
             self._report("running")
+
+    def _awake(self, events: Iterable[str], now: float) -> Sequence[Station]:
+        """Those with something to do: most rounds are about a few of many."""
+        if self._jumped:
+            return self._stations
+        numbers = {*self._wake_ups.take(now), *(self._numbers[name] for name in events)}
+        return [self._stations[number] for number in sorted(numbers)]
+
+    def _set_wake_ups(self, stations: Iterable[Station]) -> None:
+        for station in stations:
+            self._wake_ups.set(self._numbers[station.agent.thing_name], station.agent.due)
 
     def _write(self, file: SpoolFile, stations: list[Station], events: dict[str, list[Event]], now: float) -> None:
         """Let the agents write and commit it. An event is taken in even if the medium takes nothing."""
@@ -97,9 +113,11 @@ class Runner:
         self, stations: list[Station], events: dict[str, list[Event]], now: float
     ) -> Iterator[Callable[[], None]]:
         for station in stations:
+            if self._jumped:
+                yield station.agent.clock_jumped
             for event in events.get(station.agent.thing_name, ()):
                 yield partial(station.agent.handle, event, now)
-            yield partial(station.agent.take_sample, now)
+            yield partial(station.agent.act, now)
 
     def _give_back(self, file: SpoolFile, stations: list[Station], error: Unavailable) -> None:
         """The round's writes are gone: keep on sending and trying, and say what was lost."""
@@ -123,6 +141,7 @@ class Runner:
         """Take a last sample, send what is there; what cannot be sent in time stays in the spool."""
         for station in self._stations:
             station.agent.start_draining()
+        self._set_wake_ups(self._stations)
         once = self._options.once
         limit_s = self._options.drain_timeout_s + ((self._options.connect_timeout_s or 30.0) if once else 0.0)
         deadline = self._clock.monotonic() + limit_s
@@ -150,7 +169,7 @@ class Runner:
             if all(station.agent.link.state is LinkState.STOPPED for station in connected):
                 return
             events = self._inbox.collect(0.1)
-            for file, stations in self._by_file.items():
+            for file, stations in _by_file(self._stations).items():
                 self._write(file, stations, events, float("-inf"))
 
     def _report(self, what: str) -> None:
@@ -163,3 +182,11 @@ class Runner:
             sum(agent.spool.pending() for agent in agents),
             sum(agent.lost for agent in agents),
         )
+
+
+def _by_file(stations: Iterable[Station]) -> dict[SpoolFile, list[Station]]:
+    """Those that share a spool are committed together."""
+    found: dict[SpoolFile, list[Station]] = defaultdict(list)
+    for station in stations:
+        found[station.agent.spool.file].append(station)
+    return found

@@ -69,7 +69,7 @@ def _station(
 ) -> Station:
     name = artifacts.config.thing_name
     spool = Spool(file, name, options.keep_acknowledged)
-    battery = SimulatedBattery(name, clock, options.instruction, spool.battery)
+    battery = SimulatedBattery(name, clock, options.instruction, spool.battery, fault=options.fault)
     connection = Connection(artifacts, network, options.patience, lambda event: post(name, event))
     agent = Agent(name, str(uuid.uuid4()), spool, battery, connection, clock, options.pace, random.random, offset_s)
     return Station(artifacts, agent, connection)

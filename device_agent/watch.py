@@ -15,10 +15,12 @@ logger = logging.getLogger(__name__)
 
 _CONCURRENT_DIAGNOSES = 4
 _FIRST_LOOK_S = 3.0
+_LOOK_EVERY_S = 0.1
+"""A look at all stations costs more than most rounds."""
 
 
 class Watch:
-    """Looks at all `stations` after each round."""
+    """Looks at all `stations` now and then; to be asked after each round."""
 
     def __init__(self, stations: Sequence[Station], options: Options, clock: Clock, inbox: Inbox) -> None:
         self._stations = stations
@@ -27,6 +29,7 @@ class Watch:
         self._inbox = inbox
         self._started_at = clock.monotonic()
         self._first_look_at = self._started_at + len(stations) / options.connects_per_s + _FIRST_LOOK_S
+        self._next_look_at = self._started_at
         self._told: set[str] = set()
         self._diagnosing = threading.Semaphore(_CONCURRENT_DIAGNOSES)
 
@@ -36,6 +39,10 @@ class Watch:
         Raises `Refused` or `NotConfigured` when every device is ruled out (unless told to wait), `Unavailable` when
         the connect timeout passed.
         """
+        now = self._clock.monotonic()
+        if now < self._next_look_at:
+            return
+        self._next_look_at = now + _LOOK_EVERY_S
         for station in self._stations:
             self._check_station(station)
         ruled_out = [s.agent.link.problem for s in self._stations if s.agent.link.problem and not s.agent.link.proven]
@@ -43,7 +50,7 @@ class Watch:
             raise ruled_out[0]
         limit_s = self._options.connect_timeout_s
         missing = sum(not station.agent.link.accepted for station in self._stations)
-        if limit_s is not None and missing and self._clock.monotonic() > self._started_at + limit_s:
+        if limit_s is not None and missing and now > self._started_at + limit_s:
             raise self.unreachable(limit_s)
 
     def _check_station(self, station: Station) -> None:

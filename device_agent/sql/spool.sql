@@ -28,11 +28,30 @@ CREATE TABLE IF NOT EXISTS acknowledged (
     PRIMARY KEY (device_id, sequence)
 ) WITHOUT ROWID;
 
--- Commands in the order of their sequence, written before anything acts on them.
-CREATE TABLE IF NOT EXISTS command (
+-- What earlier software kept of commands, and never acted on.
+DROP TABLE IF EXISTS command;
+
+-- Commands by Flip's id, each in its last revision and with how far it is, written before anything acts on them.
+CREATE TABLE IF NOT EXISTS held_command (
     device_id INTEGER NOT NULL REFERENCES device,
-    sequence INTEGER NOT NULL,
-    received_at_ms INTEGER NOT NULL,
-    payload BLOB NOT NULL,
-    PRIMARY KEY (device_id, sequence)
+    command_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (device_id, command_id)
 ) WITHOUT ROWID;
+
+-- Answers to commands on their way: they leave with the acknowledgement of the message that carried them.
+CREATE TABLE IF NOT EXISTS command_result (
+    device_id INTEGER NOT NULL REFERENCES device,
+    number INTEGER NOT NULL,                           -- order of writing, of this device
+    body BLOB NOT NULL,
+    PRIMARY KEY (device_id, number)
+) WITHOUT ROWID;
+
+-- How far the wall clock is off, as far as the cloud has said.
+CREATE TABLE IF NOT EXISTS clock (
+    device_id INTEGER PRIMARY KEY REFERENCES device,
+    low_s REAL,                                        -- NULL: no bound
+    high_s REAL,
+    since_sequence INTEGER NOT NULL,                   -- the last sample before the wall clock jumped
+    heard_at_ms INTEGER NOT NULL                       -- by the wall clock
+);

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import msgspec
 import pytest
 
 from fleet.adapters import aws
+from fleet.command_message import Clock, CommandMessage, DeviceCommand
+from fleet.command_message import encode as encode_commands
 from fleet.devices import (
     CA_FILE,
     CERTIFICATE_FILE,
@@ -86,6 +89,11 @@ class Cloud:
         """Write other values into the folder's device.json."""
         (folder / DEVICE_FILE).write_text(json.dumps(self.config(folder) | values))
         return folder
+
+    def tell(self, folder: Path, *commands: DeviceCommand) -> None:
+        """Publish commands to the folder's device, as the cloud does."""
+        body = encode_commands(CommandMessage(list(commands), Clock(datetime.now(UTC))))
+        self.client("iot-data").publish(topic=self.config(folder)["commands_topic"], qos=1, payload=body)
 
     def receive(self, thing: str) -> list[QueueMessage]:
         """Everything that arrived for `thing` so far, in the queue's order."""

@@ -1,17 +1,15 @@
 """One agent without a network: what it sends when, with clocks and a publisher handed in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_agent.agent import Agent, Pace
+from device_agent.agent import Pace
 from device_agent.events import (
     Acknowledged,
     CommandsReceived,
@@ -24,60 +22,9 @@ from device_agent.events import (
     SubscribeFailed,
 )
 from device_agent.link import Link, LinkState
-from device_agent.schedule import Clock, backoff_s, next_due
-from device_agent.simulated_battery import SimulatedBattery
-from device_agent.spool import Spool
-from device_agent.spool_file import SpoolFile
-from fleet.battery import Instruction
+from device_agent.schedule import backoff_s, next_due
 from fleet.errors import NotConfigured, Refused
-from fleet.telemetry import DeviceMessage, Mode
-
-
-@dataclass
-class Bench:
-    """An agent on a bench: time is turned by hand, and what it publishes piles up."""
-
-    path: Path
-    pace: Pace = field(default_factory=lambda: Pace(5, 60))
-    now: float = 1_000.0
-    wall: datetime = datetime(2026, 6, 1, 12, tzinfo=UTC)
-    sent: list[DeviceMessage] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
-    subscribed: int = 0
-
-    def __post_init__(self) -> None:
-        clock = Clock(lambda: self.now, lambda: self.wall)
-        self.file = SpoolFile(self.path)
-        spool = Spool(self.file, "bat-1")
-        battery = SimulatedBattery("bat-1", clock, Instruction(Mode.STANDBY), spool.battery)
-        self.agent = Agent("bat-1", "boot", spool, battery, self, clock, self.pace, jitter=lambda: 1.0)
-        self.file.commit()
-
-    def publish(self, body: bytes, token: int) -> None:
-        self.sent.append(msgspec.json.decode(body, type=DeviceMessage))
-        self.tokens.append(token)
-
-    def subscribe(self) -> None:
-        self.subscribed += 1
-
-    def pass_time(self, seconds: float, step_s: float = 1.0) -> None:
-        for _ in range(round(seconds / step_s)):
-            self.now += step_s
-            self.wall += timedelta(seconds=step_s)
-            self.round()
-
-    def round(self, *events) -> None:
-        for event in events:
-            self.agent.handle(event, self.now)
-        self.agent.take_sample(self.now)
-        self.file.commit()
-        self.agent.send(self.now)
-
-    def acknowledge(self) -> None:
-        self.round(Acknowledged(self.tokens[-1]))
-
-    def sequences(self) -> list[list[int]]:
-        return [[sample.sequence for sample in message.samples] for message in self.sent]
+from tests.device_agent.bench import Bench
 
 
 @pytest.fixture
@@ -188,7 +135,7 @@ def test_a_command_is_acknowledged_at_once_and_a_repeated_one_again(bench) -> No
     bench.round(Connected(False))
     bench.acknowledge()
     for _ in range(2):
-        bench.round(CommandsReceived(b'{"commands": [{"sequence": 4}]}'))
+        bench.round(CommandsReceived(b'{"commands": [{"sequence": 4, "action": "CANCEL", "command_id": "a"}]}'))
         assert bench.sent[-1].last_command_sequence == 4
         bench.acknowledge()
     assert len(bench.sent) == 3
@@ -214,7 +161,7 @@ def test_it_asks_for_commands_again_when_the_first_asking_failed(bench) -> None:
 
 def test_writes_that_did_not_reach_the_medium_give_their_numbers_back(bench) -> None:
     bench.pass_time(10)
-    bench.agent.take_sample(bench.now + 5)
+    bench.agent.act(bench.now + 5)
     bench.file.roll_back()
     bench.agent.restart_from_spool()
     assert bench.agent.lost == 1

@@ -1,6 +1,7 @@
 """The real process, over real mutual TLS: what it sampled is what the queue holds."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -8,7 +9,9 @@ import pytest
 
 from device_agent.options import SPOOL_FILE
 from device_agent.spool_reader import Counts, SpoolReader
+from fleet.command_message import SET, DeviceCommand
 from fleet.errors import NotConfigured
+from fleet.telemetry import Mode
 
 pytestmark = pytest.mark.integration
 
@@ -91,35 +94,6 @@ def test_an_agent_without_a_network_samples_and_ends_at_once_when_asked(cloud, p
     assert counts(folder).pending == counts(folder).sampled
 
 
-def test_commands_are_kept_in_order_and_acknowledged_with_the_next_message(cloud, start_agent, eventually) -> None:
-    folder = cloud.new_device()
-    agent = start_agent("run", folder, "--sample-interval", "60", "--publish-interval", "60")
-    eventually(lambda: "is connected" in agent.says() and acknowledged(folder) >= 1, "connected")
-    topic = cloud.config(folder)["commands_topic"]
-    publish = cloud.client("iot-data").publish
-    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 2, "mode": "BACKUP"}, {"sequence": 1}]}')
-    publish(topic=topic, qos=1, payload=b"\x00noise")
-    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 2}, {"sequence": 5}]}')
-    told = lambda: [message.last_command_sequence for message in cloud.receive(folder.name)]  # noqa: E731
-    eventually(lambda: told()[-1:] == [5], "the cumulative acknowledgement")
-    assert "no list of commands" in agent.says()
-    assert agent.stop() == 0
-
-
-def test_commands_still_come_after_a_reconnection(cloud, proxy, start_agent, eventually) -> None:
-    folder = cloud.change(cloud.new_device(), port=proxy.port)
-    agent = start_agent("run", folder, *FAST, "--reconnect-max", "1")
-    eventually(lambda: "is connected" in agent.says(), "connected")
-    proxy.cut()
-    eventually(lambda: "lost its connection" in agent.says(), "the outage seen")
-    proxy.mend()
-    eventually(lambda: agent.says().count("is connected") == 2, "connected again")
-    publish, topic = cloud.client("iot-data").publish, cloud.config(folder)["commands_topic"]
-    publish(topic=topic, qos=1, payload=b'{"commands": [{"sequence": 1}]}')
-    eventually(lambda: "received 1 new commands" in agent.says(), "the command")
-    assert agent.stop() == 0
-
-
 def test_one_agent_stays_below_60_mb(cloud, start_agent, eventually) -> None:
     folder = cloud.new_device()
     agent = start_agent("run", folder, *FAST)
@@ -137,6 +111,8 @@ def test_many_batteries_share_a_process_and_a_spool(cloud, start_agent, eventual
     spool = tmp_path / "all.sqlite3"
     agent = start_agent("simulate", "--folders", fleet, "--count", 5, "--spool", spool, *FAST)
     eventually(lambda: agent.says().count("is connected") == 5, "all connected")
+    now = datetime.now(UTC)
+    cloud.tell(folders[2], DeviceCommand(1, SET, "cmd_1", starts_at=now, mode="DISCHARGE", setpoint_w=1_500))
     with SpoolReader(spool) as reader:
         eventually(lambda: reader.counts().acknowledged >= 50, "samples acknowledged")
         assert agent.stop() == 0
@@ -145,6 +121,9 @@ def test_many_batteries_share_a_process_and_a_spool(cloud, start_agent, eventual
     for folder in folders:
         with SpoolReader(spool, folder.name) as reader:
             assert {n: body for n, _, body in reader.samples()} == cloud.samples(folder.name)
+        last = cloud.receive(folder.name)[-1].samples[-1]
+        discharges_w = last.battery_discharge_power_w if last.mode is Mode.DISCHARGE else 0
+        assert discharges_w == (1_500 if folder is folders[2] else 0)
 
 
 def test_logs_can_be_json(cloud, start_agent) -> None:

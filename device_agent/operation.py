@@ -1,0 +1,76 @@
+"""What the battery is told at each moment: its owner's word, or a command's for as long as that holds.
+
+Nothing here needs a network: commands start and end by the device's clock, corrected as far as the cloud has said.
+"""
+
+import math
+from datetime import datetime
+
+from device_agent.capabilities import instruction_for
+from device_agent.clock_bounds import ClockBounds
+from device_agent.commands import CommandStore
+from device_agent.execution import advance, next_change, plan
+from device_agent.schedule import Clock
+from device_agent.simulated_battery import Battery
+from fleet.command_message import CommandMessage, DeviceCommand
+
+_TRY_AGAIN_S = 1.0
+
+
+class Operation:
+    """Runs the commands of `store` on `battery`. `due` is when `act` is to be called next, by the monotonic clock."""
+
+    def __init__(self, store: CommandStore, battery: Battery, clock: Clock) -> None:
+        self.due = clock.monotonic()
+        self._store = store
+        self._battery = battery
+        self._clock = clock
+        self._bounds = store.clock_bounds(clock.wall())
+        self._uncommitted = False
+
+    def receive(self, message: CommandMessage, now: float) -> list[DeviceCommand]:
+        """Keep what is new in `message`; it is acted on in the next round, when it is on the medium for sure."""
+        # First of all: also what a failing medium did not take is not acted on before it is given back.
+        self.due, self._uncommitted = now, True
+        wall = self._clock.wall()
+        bounds = self._bounds.heard(message.clock, wall)
+        if bounds != self._bounds:
+            self._store.keep_clock_bounds(bounds, wall)
+            self._bounds = bounds
+        return self._store.accept(message.commands, bounds.corrected(wall), self._battery.specification)
+
+    def act(self, now: float) -> bool:
+        """Start and end what is due; whether the battery does something else from now on.
+
+        The battery is told even where the medium takes nothing; that raises as `SpoolFile.write` does.
+        """
+        if now < self.due:
+            return False
+        if self._uncommitted:
+            self._uncommitted = False
+            return False
+        at = self._bounds.corrected(self._clock.wall())
+        changed = advance(self._store.held(), at, self._battery.fault)
+        held = {one.command.command_id: one for one in self._store.held()}
+        held |= {one.command.command_id: one for one, _ in changed}
+        command = plan(held.values(), at)
+        owner = self._battery.owner
+        switched = self._battery.obey(instruction_for(command, owner) if command else owner)
+        self._look_ahead(next_change(held.values(), at), at, now)
+        self._store.keep(changed, at)
+        return switched
+
+    def clock_jumped(self, sequence: int) -> None:
+        """What was known of the wall clock is void; `sequence` is the last sample that was measured before."""
+        self._bounds, self.due = ClockBounds(since_sequence=sequence), self._clock.monotonic()
+        self._store.keep_clock_bounds(self._bounds, self._clock.wall())
+
+    def restart_from_spool(self, now: float) -> None:
+        """The last writes did not reach the medium."""
+        self._store.reload()
+        self._uncommitted = False
+        # Not later than it was: a medium that fails every sample must not put off the end of a command.
+        self.due = min(self.due, now + _TRY_AGAIN_S)
+
+    def _look_ahead(self, change: datetime | None, at: datetime, now: float) -> None:
+        self.due = math.inf if change is None else now + (change - at).total_seconds()

@@ -1,0 +1,98 @@
+"""Commands to the real process, over real mutual TLS: executed in the telemetry, answered, and resumed after a kill."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from device_agent.options import SPOOL_FILE
+from fleet.command_message import CANCEL, SET, DeviceCommand
+from fleet.telemetry import Mode, Sample
+from tests.device_agent.test_delivery import FAST, acknowledged
+
+pytestmark = pytest.mark.integration
+
+
+def discharge(sequence: int, starts_in_s: float, duration_s: float, **values) -> DeviceCommand:
+    starts_at = datetime.now(UTC) + timedelta(seconds=starts_in_s)
+    told = {"mode": "DISCHARGE", "setpoint_w": 2_000.0, "backup_reserve_pct": 10.0} | values
+    ends_at = starts_at + timedelta(seconds=duration_s)
+    return DeviceCommand(sequence, SET, f"cmd_{sequence}", starts_at=starts_at, ends_at=ends_at, **told)
+
+
+def told(cloud, folder: Path) -> list[int]:
+    return [message.last_command_sequence for message in cloud.receive(folder.name)]
+
+
+def statuses(cloud, folder: Path) -> list[tuple[int, str]]:
+    """Every answer once, in the order of arrival."""
+    answers = (answer for message in cloud.receive(folder.name) for answer in message.command_results)
+    return list(dict.fromkeys((answer.sequence, answer.status) for answer in answers))
+
+
+def under_command(cloud, folder: Path) -> list[Sample]:
+    samples = {sample.sequence: sample for message in cloud.receive(folder.name) for sample in message.samples}
+    return [sample for _, sample in sorted(samples.items()) if sample.mode is Mode.DISCHARGE]
+
+
+def answers_waiting(folder: Path) -> int:
+    with closing(sqlite3.connect(f"{(folder / SPOOL_FILE).as_uri()}?mode=ro", uri=True)) as spool:
+        return int(spool.execute("SELECT count(*) FROM command_result").fetchone()[0])
+
+
+def test_a_killed_agent_resumes_its_command_and_ends_it_on_time(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, *FAST)
+    eventually(lambda: acknowledged(folder) >= 1, "connected")
+    command = discharge(1, 1.0, 9.0)
+    cloud.tell(folder, command)
+    eventually(lambda: len(under_command(cloud, folder)) >= 5, "the command is executed")
+    agent.kill()
+    before = len(under_command(cloud, folder))
+    agent = start_agent("run", folder, *FAST)
+    eventually(lambda: (1, "DONE") in statuses(cloud, folder), "the command is done")
+    eventually(lambda: answers_waiting(folder) == 0, "the answers have arrived")
+    assert agent.stop() == 0
+    samples = under_command(cloud, folder)
+    assert statuses(cloud, folder) == [(1, "RUNNING"), (1, "DONE")]
+    assert told(cloud, folder)[-1] == 1
+    assert len(samples) > before + 3
+    assert all(sample.battery_discharge_power_w == pytest.approx(2_000, rel=0.01) for sample in samples)
+    assert command.starts_at is not None
+    assert command.ends_at is not None
+    assert abs((samples[0].measured_at - command.starts_at).total_seconds()) < 1
+    assert command.ends_at - timedelta(seconds=1) < samples[-1].measured_at < command.ends_at
+
+
+def test_commands_are_answered_at_once_whatever_the_publish_interval(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, "--sample-interval", "60", "--publish-interval", "60")
+    eventually(lambda: acknowledged(folder) >= 1, "connected")
+    waiting, wrong = discharge(1, 3_600, 60), discharge(2, 0, 60, mode="DANCE")
+    cloud.tell(folder, wrong, waiting)
+    eventually(lambda: (2, "FAILED") in statuses(cloud, folder), "the refusal")
+    first = next(message for message in cloud.receive(folder.name) if message.last_command_sequence)
+    assert first.last_command_sequence == 2
+    assert "DANCE" in first.command_results[0].reason
+    topic = cloud.config(folder)["commands_topic"]
+    cloud.client("iot-data").publish(topic=topic, qos=1, payload=b"\x00noise")
+    cloud.tell(folder, waiting, DeviceCommand(5, CANCEL, "cmd_1", 2))
+    eventually(lambda: told(cloud, folder)[-1] == 5, "the cumulative acknowledgement")
+    assert statuses(cloud, folder) == [(2, "FAILED"), (5, "CANCELED")]
+    assert "no list of commands" in agent.says()
+    assert agent.stop() == 0
+
+
+def test_commands_still_come_after_a_reconnection(cloud, proxy, start_agent, eventually) -> None:
+    folder = cloud.change(cloud.new_device(), port=proxy.port)
+    agent = start_agent("run", folder, *FAST, "--reconnect-max", "1", "--fault", "inverter")
+    eventually(lambda: "is connected" in agent.says(), "connected")
+    proxy.cut()
+    eventually(lambda: "lost its connection" in agent.says(), "the outage seen")
+    proxy.mend()
+    eventually(lambda: agent.says().count("is connected") == 2, "connected again")
+    cloud.tell(folder, discharge(1, 0, 60))
+    eventually(lambda: statuses(cloud, folder) == [(1, "FAILED")], "the fault that was simulated")
+    assert agent.stop() == 0
