@@ -11,6 +11,8 @@ from streamlit_app.services.dispatches import DispatchKey, FleetPower
 _TIME, _SERIES, _POWER = "Time", "Series", "Power (kW)"
 _CHARGING, _DISCHARGING, _ASKED = "Charging", "Discharging", "Asked for"
 _HEIGHT_PX = 280
+_PAUSE_S = 60
+"""A line goes on over a bucket that nobody had a sample in, unless it is longer than this."""
 
 
 def power_frame(power: FleetPower, zone: tzinfo) -> pd.DataFrame:
@@ -18,7 +20,7 @@ def power_frame(power: FleetPower, zone: tzinfo) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     previous: datetime | None = None
     for bucket in power.buckets:
-        if previous is not None and (bucket.bucket_start - previous).total_seconds() > 1.5 * power.bucket_s:
+        if previous is not None and (bucket.bucket_start - previous).total_seconds() > power.bucket_s + _PAUSE_S:
             rows += [
                 {_TIME: previous + timedelta(seconds=power.bucket_s), _SERIES: one} for one in (_CHARGING, _DISCHARGING)
             ]

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,14 +52,22 @@ def add_transition(run_sql: RunSql, command_id: str, to_state: str, cause: str, 
 
 
 def add_readings(
-    run_sql: RunSql, thing_name: str, readings: Iterable[tuple[datetime, float, float]], power_w: float = 2000.0
+    run_sql: RunSql,
+    thing_name: str,
+    readings: Iterable[tuple[datetime, float, float]],
+    power_w: float | Sequence[float] = 2000.0,
 ) -> None:
-    """Samples of (measured_at, charged Wh, discharged Wh), in the battery's own order, received 2 s later."""
-    listed = [[moment.isoformat(), charged, discharged] for moment, charged, discharged in readings]
+    """Samples of (measured_at, charged Wh, discharged Wh), in the battery's own order, received 2 s later.
+
+    `power_w` is the discharging power of all of them, or of each.
+    """
+    every = list(readings)
+    powers = [power_w] * len(every) if isinstance(power_w, float | int) else power_w
+    listed = [[one[0].isoformat(), one[1], one[2], watts] for one, watts in zip(every, powers, strict=True)]
     run_sql(
         "INSERT INTO fleet.telemetry SELECT %s, (reading ->> 0)::timestamptz, number,"
-        " (reading ->> 0)::timestamptz + interval '2 s', now(), 'DISCHARGE', true, 0, %s, (reading ->> 1)::float8,"
-        " (reading ->> 2)::float8, 5000, 10000, 50, 20, 300, 0, 0, 0"
+        " (reading ->> 0)::timestamptz + interval '2 s', now(), 'DISCHARGE', true, 0, (reading ->> 3)::float8,"
+        " (reading ->> 1)::float8, (reading ->> 2)::float8, 5000, 10000, 50, 20, 300, 0, 0, 0"
         " FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS listed (reading, number) RETURNING 1",
-        thing_name, power_w, json.dumps(listed),
+        thing_name, json.dumps(listed),
     )  # fmt: skip

@@ -14,6 +14,7 @@ from streamlit_app.views.sign_in import require_account
 
 _EVERY_S = 10
 _GAP_MIN = 3
+_NARROW_PX = 320
 
 
 def show() -> None:
@@ -31,7 +32,9 @@ def show() -> None:
         return
     now = visit.now()
     st.subheader(words.plain(f"{words.span(key.starts_at, key.ends_at, now)} · {key.mode}"), anchor=False)
-    gap_min = st.number_input("Count as a gap what is longer than (minutes)", 1, 60, _GAP_MIN, key="dispatch_gap")
+    gap_min = st.number_input(
+        "Count as a gap what is longer than (minutes)", 1, 60, _GAP_MIN, key="dispatch_gap", width=_NARROW_PX
+    )
     _figures(key, int(gap_min) * 60)
 
 

@@ -127,8 +127,9 @@ BEGIN
     );
     margin := greatest(interval '1 minute', least(interval '15 minutes', (to_at - p_starts_at) / 4));
     -- One less: buckets begin at the dispatch's start, so that the first and the last may reach beyond the time asked for.
+    -- Not shorter than batteries sample, or the sum would jump with who has a sample in a bucket and who has not.
     step := make_interval(
-        secs => greatest(5, ceil(extract(epoch FROM to_at - p_starts_at + 2 * margin) / (p_points - 1)))
+        secs => greatest(15, ceil(extract(epoch FROM to_at - p_starts_at + 2 * margin) / (p_points - 1)))
     );
     RETURN (
         WITH device AS ( -- each battery's own average first: one that samples more often must not weigh more
@@ -158,7 +159,7 @@ END
 $$;
 COMMENT ON FUNCTION public.dispatch_power IS
     'For operators: the power of a dispatch''s batteries together, from a little before it to a little after, in at most '
-    'p_points (2 to 2000) buckets of bucket_s seconds by the batteries'' clocks, UTC: {bucket_s, window_end, buckets: '
+    'p_points (2 to 2000) buckets of bucket_s seconds (15 or more) by the batteries'' clocks, UTC: {bucket_s, window_end, buckets: '
     '[{bucket_start, devices (with a sample in it), charge_power_w, discharge_power_w (sums of averages, W)}]}. '
     'PT403, PT404, PT422.';
 

@@ -152,7 +152,8 @@ def test_an_operator_follows_a_dispatch_and_takes_its_proof_away(world: Homeowne
         seconds = [n for n in range(-180, 1080, 10) if number != 9 or not 300 < n < 600]
         watts = 2000.0 if number < 10 else 0.0
         course = [(start + timedelta(seconds=n), 0.0, 100 + max(0, min(n, 900)) * watts / 3600) for n in seconds]
-        add_readings(world.run_sql, name, [one for one in course if start <= one[0] < end], power_w=watts)
+        powers = [watts if start <= moment < end else 0.0 for moment, _, _ in course]
+        add_readings(world.run_sql, name, course, powers)
     world.run_sql(
         "INSERT INTO fleet.refused_webhooks (message_id, reason, detail, body, queued_at)"
         " VALUES (%s, 'bad_signature', 'The signature is another.', 'x', now())",
@@ -167,7 +168,8 @@ def test_an_operator_follows_a_dispatch_and_takes_its_proof_away(world: Homeowne
     operator.page.get_by_role("link", name=f"{start.astimezone(ZoneInfo('America/Los_Angeles')):%H:%M} to").click()
     operator.sees("1 failed: =HYPERLINK(1) the inverter is too hot")
     operator.sees("12 of 12")
-    operator.sees("Discharging: mean 20.00 kW")
+    operator.sees("at most 20.00 kW. Charging: mean 0.00 kW")
+    operator.sees("5.00 kWh")
     operator.settled()
     operator.page.screenshot(path=str(operator.screenshot_path("dispatch")), full_page=True)
     with operator.page.expect_download() as download:

@@ -102,8 +102,8 @@ def test_the_chart_is_in_words_over_the_window_alone() -> None:
 
 
 def test_a_pause_interrupts_the_line() -> None:
-    table = power_frame(power(0, 1, 5), UTC)
-    assert len(table) == 8 and table["Power (kW)"].isna().sum() == 2
+    table = power_frame(power(0, 1, 2, 5), UTC)
+    assert len(table) == 10 and table["Power (kW)"].isna().sum() == 2
     assert isinstance(table["Time"].dtype, pd.DatetimeTZDtype)
 
 
