@@ -128,5 +128,5 @@ def _download(key: DispatchKey, gap_s: int, devices: list[DeviceReport]) -> None
 
 _FORMULA = (
     "What the batteries' counters grew within the window, from sample to sample. A step over its start or end is "
-    "shared out by time, and counts nothing if it is longer than a gap."
+    "shared out by time, and counts nothing if it is longer than 5 minutes."
 )

@@ -4,8 +4,8 @@
 --     sum over neighbouring samples of  step * overlap / length
 -- with `step` the growth of the counter between them (Wh; a counter that fell began anew at 0), `length` the time
 -- between them and `overlap` the part of it inside the window. A step inside counts whole; one over an edge is shared
--- out by time, as if the power had been even, and counts nothing if it is longer than the gap asked for. A step above
--- 50 kW or backwards in time counts nothing. NULL where no step counts: nothing was measured, which is not 0 Wh.
+-- out by time, as if the power had been even, and counts nothing if it is longer than 5 minutes. A step above 50 kW or
+-- backwards in time counts nothing. NULL where no step counts: nothing was measured, which is not 0 Wh.
 
 CREATE FUNCTION fleet.command_window_end(p_starts_at timestamptz, p_ends_at timestamptz, p_finished_at timestamptz)
 RETURNS timestamptz
@@ -17,8 +17,9 @@ COMMENT ON FUNCTION fleet.command_window_end IS
     'Up to when a command is measured: its end as it was asked for (without one: when it was over), now at the latest, '
     'and two days after its start.';
 
-CREATE FUNCTION fleet.command_readings(p_thing_name text, p_from timestamptz, p_to timestamptz, p_gap interval)
-RETURNS TABLE (
+CREATE FUNCTION fleet.command_readings(
+    p_thing_name text, p_from timestamptz, p_to timestamptz, p_gap interval, p_first timestamptz, p_last timestamptz
+) RETURNS TABLE (
     measured_at timestamptz, received_at timestamptz, sequence bigint, charged_wh double precision,
     discharged_wh double precision
 )
@@ -27,28 +28,32 @@ AS $$
     (SELECT measured_at, received_at, sequence, battery_charged_energy_wh, battery_discharged_energy_wh
      FROM fleet.telemetry
      WHERE thing_name = p_thing_name AND measured_at >= p_from - p_gap AND measured_at < p_from
+        AND measured_at BETWEEN p_first AND p_last
      ORDER BY measured_at DESC, sequence DESC LIMIT 1)
     UNION ALL
     SELECT measured_at, received_at, sequence, battery_charged_energy_wh, battery_discharged_energy_wh
     FROM fleet.telemetry
     WHERE thing_name = p_thing_name AND measured_at >= p_from AND measured_at <= p_to
+        AND measured_at BETWEEN p_first AND p_last
     UNION ALL
     (SELECT measured_at, received_at, sequence, battery_charged_energy_wh, battery_discharged_energy_wh
      FROM fleet.telemetry
      WHERE thing_name = p_thing_name AND measured_at > p_to AND measured_at <= p_to + p_gap
+        AND measured_at BETWEEN p_first AND p_last
      ORDER BY measured_at, sequence LIMIT 1)
 $$;
 COMMENT ON FUNCTION fleet.command_readings IS
-    'The samples of a time, with the last one before and the first one after it if they are no further off than p_gap.';
+    'The samples of a time, with the last one before and the first one after it if they are no further off than p_gap. '
+    'p_first and p_last change nothing: they reach over all of it, and spare the planner the other days'' partitions.';
 
 CREATE FUNCTION fleet.counted_wh(
     p_before_wh double precision, p_after_wh double precision, p_length_s double precision, p_overlap_s double precision,
-    p_gap_s double precision
+    p_edge_s double precision
 ) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT CASE
-        WHEN p_overlap_s <= 0 OR p_length_s > p_gap_s AND p_overlap_s < p_length_s THEN NULL
+        WHEN p_overlap_s <= 0 OR p_length_s > p_edge_s AND p_overlap_s < p_length_s THEN NULL
         WHEN p_after_wh - CASE WHEN p_after_wh < p_before_wh THEN 0 ELSE p_before_wh END > p_length_s * 50000 / 3600
             THEN NULL
         ELSE (p_after_wh - CASE WHEN p_after_wh < p_before_wh THEN 0 ELSE p_before_wh END) * p_overlap_s / p_length_s
@@ -61,8 +66,20 @@ CREATE FUNCTION fleet.command_measurements(p_command_ids text[], p_gap interval)
     discharged_energy_wh double precision, clock_skew_s double precision, gap_count bigint, gap_total_s double precision,
     gaps jsonb
 )
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
+DECLARE
+    edge CONSTANT interval := '5 minutes';
+    edge_s CONSTANT double precision := 300;
+    first_at timestamptz;
+    last_at timestamptz;
+BEGIN
+    SELECT min(command.starts_at) - edge,
+        max(fleet.command_window_end(command.starts_at, command.ends_at, command.finished_at)) + edge
+    INTO first_at, last_at
+    FROM fleet.commands AS command
+    WHERE command.command_id = ANY (p_command_ids) AND command.starts_at < now();
+    RETURN QUERY
     WITH asked AS MATERIALIZED (
         SELECT (row_number() OVER ())::integer AS number, command.command_id, command.thing_name,
             command.starts_at AS from_at,
@@ -73,7 +90,9 @@ AS $$
         SELECT asked.number, asked.from_at, asked.to_at, sample.*,
             sample.measured_at >= asked.from_at AND sample.measured_at <= asked.to_at AS is_inside
         FROM asked
-        CROSS JOIN LATERAL fleet.command_readings(asked.thing_name, asked.from_at, asked.to_at, p_gap) AS sample
+        CROSS JOIN LATERAL fleet.command_readings(
+            asked.thing_name, asked.from_at, asked.to_at, edge, first_at, last_at
+        ) AS sample
     ), pair AS (
         SELECT number, charged_wh, discharged_wh,
             lag(charged_wh) OVER own_order AS charged_before_wh,
@@ -84,12 +103,8 @@ AS $$
         FROM reading WINDOW own_order AS (PARTITION BY number ORDER BY sequence)
     ), energy AS (
         SELECT number,
-            sum(fleet.counted_wh(
-                charged_before_wh, charged_wh, length_s, overlap_s, extract(epoch FROM p_gap)::double precision
-            )) AS charged_wh,
-            sum(fleet.counted_wh(
-                discharged_before_wh, discharged_wh, length_s, overlap_s, extract(epoch FROM p_gap)::double precision
-            )) AS discharged_wh
+            sum(fleet.counted_wh(charged_before_wh, charged_wh, length_s, overlap_s, edge_s)) AS charged_wh,
+            sum(fleet.counted_wh(discharged_before_wh, discharged_wh, length_s, overlap_s, edge_s)) AS discharged_wh
         FROM pair WHERE length_s > 0 GROUP BY number
     ), heard AS (
         SELECT number, count(*) AS samples,
@@ -113,7 +128,8 @@ AS $$
     FROM asked
     LEFT JOIN energy USING (number)
     LEFT JOIN heard USING (number)
-    LEFT JOIN gap USING (number)
+    LEFT JOIN gap USING (number);
+END
 $$;
 COMMENT ON FUNCTION fleet.command_measurements IS
     'What the batteries of these commands did in their windows, by the batteries'' clocks: samples, energies (Wh), the '
@@ -182,7 +198,7 @@ COMMENT ON FUNCTION public.command_life IS
 
 REVOKE ALL ON FUNCTION
     fleet.command_window_end(timestamptz, timestamptz, timestamptz),
-    fleet.command_readings(text, timestamptz, timestamptz, interval),
+    fleet.command_readings(text, timestamptz, timestamptz, interval, timestamptz, timestamptz),
     fleet.counted_wh(double precision, double precision, double precision, double precision, double precision),
     fleet.command_measurements(text[], interval),
     fleet.asked_energy_wh(text, text, double precision, timestamptz, timestamptz)
@@ -191,7 +207,7 @@ REVOKE ALL ON FUNCTION public.my_command_results(integer), public.command_life(t
 FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION
     fleet.command_window_end(timestamptz, timestamptz, timestamptz),
-    fleet.command_readings(text, timestamptz, timestamptz, interval),
+    fleet.command_readings(text, timestamptz, timestamptz, interval, timestamptz, timestamptz),
     fleet.counted_wh(double precision, double precision, double precision, double precision, double precision),
     fleet.command_measurements(text[], interval),
     fleet.asked_energy_wh(text, text, double precision, timestamptz, timestamptz),
