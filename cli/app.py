@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.flip import flip_app
 from fleet.errors import FleetError
 from fleet.settings import env_example, get_settings, load_environment
 
@@ -24,6 +25,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(devices_app, name="devices")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(terraform_app, name="terraform")
+app.add_typer(flip_app, name="flip")
 
 
 @app.command()

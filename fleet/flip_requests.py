@@ -3,12 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from fleet.errors import FleetError, InvalidInput
-from fleet.flip import Enrollment, EnrollmentRequest, InvalidFields, ProgramAttribute
+from fleet.flip import (
+    DeviceSetting,
+    Enrollment,
+    EnrollmentRequest,
+    Event,
+    EventChanges,
+    InvalidFields,
+    ProgramAttribute,
+)
 
 ENDED = frozenset({"UNENROLLED", "REJECTED"})
 """Statuses of an enrollment that is over; any other word of Flip's, new ones too, is one that goes on."""
@@ -75,6 +83,17 @@ class _Leaving(msgspec.Struct, frozen=True):
     enrollment_id: str
 
 
+class _Reserve(msgspec.Struct, frozen=True):
+    device_id: str
+    backup_reserve_percentage: Annotated[float, msgspec.Meta(ge=0, le=100)]
+
+
+class _EventWish(msgspec.Struct, frozen=True):
+    event_id: str
+    is_participating: bool | msgspec.UnsetType = msgspec.UNSET
+    device_settings: tuple[_Reserve, ...] = ()
+
+
 def application(request: FlipRequest, batteries: tuple[str, ...]) -> EnrollmentRequest:
     """What the homeowner applies with; `batteries` are those of the home that Flip knows.
 
@@ -97,6 +116,41 @@ def application(request: FlipRequest, batteries: tuple[str, ...]) -> EnrollmentR
 def enrollment_to_leave(request: FlipRequest) -> str:
     """The enrollment's id at Flip."""
     return _read(request, _Leaving).enrollment_id
+
+
+def event_to_change(request: FlipRequest, batteries: tuple[str, ...]) -> str:
+    """The event's id at Flip; `batteries` are those of the home that Flip knows.
+
+    Raises `InvalidInput` for what cannot be read, changes nothing or names a battery that is not the home's.
+    """
+    wish = _read(request, _EventWish)
+    if strangers := {one.device_id for one in wish.device_settings} - set(batteries):
+        raise InvalidInput(f"{min(strangers)[:128]} is no battery of this home that Flip knows: choose another.")
+    if wish.is_participating is msgspec.UNSET and not wish.device_settings:
+        raise InvalidInput("Nothing of the event is changed: say what to change.")
+    return wish.event_id
+
+
+def event_changes(request: FlipRequest, event: Event) -> EventChanges | None:
+    """What to tell Flip, or None where the event is as the homeowner wants it already.
+
+    Flip replaces the settings as a whole: those of batteries that are not named are sent along as they are.
+    """
+    wish = _read(request, _EventWish)
+    takes_part = msgspec.UNSET if wish.is_participating is event.is_participating else wish.is_participating
+    kept = {one.device_id: one for one in event.device_settings}
+    wanted = {
+        one.device_id: DeviceSetting(
+            device_id=one.device_id,
+            backup_reserve_percentage=one.backup_reserve_percentage,
+            maximum_charge_percentage=kept[one.device_id].maximum_charge_percentage if one.device_id in kept else None,
+        )
+        for one in wish.device_settings
+    }
+    settings = msgspec.UNSET if kept | wanted == kept else tuple((kept | wanted).values())
+    if takes_part is msgspec.UNSET and settings is msgspec.UNSET:
+        return None
+    return EventChanges(is_participating=takes_part, device_settings=settings)
 
 
 def running_in(enrollments: list[Enrollment], program_id: str) -> Enrollment | None:

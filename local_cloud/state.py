@@ -131,6 +131,10 @@ class State:
             write_owner_only(file, secrets.token_urlsafe(32).encode())
         return file.read_text()
 
+    def has_secret(self, name: str) -> bool:
+        """Whether that secret was made."""
+        return (self.folder / f"{name}.secret").exists()
+
     def forget_environment(self) -> None:
         """Take the last run's addresses out of this process: what an operator set differently stays."""
         for name, value in dotenv_values(self.environment_file).items():

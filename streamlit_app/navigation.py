@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.navigation.page import Page
 
 from streamlit_app import places, visit
-from streamlit_app.views import battery, confirm, fleet, home, programs, register, site
+from streamlit_app.views import battery, confirm, dispatch, dispatches, events, fleet, home, programs, register, site
 from streamlit_app.views.sign_in import show_account
 
 st.set_page_config(
@@ -31,8 +31,11 @@ pages = {
     "home": _page(home.show, "My batteries", "home", shown=True, default=True),
     "battery": _page(battery.show, "Battery", "battery", shown=signed_in),
     "programs": _page(programs.show, "Programs", "programs", shown=signed_in),
+    "events": _page(events.show, "Events", "events", shown=signed_in),
     "site": _page(site.show, "Home address", "site", shown=signed_in),
     "fleet": _page(fleet.show, "Fleet", "fleet", shown=operator),
+    "dispatches": _page(dispatches.show, "Dispatches", "dispatches", shown=operator),
+    "dispatch": _page(dispatch.show, "Dispatch", "dispatch", shown=False),
     "register": _page(register.show, "Register a battery", "register", shown=False),
     "confirm": _page(confirm.show, "Sign in", "confirm", shown=False),
 }

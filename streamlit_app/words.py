@@ -38,6 +38,13 @@ def energy(watt_hours: float | None) -> str:
     return "unknown" if watt_hours is None else f"{watt_hours / 1000:.1f} kWh"
 
 
+def exact_energy(watt_hours: float | None) -> str:
+    """Wh below 1 kWh, above it kWh with two decimals: for events, which may be short."""
+    if watt_hours is None:
+        return "unknown"
+    return f"{watt_hours:.0f} Wh" if abs(watt_hours) < 999.5 else f"{watt_hours / 1000:.2f} kWh"
+
+
 def share(percent: float | None) -> str:
     """Whole percent."""
     return "unknown" if percent is None else f"{percent:.0f} %"
@@ -66,6 +73,24 @@ def at(moment: datetime | None, now: datetime) -> str:
         return "unknown"
     local = moment.astimezone(now.tzinfo)
     return f"{local:%b} {local.day}, {local:%Y, %H:%M}"
+
+
+def span(start: datetime, end: datetime | None, now: datetime) -> str:
+    """From when to when, with day and zone, in the zone of `now`; the end's day only where it is another."""
+    first = start.astimezone(now.tzinfo)
+    began = f"{first:%a}, {first:%b} {first.day}, {first:%H:%M}"
+    if end is None:
+        return f"{began} {first:%Z} until further notice"
+    last = end.astimezone(now.tzinfo)
+    day = "" if last.date() == first.date() else f"{last:%a}, {last:%b} {last.day}, "
+    shift = f" {first:%Z}" if first.utcoffset() != last.utcoffset() else ""
+    return f"{began}{shift} to {day}{last:%H:%M} {last:%Z}"
+
+
+def ahead(moment: datetime, now: datetime) -> str:
+    """How long until then, coarse."""
+    seconds = (moment - now).total_seconds()
+    return "now" if seconds <= 0 else f"in {duration(max(1, seconds))}"
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.answers import TokenRefused
+from fleet.adapters.flip_events import change_event
 from fleet.adapters.flip_homes import commission, enroll, list_programs, unenroll, update_site
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.flip_requests import FlipRequests
@@ -19,6 +20,7 @@ _WORK: dict[str, Callable[[Connection, FlipClient, FlipRequest], Done]] = {
     "enroll": enroll,
     "unenroll": unenroll,
     "update_site": update_site,
+    "change_event": change_event,
 }
 _PASSING = (Unavailable, NotConfigured, TokenRefused)
 """What the homeowner cannot mend, and time or an operator will."""

@@ -48,6 +48,11 @@ async def create_event(body: NewEvent, world: TheWorld) -> dict[str, list[str]]:
         return world.control.create(body)
 
 
+@router.get("/events")
+async def events(world: TheWorld) -> list[Document]:
+    return [world.control.shown(one) for one in world.state.find("event")]
+
+
 @router.post("/events/{event_id}/cancel", status_code=204)
 async def cancel_event(event_id: str, world: TheWorld) -> None:
     with world.state.transaction():

@@ -33,7 +33,7 @@ class Steering:
         self.ask("POST", f"events/{event_id}/cancel")
 
     def received(self, what: str) -> list[dict[str, Any]]:
-        """`telemetry`, `acknowledgements`, `commands` (as Flip counts them), `webhooks` or `requests`, in order."""
+        """`telemetry`, `acknowledgements`, `commands` (as Flip counts them), `events`, `webhooks` or `requests`."""
         found: list[dict[str, Any]] = self.ask("GET", what)
         return found
 

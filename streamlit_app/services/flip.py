@@ -42,6 +42,11 @@ class FlipRequest(msgspec.Struct, frozen=True, kw_only=True):
     def is_under_way(self) -> bool:
         return self.status in UNDER_WAY
 
+    @property
+    def subjects(self) -> dict[str, object]:
+        """What it is about."""
+        return {"site_id": self.site_id, "thing_name": self.thing_name, "event_id": self.payload.get("event_id")}
+
 
 class Enrollment(msgspec.Struct, frozen=True, kw_only=True):
     """A home's part in a program. `status` is Flip's word, one not known yet included."""
@@ -77,14 +82,16 @@ def my_requests(account: Account) -> list[FlipRequest]:
 
 
 def newest(
-    requests: Iterable[FlipRequest], kind: str, site_id: str | None = None, thing_name: str | None = None
+    requests: Iterable[FlipRequest],
+    kind: str,
+    site_id: str | None = None,
+    thing_name: str | None = None,
+    event_id: str | None = None,
 ) -> FlipRequest | None:
-    """The latest of a kind, for a home or a battery if one is named."""
-    for found in requests:
-        same_site = site_id is None or found.site_id == site_id
-        if found.kind == kind and same_site and (thing_name is None or found.thing_name == thing_name):
-            return found
-    return None
+    """The latest of a kind, for a home, a battery or an event if one is named."""
+    wanted = {"site_id": site_id, "thing_name": thing_name, "event_id": event_id}
+    named = {name: value for name, value in wanted.items() if value is not None}
+    return next((one for one in requests if one.kind == kind and named.items() <= one.subjects.items()), None)
 
 
 def request(

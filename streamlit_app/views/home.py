@@ -5,7 +5,8 @@ from datetime import datetime
 import streamlit as st
 
 from streamlit_app import places, visit, words
-from streamlit_app.services import batteries
+from streamlit_app.services import batteries, events
+from streamlit_app.services.accounts import Account
 from streamlit_app.services.batteries import Battery
 from streamlit_app.views.freshness_badge import show_freshness
 from streamlit_app.views.sign_in import require_account
@@ -26,12 +27,23 @@ def _batteries() -> None:
         if (account := visit.account()) is None:
             st.rerun()
         found = batteries.my_batteries(account)
+        if found:
+            _say_next_event(account, visit.now())
         for battery in found:
             _card(battery, visit.now())
         if not found:
             _explain_registration()
         else:
             places.link("programs", "Earn with a program at your address")
+
+
+def _say_next_event(account: Account, now: datetime) -> None:
+    coming = [event for event in events.coming(events.my_events(account), now) if event.is_participating]
+    if coming:
+        with st.container(border=True, key="next_event"):
+            when = words.span(coming[0].starts_at, coming[0].ends_at, now)
+            st.markdown(f"**Next event: {words.plain(when)}** ({words.ahead(coming[0].starts_at, now)})")
+            places.link("events", "What will happen, and your say in it")
 
 
 def _card(battery: Battery, now: datetime) -> None:

@@ -13,25 +13,28 @@ _DOING = {
     "enroll": "Applying for the program",
     "unenroll": "Leaving the program",
     "update_site": "Telling Flip of your address",
+    "change_event": "Telling Flip what you want of the event",
 }
 
 
-def show_requests(kind: str, site_id: str | None = None, thing_name: str | None = None) -> None:
-    """The newest request of a kind for a home or a battery; the page runs again when it is done."""
+def show_requests(
+    kind: str, site_id: str | None = None, thing_name: str | None = None, event_id: str | None = None
+) -> None:
+    """The newest request of a kind for a home, a battery or an event; the page runs again when it is done."""
     with visit.told():
-        newest = flip.newest(flip.my_requests(visit.present()), kind, site_id, thing_name)
+        newest = flip.newest(flip.my_requests(visit.present()), kind, site_id, thing_name, event_id)
         if newest is not None and newest.is_under_way:
-            _follow(kind, site_id, thing_name)
+            _follow(kind, site_id, thing_name, event_id)
         elif newest is not None and newest.status == "failed":
             show_failure(newest)
 
 
 @st.fragment(run_every=_EVERY_S)
-def _follow(kind: str, site_id: str | None, thing_name: str | None) -> None:
+def _follow(kind: str, site_id: str | None, thing_name: str | None, event_id: str | None) -> None:
     with visit.told():
         if (account := visit.account()) is None:
             st.rerun()
-        newest = flip.newest(flip.my_requests(account), kind, site_id, thing_name)
+        newest = flip.newest(flip.my_requests(account), kind, site_id, thing_name, event_id)
         if newest is None or not newest.is_under_way:
             st.rerun()
         st.info(f"{_DOING[kind]} … this page goes on by itself.")

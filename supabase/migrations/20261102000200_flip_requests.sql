@@ -4,7 +4,9 @@
 
 CREATE TABLE fleet.flip_requests (
     request_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    kind text NOT NULL CHECK (kind IN ('commission', 'programs', 'enroll', 'unenroll', 'update_site')),
+    kind text NOT NULL CHECK (
+        kind IN ('commission', 'programs', 'enroll', 'unenroll', 'update_site', 'change_event')
+    ),
     owner_id uuid NOT NULL,
     site_id uuid REFERENCES fleet.sites,
     thing_name text REFERENCES fleet.devices,

@@ -57,13 +57,50 @@ END
 $$;
 COMMENT ON FUNCTION fleet.refuse_flood IS 'PT429 above 20 open requests, or 200 in an hour, of one account.';
 
+-- fleet.flip_events comes with a later migration: these names are looked up when the function runs.
+CREATE FUNCTION fleet.check_event_change(p_owner_id uuid, p_site_id uuid, p_payload jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    takes_part jsonb := p_payload -> 'is_participating';
+    settings jsonb := p_payload -> 'device_settings';
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM fleet.flip_events WHERE event_id = p_payload ->> 'event_id' AND site_id = p_site_id
+    ) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT404', MESSAGE = 'This home has no such event: choose one of its events.';
+    ELSIF takes_part IS NULL AND settings IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'Nothing of the event is changed: say what to change.';
+    ELSIF jsonb_typeof(takes_part) <> 'boolean' THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'A home takes part in an event or does not: answer yes or no.';
+    ELSIF settings IS NULL THEN
+        RETURN;
+    ELSIF jsonb_typeof(settings) <> 'array' THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'The reserves cannot be read: enter one for each battery.';
+    ELSIF EXISTS (
+        SELECT FROM jsonb_array_elements(settings) AS setting
+        WHERE CASE jsonb_typeof(setting -> 'backup_reserve_percentage')
+            WHEN 'number' THEN (setting -> 'backup_reserve_percentage')::numeric NOT BETWEEN 0 AND 100
+            ELSE true END
+    ) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'A reserve is 0 to 100 percent of what a battery holds.';
+    END IF;
+    PERFORM fleet.require_own_things(p_owner_id, p_site_id, (
+        SELECT jsonb_agg(setting -> 'device_id') FROM jsonb_array_elements(settings) AS setting
+    ));
+END
+$$;
+COMMENT ON FUNCTION fleet.check_event_change IS
+    'Raises unless the event is the home''s, the batteries are the account''s there, and the change can be read.';
+
 CREATE FUNCTION fleet.check_flip_request(
     p_owner_id uuid, p_kind text, p_site_id uuid, p_thing_name text, p_payload jsonb
 ) RETURNS void
 LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
-    IF p_kind IS NULL OR p_kind NOT IN ('commission', 'programs', 'enroll', 'unenroll', 'update_site') THEN
+    IF p_kind IS NULL
+        OR p_kind NOT IN ('commission', 'programs', 'enroll', 'unenroll', 'update_site', 'change_event') THEN
         RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'Flip cannot be asked for this.';
     ELSIF jsonb_typeof(p_payload) IS DISTINCT FROM 'object' OR octet_length(p_payload::text) > 16384 THEN
         RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'The form is too long or none at all: shorten it.';
@@ -80,10 +117,13 @@ BEGIN
         SELECT FROM fleet.enrollments WHERE enrollment_id = p_payload ->> 'enrollment_id' AND site_id = p_site_id
     ) THEN
         RAISE EXCEPTION USING ERRCODE = 'PT404', MESSAGE = 'This home takes no part in that: choose one of its programs.';
+    ELSIF p_kind = 'change_event' THEN
+        PERFORM fleet.check_event_change(p_owner_id, p_site_id, p_payload);
     END IF;
 END
 $$;
-COMMENT ON FUNCTION fleet.check_flip_request IS 'Raises unless home, batteries and enrollment are the account''s own.';
+COMMENT ON FUNCTION fleet.check_flip_request IS
+    'Raises unless home, batteries, enrollment and event are the account''s own.';
 
 CREATE FUNCTION public.request_flip(
     p_kind text, p_key text, p_site_id uuid DEFAULT NULL, p_thing_name text DEFAULT NULL, p_payload jsonb DEFAULT '{}'
@@ -119,6 +159,15 @@ BEGIN
         RETURN request.request_id;
     END IF;
     PERFORM fleet.refuse_flood(user_id);
+    -- Two changes of one event could reach Flip in the other order.
+    IF p_kind = 'change_event' AND EXISTS (
+        SELECT FROM fleet.flip_requests AS earlier
+        WHERE earlier.owner_id = user_id AND earlier.kind = 'change_event' AND earlier.status IN ('pending', 'running')
+            AND earlier.payload ->> 'event_id' = p_payload ->> 'event_id'
+    ) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT409', MESSAGE =
+            'Your last change of this event is on its way: wait until it is done, then change it again.';
+    END IF;
     INSERT INTO fleet.flip_requests (kind, owner_id, site_id, thing_name, key, payload)
     VALUES (p_kind, user_id, the_site_id, p_thing_name, p_key, p_payload)
     ON CONFLICT (owner_id, key) DO UPDATE SET status = 'pending', site_id = excluded.site_id,
@@ -131,12 +180,14 @@ $$;
 COMMENT ON FUNCTION public.request_flip IS
     'Ask Flip, through the outbox; my_flip_requests has the answer. Kinds and payloads: commission {device?: see '
     'registrations.device} (p_thing_name; p_site_id once, where it has no home yet); programs {} ; enroll {program_id, '
-    'device_ids, ... as Flip''s enrollment}; unenroll {enrollment_id}; update_site {}. All but commission take p_site_id. '
+    'device_ids, ... as Flip''s enrollment}; unenroll {enrollment_id}; update_site {}; change_event {event_id, '
+    'is_participating?, device_settings?: [{device_id, backup_reserve_percentage}]}, one at a time for an event. '
+    'All but commission take p_site_id. '
     'The same key is the same request; a failed one is asked again. PT401, PT404, PT409, PT422, PT429.';
 
 REVOKE ALL ON FUNCTION
     fleet.require_own_things(uuid, uuid, jsonb), fleet.place_device(uuid, uuid, text, jsonb), fleet.refuse_flood(uuid),
-    fleet.check_flip_request(uuid, text, uuid, text, jsonb)
+    fleet.check_event_change(uuid, uuid, jsonb), fleet.check_flip_request(uuid, text, uuid, text, jsonb)
 FROM PUBLIC;
 REVOKE ALL ON FUNCTION public.request_flip(text, text, uuid, text, jsonb) FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION public.request_flip(text, text, uuid, text, jsonb) TO authenticated;

@@ -124,9 +124,13 @@ class Visitor:
     def shot(self, name: str) -> None:
         """Keep the screen as test output."""
         try:
-            self.page.screenshot(path=f"{self._screenshots}-{name}.png")
+            self.page.screenshot(path=self.screenshot_path(name))
         except Error as error:
             self.script_errors.append(f"no screenshot: {error}")
+
+    def screenshot_path(self, name: str) -> Path:
+        """Where a screen of that name is kept."""
+        return self._screenshots.with_name(f"{self._screenshots.name}-{name}.png")
 
     def _note_request(self, url: str) -> None:
         if url.startswith(("http", "ws")) and urlsplit(url).hostname != "127.0.0.1":

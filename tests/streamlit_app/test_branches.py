@@ -169,3 +169,10 @@ def test_an_operator_sees_the_quarantine(open_page: Open, sign_in: SignIn, world
     app = open_page("fleet", account=sign_in(email))
     assert _errors(app) == ""
     assert any("not_json" in str(table.value.to_dict()) for table in app.dataframe)
+
+
+def test_the_dispatches_are_not_shown_to_a_homeowner(open_page: Open, sign_in: SignIn) -> None:
+    account = sign_in()
+    for page in ("dispatches", "dispatch"):
+        app = open_page(page, account=account)
+        assert "for operators" in _errors(app) and not app.dataframe

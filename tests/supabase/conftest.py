@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 import pytest
@@ -28,6 +28,7 @@ class Person:
     client: Client
     user_id: str
     email: str
+    is_operator: bool = False
 
     def call(self, function: str, **arguments: object) -> Any:
         """What the function answers."""
@@ -54,12 +55,12 @@ class Fleet:
             changes = {"app_metadata": {"role": "operator"}}
             self.project.service_client().auth.admin.update_user_by_id(user.user.id, changes)  # type: ignore[arg-type]
             client = self.project.signed_in(email)  # it is in the token from the next one on
-        return Person(client, user.user.id, email)
+        return Person(client, user.user.id, email, operator)
 
-    def sql(self, statement: LiteralString, *parameters: object) -> list[dict[str, Any]]:
+    def sql(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """As the database's owner."""
         with psycopg.connect(self.project.settings.require_database_url(), row_factory=dict_row) as connection:
-            cursor = connection.execute(statement, parameters)
+            cursor = connection.execute(statement.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
 
     def device(self, step: str = "done") -> str:

@@ -16,6 +16,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from tests.dispatch_examples import add_command, add_event, add_transition
 from tests.supabase import catalogue
 from tests.supabase.conftest import HOME, Fleet, Person, home_of
 from tests.supabase.refusals import NO_RIGHT, refused
@@ -24,9 +25,11 @@ from tests.supabase.test_grants import API, RELATIONS
 pytestmark = pytest.mark.integration
 
 FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
-CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING}
-OPERATORS_ONLY = {"fleet.quarantine"}
+DISPATCH = {"fleet.command_cursors", "fleet.command_messages"}
+CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH}
+OPERATORS_ONLY = {"fleet.quarantine", "fleet.flip_webhooks", "fleet.refused_webhooks"}
 TABLES = sorted(name for name in RELATIONS if name.startswith("fleet."))
+JOINS = {"my_batteries", "my_commands"}
 VIEWS = sorted(name.removeprefix("public.") for name in RELATIONS if name.startswith("public."))
 
 
@@ -39,12 +42,18 @@ class World:
     device: str
     site_id: str
     enrollment_id: str
+    event_id: str
+    command_id: str
     relations: dict[str, dict[str, Any]]
 
     @property
     def marks(self) -> list[str]:
         """What a row of Ann's has in it somewhere."""
-        return [self.ann.user_id, self.ann.email, self.device, self.site_id, self.enrollment_id]
+        return [self.ann.user_id, self.ann.email, self.device, self.site_id, self.enrollment_id, *self._control]
+
+    @property
+    def _control(self) -> list[str]:
+        return [self.event_id, self.command_id]
 
     def snapshot(self) -> str:
         """All of Ann's rows as the database's owner sees them; of telemetry, which is large, only how much."""
@@ -69,7 +78,10 @@ class World:
         """A transaction as PostgREST would open it for that person, past the API's limits to views and functions."""
         with psycopg.connect(self.fleet.project.settings.require_database_url(), row_factory=dict_row) as connection:
             if person:
-                claims = json.dumps({"role": "authenticated", "sub": person.user_id, "email": person.email})
+                metadata = {"role": "operator"} if person.is_operator else {}
+                claims = json.dumps({
+                    "role": "authenticated", "sub": person.user_id, "email": person.email, "app_metadata": metadata,
+                })  # fmt: skip
                 connection.execute("SELECT set_config('request.jwt.claims', %s, true)", [claims])
                 connection.execute("SET LOCAL ROLE authenticated")
             yield connection
@@ -98,8 +110,35 @@ def world(fleet: Fleet) -> World:
     )
     fleet.sql("INSERT INTO fleet.forwarding_late (thing_name, start_time) VALUES (%s, now())", device)
     fleet.sql("INSERT INTO fleet.app_credentials (name, secret_sha256) VALUES (%s, sha256('x'))", device)
+    event_id, command_id = _control(fleet, device, site_id)
     relations = catalogue.relations(fleet.project.settings.require_database_url())
-    return World(fleet, ann, device, site_id, enrollment_id, relations)
+    return World(fleet, ann, device, site_id, enrollment_id, event_id, command_id, relations)
+
+
+def _control(fleet: Fleet, device: str, site_id: str) -> tuple[str, str]:
+    """An event of the home and its command, with all that goes with them; their ids."""
+    starts_at = datetime.now(UTC) - timedelta(hours=2)
+    ends_at = starts_at + timedelta(minutes=10)
+    event_id = add_event(fleet.sql, site_id, [device], starts_at, ends_at)
+    command_id = add_command(fleet.sql, device, starts_at, ends_at, received_at=datetime.now(UTC))
+    add_transition(fleet.sql, command_id, "received", "Flip sent it", starts_at)
+    fleet.sql("INSERT INTO fleet.command_cursors VALUES (%s, 1, 1)", device)
+    fleet.sql(
+        "INSERT INTO fleet.command_messages (thing_name, sequence, command_id, revision, payload, created_at)"
+        " VALUES (%s, 1, %s, 1, '{}', now())",
+        device, command_id,
+    )  # fmt: skip
+    fleet.sql(
+        "INSERT INTO fleet.flip_webhooks (webhook_id, event_type, sent_at, queued_at, body, outcome, detail)"
+        " VALUES (%s, 'command.created', now(), now(), '{}', 'applied', %s)",
+        secrets.token_hex(8), command_id,
+    )  # fmt: skip
+    fleet.sql(
+        "INSERT INTO fleet.refused_webhooks (message_id, reason, detail, body, queued_at)"
+        " VALUES (%s, 'stale', %s, '', now())",
+        secrets.token_hex(8), device,
+    )  # fmt: skip
+    return event_id, command_id
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +237,7 @@ def test_no_view_is_written_through(untouched: World, ben: Person, view: str) ->
             table.delete().eq("site_id", untouched.site_id),
         ):
             # A view that joins cannot be written at all, which PostgreSQL says before it looks at rights.
-            with refused("55000" if view == "my_batteries" else NO_RIGHT):
+            with refused("55000" if view in JOINS else NO_RIGHT):
                 attempt.execute()
 
 
@@ -245,6 +284,29 @@ def anns_site(world: World) -> object:
     return world.site_id
 
 
+def dispatch(world: World) -> dict[str, object]:
+    """The dispatch that Ann's battery was in."""
+    (row,) = world.fleet.sql(
+        "SELECT starts_at, ends_at, mode FROM fleet.commands WHERE command_id = %s", world.command_id
+    )
+    return {f"p_{name}": value.isoformat() if name != "mode" else value for name, value in row.items()}
+
+
+def opt_out(world: World) -> object:
+    return {"event_id": world.event_id, "is_participating": False}
+
+
+def with_own_event(world: World, ben: Person) -> object:
+    """A change of an event of Ben's own home that sets the reserve of Ann's battery."""
+    site_id = str(ben.rows("my_sites")[0]["site_id"])
+    now = datetime.now(UTC)
+    event_id = add_event(world.fleet.sql, site_id, [], now + timedelta(hours=1), now + timedelta(hours=2))
+    settings = [{"device_id": world.device, "backup_reserve_percentage": 0}]
+    return ask("change_event", site_id=lambda _: site_id, payload=lambda _: {
+        "event_id": event_id, "device_settings": settings,
+    })(world, ben)  # fmt: skip
+
+
 def anns_device(world: World) -> object:
     return world.device
 
@@ -287,12 +349,58 @@ ATTACKS: dict[str, list[tuple[Attack, str]]] = {
         (ask("unenroll", site_id=anns_site, payload=lambda w: {"enrollment_id": w.enrollment_id}), "PT404"),
         (with_own_home("enroll", lambda w: {"device_ids": [w.device]}), "PT404"),
         (with_own_home("unenroll", lambda w: {"enrollment_id": w.enrollment_id}), "PT404"),
+        (ask("change_event", site_id=anns_site, payload=opt_out), "PT404"),
+        (with_own_home("change_event", opt_out), "PT404"),
+        (with_own_event, "PT404"),
     ],
+    "command_life": [(lambda w, ben: ben.call("command_life", p_command_id=w.command_id), "PT404")],
+    "dispatch_overview": [(lambda w, ben: ben.call("dispatch_overview"), "PT403")],
+    "dispatch_report": [(lambda w, ben: ben.call("dispatch_report", **dispatch(w)), "PT403")],
+    "dispatch_power": [(lambda w, ben: ben.call("dispatch_power", **dispatch(w)), "PT403")],
+    "webhook_overview": [(lambda w, ben: ben.call("webhook_overview"), "PT403")],
 }  # fmt: skip
 
 
+TAKES_NO_NAME = {"my_command_results"}
+"""Without an argument that could name anything of somebody else's: what it answers is looked through instead."""
+
+
 def test_every_function_of_the_api_is_attacked() -> None:
-    assert set(ATTACKS) == API
+    assert set(ATTACKS) | TAKES_NO_NAME == API
+
+
+def test_what_is_asked_for_without_a_name_is_ones_own(world: World, ben: Person) -> None:
+    answers = {person.user_id: person.call("my_command_results", p_limit=200) for person in (world.ann, ben)}
+    assert [result["command_id"] for result in answers[world.ann.user_id]] == [world.command_id]
+    assert not [result for result in answers[ben.user_id] if any(mark in str(result) for mark in world.marks)]
+    with refused(NO_RIGHT):
+        world.fleet.project.client().rpc("my_command_results", {}).execute()
+
+
+def test_an_operator_sees_every_command_and_no_event_of_a_home(world: World, operator: Person) -> None:
+    assert world.seen_by(operator, "fleet.commands") and world.seen_by(operator, "fleet.command_transitions")
+    assert world.seen_by(operator, "fleet.flip_webhooks") and world.seen_by(operator, "fleet.refused_webhooks")
+    for relation in ("fleet.flip_events", "public.my_events", "public.my_commands"):
+        assert world.seen_by(operator, relation) == []
+
+
+def test_the_next_household_sees_what_came_from_its_own_time_on(world: World, operator: Person) -> None:
+    fleet, former, heir = world.fleet, world.fleet.person(), world.fleet.person()
+    device = fleet.battery_of(former)
+    start = datetime.now(UTC) - timedelta(hours=1)
+    before = add_command(fleet.sql, device, start, start + timedelta(minutes=5))
+    operator.call("transfer_device", p_thing_name=device, p_to_email=heir.email)
+    after = add_command(fleet.sql, device, start, start + timedelta(minutes=5), received_at=datetime.now(UTC))
+    assert [row["command_id"] for row in heir.rows("my_commands")] == [after]
+    assert former.rows("my_commands") == former.call("my_command_results") == []
+    with refused("PT404"):
+        heir.call("command_life", p_command_id=before)
+    home = home_of(heir)
+    fleet.sql("UPDATE fleet.registrations SET site_id = %s WHERE thing_name = %s", home, device)
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    add_event(fleet.sql, home, [device], ahead, ahead, heard_at=start)
+    seen = add_event(fleet.sql, home, [device], ahead, ahead)
+    assert [row["event_id"] for row in heir.rows("my_events")] == [seen]
 
 
 @pytest.mark.parametrize(

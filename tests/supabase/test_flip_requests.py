@@ -1,6 +1,7 @@
 """What a homeowner asks of Flip waits in the outbox once, about their own things only."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from postgrest.exceptions import APIError
 
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.flip_requests import FlipRequests
+from tests.dispatch_examples import add_event
 from tests.supabase.conftest import Fleet, Person, home_of
 from tests.supabase.refusals import refused
 
@@ -187,7 +189,7 @@ def test_what_cannot_be_asked_for_is_refused(ann: Person, kind: str, key: str, p
     assert requests(ann) == []
 
 
-@pytest.mark.parametrize("kind", ["programs", "enroll", "unenroll", "update_site"])
+@pytest.mark.parametrize("kind", ["programs", "enroll", "unenroll", "update_site", "change_event"])
 def test_a_request_about_no_home_is_refused(ann: Person, kind: str) -> None:
     with refused("PT404", "one of your homes"):
         ask(ann, kind, "k")
@@ -214,3 +216,72 @@ def test_an_hour_holds_a_bounded_number_of_requests(fleet: Fleet, ann: Person) -
     )
     with refused("PT429"):
         ask(ann, "programs", "one more", site_id=home_of(ann))
+
+
+def event_at(fleet: Fleet, site_id: str, *devices: str) -> str:
+    start = datetime.now(UTC) + timedelta(hours=1)
+    return add_event(fleet.sql, site_id, list(devices), start, start + timedelta(hours=1))
+
+
+def test_an_event_of_ones_own_home_is_changed_for_ones_own_batteries(fleet: Fleet, ann: Person) -> None:
+    site_id = home_of(ann)
+    device = fleet.battery_of(ann, site_id)
+    event_id = event_at(fleet, site_id, device)
+    change = {
+        "event_id": event_id, "is_participating": True,
+        "device_settings": [{"device_id": device, "backup_reserve_percentage": 42.5}],
+    }  # fmt: skip
+    ask(ann, "change_event", "c", site_id=site_id, payload=change)
+    assert requests(ann)[-1]["payload"] == change
+
+
+def test_an_event_is_changed_once_at_a_time_so_that_flip_hears_the_changes_in_order(fleet: Fleet, ann: Person) -> None:
+    site_id = home_of(ann)
+    event_id, other = event_at(fleet, site_id), event_at(fleet, site_id)
+    opt_out, opt_in = ({"event_id": event_id, "is_participating": part} for part in (False, True))
+    first = ask(ann, "change_event", "1", site_id=site_id, payload=opt_out)
+    assert ask(ann, "change_event", "1", site_id=site_id, payload=opt_out) == first
+    with refused("PT409", "on its way"):
+        ask(ann, "change_event", "2", site_id=site_id, payload=opt_in)
+    ask(ann, "change_event", "3", site_id=site_id, payload={"event_id": other, "is_participating": False})
+    settle(fleet, first, "succeeded")
+    assert ask(ann, "change_event", "2", site_id=site_id, payload=opt_in) != first
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ({}, "PT422", "say what to change"),
+        ({"is_participating": "no"}, "PT422", "yes or no"),
+        ({"is_participating": None}, "PT422", "yes or no"),
+        ({"device_settings": {}}, "PT422", "cannot be read"),
+        ({"device_settings": []}, "PT422", "no battery"),
+        ({"device_settings": [7]}, "PT422", "0 to 100 percent"),
+        ({"device_settings": [{"device_id": "OWN"}]}, "PT422", "0 to 100 percent"),
+        ({"device_settings": [{"device_id": "OWN", "backup_reserve_percentage": "20"}]}, "PT422", "0 to 100"),
+        ({"device_settings": [{"device_id": "OWN", "backup_reserve_percentage": 100.1}]}, "PT422", "0 to 100"),
+        ({"device_settings": [{"device_id": "OWN", "backup_reserve_percentage": -1}]}, "PT422", "0 to 100"),
+        ({"device_settings": [{"device_id": "x", "backup_reserve_percentage": 20}]}, "PT404", "not one of yours"),
+        ({"device_settings": [{"backup_reserve_percentage": 20}]}, "PT404", "not one of yours"),
+        ({"event_id": "evt_none", "is_participating": False}, "PT404", "no such event"),
+        ({"event_id": None, "is_participating": False}, "PT404", "no such event"),
+    ],
+)
+def test_a_change_of_an_event_that_cannot_be_is_refused(
+    fleet: Fleet, ann: Person, change: dict[str, Any], code: str, words: str
+) -> None:
+    site_id = home_of(ann)
+    device = fleet.battery_of(ann, site_id)
+    payload = {"event_id": event_at(fleet, site_id, device), **change}
+    for setting in [one for one in payload.get("device_settings") or [] if isinstance(one, dict)]:
+        if setting.get("device_id") == "OWN":
+            payload["device_settings"] = [{**setting, "device_id": device}]
+    with refused(code, words):
+        ask(ann, "change_event", "c", site_id=site_id, payload=payload)
+    assert [request["kind"] for request in requests(ann)] == ["commission"]
+
+
+def test_an_event_of_another_home_of_ones_own_is_not_changed_from_here(fleet: Fleet, ann: Person) -> None:
+    event_id = event_at(fleet, home_of(ann))
+    with refused("PT404", "no such event"):
+        ask(ann, "change_event", "c", site_id=home_of(ann), payload={"event_id": event_id, "is_participating": False})

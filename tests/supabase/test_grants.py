@@ -39,10 +39,20 @@ RELATIONS = {
     "public.my_flip_requests": READ,
     "public.my_enrollments": READ,
     "public.my_programs": READ,
+    "fleet.flip_webhooks": READ,
+    "fleet.refused_webhooks": READ,
+    "fleet.flip_events": READ,
+    "fleet.commands": READ,
+    "fleet.command_transitions": READ,
+    "fleet.command_cursors": [],
+    "fleet.command_messages": [],
+    "public.my_events": READ,
+    "public.my_commands": READ,
 }
 API = {
-    "bind_device", "fleet_overview", "quarantine_overview", "registration_record", "release_device", "request_flip",
-    "save_site", "telemetry_readiness", "telemetry_series", "transfer_device",
+    "bind_device", "command_life", "dispatch_overview", "dispatch_power", "dispatch_report", "fleet_overview",
+    "my_command_results", "quarantine_overview", "registration_record", "release_device", "request_flip", "save_site",
+    "telemetry_readiness", "telemetry_series", "transfer_device", "webhook_overview",
 }  # fmt: skip
 DEFINERS = {
     "public.bind_device",
@@ -53,9 +63,13 @@ DEFINERS = {
 }
 CALLED_BY_INVOKERS = {
     "claims", "current_user_id", "is_operator", "require_user", "require_operator", "is_state_code", "interval_start",
-    "clean_text", "accounts", "require_visible_device", "telemetry_buckets",
+    "clean_text", "accounts", "require_visible_device", "telemetry_buckets", "command_window_end", "command_readings",
+    "counted_wh", "command_measurements", "asked_energy_wh", "report_standing", "require_dispatch",
 }  # fmt: skip
-INLINED = {"claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition"}
+INLINED = {
+    "claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition",
+    "command_window_end", "command_readings", "counted_wh", "asked_energy_wh", "report_standing",
+}  # fmt: skip
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
 
 
@@ -91,7 +105,10 @@ def test_every_table_and_view_is_granted_what_was_decided_and_no_more(relations:
 def test_of_the_ledger_and_the_quarantine_some_columns_are_nobodys(relations: dict[str, dict[str, Any]]) -> None:
     ledger = ["thing_name", "model", "step", "certificate_id", "public_key_sha256", "provisioned_at"]
     assert sorted(relations["fleet.devices"]["readable"]) == sorted(ledger)
-    assert "body" not in relations["fleet.quarantine"]["readable"]
+    for name in ("fleet.quarantine", "fleet.flip_webhooks", "fleet.refused_webhooks"):
+        assert "body" not in relations[name]["readable"] and relations[name]["readable"]
+    unread = {"flip_updated_at", "report_attempts", "next_report_at"}
+    assert unread.isdisjoint(relations["fleet.commands"]["readable"])
 
 
 def test_no_partition_is_granted_to_anybody(relations: dict[str, dict[str, Any]]) -> None:

@@ -328,7 +328,7 @@ def test_programs_are_listed_anew(connection: Connection, flip: FlipClient, comm
     assert work_off(connection, flip, request).message == "Flip offers 2 programs at this address."
 
 
-@pytest.mark.parametrize("kind", ["programs", "update_site", "enroll", "unenroll", "commission"])
+@pytest.mark.parametrize("kind", ["programs", "update_site", "enroll", "unenroll", "commission", "change_event"])
 def test_what_is_not_the_accounts_own_is_not_touched(
     connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: str, kind: str
 ) -> None:
@@ -340,6 +340,75 @@ def test_what_is_not_the_accounts_own_is_not_touched(
     assert (outcome.status, "not among yours" in outcome.message) == ("failed", True)
     assert len(flip_server.received("requests")) == before
     assert registration_of(connection, "battery-1")["commission_status"] == "commissioned"
+
+
+@pytest.fixture
+def event_id(flip_server: Steering, commissioned: str) -> str:
+    """An event of the home, in an hour."""
+    event = {"start_in_s": 3_600, "duration_s": 600, "mode": "DISCHARGE", "setpoint_w": 2_000}
+    return flip_server.create_event(**event)["event_ids"][0]
+
+
+def change_event(connection: Connection, flip: FlipClient, site_id: str, **payload: Any) -> WorkedOff:
+    return work_off(connection, flip, ask(connection, "change_event", site_id=site_id, payload=payload))
+
+
+def events(connection: Connection) -> list[dict[str, Any]]:
+    return connection.execute("SELECT * FROM fleet.flip_events").fetchall()
+
+
+def test_opting_out_and_back_in_is_told_to_flip_and_kept(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: str, event_id: str
+) -> None:
+    outcome = change_event(connection, flip, commissioned, event_id=event_id, is_participating=False)
+    assert (outcome.status, "takes no part" in outcome.message) == ("succeeded", True)
+    assert [command.status for command in accepted(flip.commands())] == ["OPT_OUT"]
+    (kept,) = events(connection)
+    assert (kept["event_id"], str(kept["site_id"]), kept["is_participating"]) == (event_id, commissioned, False)
+    assert (kept["ends_at"] - kept["starts_at"]).total_seconds() == 600
+    assert kept["schedule"][0]["device_ids"] == ["battery-1"]
+    change_event(connection, flip, commissioned, event_id=event_id, is_participating=False)  # a second time
+    assert calls(flip_server, "PATCH", f"/event/{event_id}") == [200]
+    assert change_event(connection, flip, commissioned, event_id=event_id, is_participating=True).status == "succeeded"
+    assert [event["is_participating"] for event in events(connection)] == [True]
+
+
+def test_a_reserve_reaches_the_command_and_leaves_the_time_of_flips_own_word(
+    connection: Connection, flip: FlipClient, commissioned: str, event_id: str
+) -> None:
+    setting = {"device_id": "battery-1", "backup_reserve_percentage": 45}
+    assert change_event(connection, flip, commissioned, event_id=event_id, device_settings=[setting]).status
+    (command,) = accepted(flip.commands())
+    assert command.battery_commands[0].backup_reserve_percentage == 45
+    connection.execute("UPDATE fleet.flip_events SET flip_updated_at = '2026-11-01T00:00:00Z'")
+    change_event(connection, flip, commissioned, event_id=event_id, is_participating=False)
+    (kept,) = events(connection)
+    assert (kept["device_settings"], kept["flip_updated_at"].month) == ([setting], 11)
+
+
+def test_an_event_that_is_over_or_unknown_is_not_changed(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: str, event_id: str
+) -> None:
+    outcome = change_event(connection, flip, commissioned, event_id="evt_none", is_participating=False)
+    assert (outcome.status, "does not know this event" in outcome.message) == ("failed", True)
+    flip_server.cancel_event(event_id)
+    outcome = change_event(connection, flip, commissioned, event_id=event_id, is_participating=False)
+    assert (outcome.status, "over or was taken back" in outcome.message) == ("failed", True)
+    strange = [{"device_id": "battery-9", "backup_reserve_percentage": 1}]
+    outcome = change_event(connection, flip, commissioned, event_id=event_id, device_settings=strange)
+    assert (outcome.status, "battery-9 is no battery" in outcome.message) == ("failed", True)
+
+
+def test_a_change_waits_while_flip_is_down(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: str, event_id: str
+) -> None:
+    flip_server.outage(is_out=True)
+    with pytest.raises(Unavailable):
+        change_event(connection, flip, commissioned, event_id=event_id, is_participating=False)
+    flip_server.outage(is_out=False)
+    (row,) = connection.execute("SELECT * FROM fleet.flip_requests WHERE kind = 'change_event'").fetchall()
+    assert (row["status"], row["message"]) == ("pending", LATER)
+    assert work_off(connection, flip, str(row["request_id"])).status == "succeeded"
 
 
 def test_a_request_in_other_hands_is_left_alone_and_one_that_was_dropped_is_taken_up(

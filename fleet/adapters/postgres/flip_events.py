@@ -1,0 +1,36 @@
+"""Flip's events as it told them in answers to us. Commits nothing: that is the caller's."""
+
+from datetime import timedelta
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from fleet.adapters.postgres import Connection, queries
+from fleet.flip import Event
+
+
+class FlipEvents:
+    """One session's view of the events."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def said(self, site_id: str, event: Event) -> None:
+        """Keep what an answer of Flip's says of a home's event.
+
+        An answer has no time of Flip's clock, so `flip_updated_at` stays: the webhook that follows has the last word.
+        """
+        ends_at = event.ends_at
+        if ends_at is None and event.duration_s is not None:
+            ends_at = event.starts_at + timedelta(seconds=event.duration_s)
+        values = {
+            "event_id": event.id,
+            "site_id": site_id,
+            "starts_at": event.starts_at,
+            "ends_at": ends_at,
+            "status": event.status,
+            "is_participating": event.is_participating,
+            "schedule": Jsonb(msgspec.to_builtins(event.schedule)),
+            "device_settings": Jsonb(msgspec.to_builtins(event.device_settings)),
+        }
+        self._connection.execute(queries("flip_events")["said"], values)

@@ -1,0 +1,65 @@
+"""A dispatch's batteries as a table, and what happened to one of them step by step."""
+
+import pandas as pd
+import streamlit as st
+
+from streamlit_app import visit, words
+from streamlit_app.dispatch_csv import spreadsheet_text
+from streamlit_app.services import dispatches
+from streamlit_app.services.accounts import Account
+from streamlit_app.services.dispatches import DeviceReport
+
+_STANDINGS = {"in_time": "in time", "late": "late", "waiting": "not yet", "overdue": "not yet, late"}
+
+
+def show_devices(devices: list[DeviceReport]) -> None:
+    """One row a battery."""
+    table = pd.DataFrame(
+        {
+            "Battery": [one.thing_name for one in devices],
+            "State": [one.state for one in devices],
+            "Flip's word": [one.flip_status for one in devices],
+            # The table has a download of its own, which would hand on what a battery says as it is.
+            "Reason": [spreadsheet_text(one.reason) for one in devices],
+            "Told to Flip": [
+                f"{one.reported or ''} {_STANDINGS.get(one.report_standing, '')}".strip() for one in devices
+            ],
+            "Asked (Wh)": [_rounded(one.asked_energy_wh) for one in devices],
+            "Measured (Wh)": [_rounded(one.measured_energy_wh) for one in devices],
+            "Charged (Wh)": [_rounded(one.charged_energy_wh) for one in devices],
+            "Discharged (Wh)": [_rounded(one.discharged_energy_wh) for one in devices],
+            "Samples": [one.samples for one in devices],
+            "Gaps": [one.gap_count for one in devices],
+            "Gaps (s)": [_rounded(one.gap_total_s) for one in devices],
+            "Clock skew (s)": [_rounded(one.clock_skew_s) for one in devices],
+        }
+    )
+    skew = st.column_config.Column(
+        help="The smallest received less measured: above 0 its clock is slow, or it was late."
+    )
+    st.dataframe(
+        table, hide_index=True, key="dispatch_table", column_config={"Clock skew (s)": skew},
+        alt=f"{len(devices)} batteries",
+    )  # fmt: skip
+
+
+def show_life(account: Account, devices: list[DeviceReport]) -> None:
+    """What happened to one battery's command, and where its readings are missing."""
+    with st.expander("One battery, step by step", key="dispatch_life"):
+        labels = {one.command_id: one.thing_name for one in devices}
+        chosen = st.selectbox("Battery", list(labels), format_func=lambda name: labels[name], key="dispatch_battery")
+        with visit.told():
+            now = visit.now()
+            for step in dispatches.life(account, chosen):
+                moment = step.at.astimezone(now.tzinfo)
+                st.markdown(f"{words.plain(f'{moment:%H:%M:%S}')} **{step.to_state}**: {words.plain(step.cause)}")
+            gaps = next(one.gaps for one in devices if one.command_id == chosen) or ()
+            for gap in gaps:
+                seconds = (gap.ends_at - gap.starts_at).total_seconds()
+                st.caption(
+                    words.plain(f"No readings for {words.duration(seconds)} from {words.at(gap.starts_at, now)}.")
+                )
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 1)

@@ -1,0 +1,115 @@
+"""One event that runs or is ahead: what will happen, when, how much stays in the battery, and the homeowner's say."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+import streamlit as st
+
+from streamlit_app import event_words, visit, words
+from streamlit_app.services import events, flip
+from streamlit_app.services.accounts import Account
+from streamlit_app.services.batteries import Battery
+from streamlit_app.services.events import CommandResult, Event, Part
+from streamlit_app.views.request_progress import show_requests
+
+_Colour = Literal["green", "orange", "blue", "gray"]
+
+
+def show_event(account: Account, event: Event, mine: Mapping[str, Battery], commands: list[CommandResult]) -> None:
+    """The card; no buttons while a change is under way."""
+    now = visit.now()
+    with st.container(border=True, key=f"event_{event.event_id}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{words.plain(words.span(event.starts_at, event.ends_at, now))}**")
+            label, colour = _look(event, now)
+            st.badge(label, color=colour)
+        for part in event.schedule:
+            st.write(words.plain(_happening(event, part, commands, now)))
+        if event.is_participating:
+            for name in event.thing_names:
+                st.write(words.plain(_kept(name, event, mine.get(name), commands)))
+        for command in commands:
+            st.caption(words.plain(f"{command.thing_name}: {_standing(event, command, now)}"))
+        asked = flip.newest(flip.my_requests(account), "change_event", event_id=event.event_id)
+        if asked is None or not asked.is_under_way:
+            _decide(account, event)
+            if event.is_participating:
+                _set_reserves(account, event, mine, commands)
+        show_requests("change_event", event_id=event.event_id)
+
+
+def _look(event: Event, now: datetime) -> tuple[str, _Colour]:
+    if not event.is_participating:
+        return "Not taking part", "gray"
+    if event.is_running(now):
+        return "Under way", "green"
+    return words.ahead(event.starts_at, now).capitalize(), "blue"
+
+
+def _happening(event: Event, part: Part, commands: list[CommandResult], now: datetime) -> str:
+    names = " and ".join(part.device_ids or ["Your battery"])
+    setpoints = {
+        one.setpoint_w for one in commands if one.mode == part.mode and one.thing_name in (part.device_ids or ())
+    }
+    does = event_words.does(part.mode, setpoints.pop() if len(setpoints) == 1 else None)
+    start, end = part.starts_at or event.starts_at, part.ends_at or event.ends_at
+    when = "" if (start, end) == (event.starts_at, event.ends_at) else f"{words.span(start, end, now)}: "
+    lasts = f", for {words.duration((end - start).total_seconds())}" if end else ", until further notice"
+    if event.is_participating:
+        return f"{when}{names} {does}{lasts}."
+    return f"{when}{names} {does}{lasts}: so it was planned, but you take no part."
+
+
+def _standing(event: Event, command: CommandResult, now: datetime) -> str:
+    # Flip takes an opt-out at once; its word to the battery follows.
+    if not event.is_participating and command.is_open:
+        return "The battery is being told that it takes no part."
+    return event_words.outcome(command, now)
+
+
+def _kept(name: str, event: Event, battery: Battery | None, commands: list[CommandResult]) -> str:
+    percent = _reserve_pct(name, event, battery, commands)
+    if percent is None:
+        return f"What {name} keeps for outages stays as you have set it."
+    return f"At least {percent:.0f} % stays in {name} for outages."
+
+
+def _reserve_pct(name: str, event: Event, battery: Battery | None, commands: list[CommandResult]) -> float | None:
+    """The homeowner's word for this event, or else the utility's, or else what the battery keeps anyway."""
+    if (said := event.reserve_pct(name)) is not None:
+        return said
+    asked = (one.backup_reserve_pct for one in commands if one.thing_name == name)
+    found = next((percent for percent in asked if percent is not None), None)
+    return battery.backup_reserve_pct if found is None and battery is not None else found
+
+
+def _decide(account: Account, event: Event) -> None:
+    label = "Take no part" if event.is_participating else "Take part again"
+    kind: Literal["secondary", "primary"] = "secondary" if event.is_participating else "primary"
+    if st.button(label, key=f"take_part_{event.event_id}", type=kind):
+        with visit.told():
+            events.take_part(account, event, is_participating=not event.is_participating)
+            st.rerun()
+
+
+def _set_reserves(account: Account, event: Event, mine: Mapping[str, Battery], commands: list[CommandResult]) -> None:
+    names = [name for name in event.thing_names if name in mine]
+    if not names:
+        return
+    with st.expander("Keep more or less for outages", key=f"reserves_{event.event_id}"):
+        with st.form(f"reserves_form_{event.event_id}", border=False):
+            st.caption("During this event the battery is not emptied below this.")
+            labels = {name: f"Kept in {words.plain(name)} (%)" if len(names) > 1 else "Kept (%)" for name in names}
+            chosen = {name: _ask_reserve(labels[name], name, event, mine[name], commands) for name in names}
+            submitted = st.form_submit_button("Keep this much", key=f"reserves_submit_{event.event_id}")
+        if submitted:
+            with visit.told():
+                events.keep_reserves(account, event, chosen)
+                st.rerun()
+
+
+def _ask_reserve(label: str, name: str, event: Event, battery: Battery, commands: list[CommandResult]) -> int:
+    kept_pct = _reserve_pct(name, event, battery, commands) or 0
+    whole = round(min(100.0, max(0.0, kept_pct)))
+    return st.slider(label, 0, 100, whole, key=f"reserve_{event.event_id}_{name}")
