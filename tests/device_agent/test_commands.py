@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device_agent.clock_bounds import ClockBounds
@@ -65,6 +65,7 @@ deliveries = st.tuples(st.just("deliver"), st.integers(0, 20), st.integers(0, 20
 outages = st.tuples(st.sampled_from(["commit", "power off"]), st.just(0), st.just(0))
 
 
+@settings(max_examples=50)
 @given(st.lists(deliveries | outages, max_size=25))
 def test_any_interleaving_ends_with_each_command_once_and_in_order(tmp_path_factory, happenings) -> None:
     """The cloud repeats all from what was acknowledged on; messages are lost, doubled, swapped; the power fails."""
