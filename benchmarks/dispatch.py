@@ -3,7 +3,8 @@
 Run it with `.venv/bin/python -m benchmarks.dispatch [--devices 500]`. It starts the AWS emulator and a PostgreSQL of
 its own, provisions the devices, runs all their agents in one process over mutual TLS, and ingestion and dispatch in
 one process each. `p50_s` and `p95_s` are from the queue's receipt of a command until the battery's acknowledgement is
-back at IoT Core, `sent_p95_s` until it was handed to IoT Core; `doubled` counts commands that a battery took for new once more. Nothing of it stays.
+back at IoT Core, `sent_p95_s` until the command was handed to IoT Core; `doubled` counts commands that a battery took
+for new once more. Nothing of it stays.
 """
 
 import argparse
