@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli import tally
+from cli import households, tally
+from cli.dispatch_story import SETPOINT_W, Counted, Dispatch
 from device_agent.registration_url import registration_url
 from fleet.adapters import postgres
 from fleet.adapters.postgres.devices import DeviceLedger
@@ -23,7 +24,11 @@ from local_cloud.running import Cloud
 from local_cloud.settings import LocalSettings, get_local_settings
 
 PREFIX, MODEL = "battery", "home-13"
-_SAMPLE_S, _PUBLISH_S, _STORY_S, _ARRIVAL_S = 1.0, 2.0, 30.0, 90.0
+_SAMPLE_S, _PUBLISH_S, _ARRIVAL_S = 1.0, 2.0, 90.0
+_HOUSEHOLDS = 10
+"""Batteries that get a household; more would tell no more, and each takes a mail and half a second."""
+_EVENT_IN_S, _EVENT_S = 120.0, 600.0
+_SHORT_EVENT_IN_S, _SHORT_EVENT_S, _ENDED_WITHIN_S = 15.0, 15.0, 90.0
 
 
 class Demo:
@@ -63,7 +68,9 @@ def run(once: bool) -> int:
     if figures is None:
         return 0
     print(json.dumps(figures), flush=True)
-    return 1 if figures["lost"] or figures["duplicated"] else 0
+    sent, acknowledged, reported = (figures[f"commands_{what}"] for what in ("sent", "acknowledged", "reported"))
+    is_whole = sent and sent == acknowledged == reported
+    return 1 if figures["lost"] or figures["duplicated"] or not is_whole else 0
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -93,11 +100,13 @@ def _story(demo: Demo, running: Cloud) -> dict[str, Any] | None:
         folders = _provision(demo)
     with agents.running(folders, running.state, _SAMPLE_S, _PUBLISH_S) as fleet:
         demo.say(f"{fleet.alive()} device agents run, each a process with its own certificate")
+        with demo.step("households"):
+            dispatch = _dispatch(demo, running, folders)
         _show_addresses(demo, folders[0])
-        with demo.step("telemetry"):
-            _watch(demo, running, fleet, folders)
+        with demo.step("event"):
+            counted = _watch(demo, running, fleet, folders, dispatch)
         demo.say("draining the agents")
-    return _settle(demo, folders) if demo.once else None
+    return _settle(demo, folders, counted) if demo.once else None
 
 
 def _provision(demo: Demo) -> list[Path]:
@@ -115,20 +124,41 @@ def _provision(demo: Demo) -> list[Path]:
     return [settings.artifacts_dir / order.thing_name.value for order in orders]
 
 
+def _dispatch(demo: Demo, running: Cloud, folders: list[Path]) -> Dispatch | None:
+    """Give batteries to households, and have Flip make an event for them; the first is left for whoever watches."""
+    settings, state = get_settings(), running.state
+    theirs = folders[0 if demo.once else 1 :][:_HOUSEHOLDS]
+    households.ensure_operator(settings, state)
+    if not theirs:
+        return None
+    made = households.register(settings, state, theirs)
+    demo.say(f"{made} batteries were registered, each by its household with a signed link and a mailed code")
+    households.wait_until_commissioned(settings, theirs)
+    dispatch = Dispatch(settings, state.secret("flip-admin"), theirs)
+    start_in_s, duration_s = (_SHORT_EVENT_IN_S, _SHORT_EVENT_S) if demo.once else (_EVENT_IN_S, _EVENT_S)
+    dispatch.begin(start_in_s, duration_s)
+    demo.say(
+        f"Flip asks {dispatch.size} batteries to discharge with {SETPOINT_W:,} W, "
+        f"in {start_in_s:.0f} s and for {duration_s:.0f} s"
+    )
+    return dispatch
+
+
 def _show_addresses(demo: Demo, folder: Path) -> None:
     base_url = get_settings().base_url
     demo.say(f"Prefect UI: http://127.0.0.1:{demo.local.prefect_port}")
     demo.say(f"Web app:    {base_url}  (sign in with any address; the code of its mail is shown here)")
+    demo.say(f"Operators:  {base_url}/dispatches  (sign in as {households.OPERATOR})")
     demo.say(f"Register {folder.name} (15 minutes): {registration_url(folder, base_url, datetime.now(UTC))}")
     demo.say("Ctrl-C stops everything")
 
 
-def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path]) -> None:
-    """Show samples published and stored as they grow; until Ctrl-C, or for the length of the one-shot story."""
-    end = time.monotonic() + _STORY_S if demo.once else float("inf")
+def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path], dispatch: Dispatch | None) -> Counted | None:
+    """Show samples and commands as they go on; until Ctrl-C, or until the event of the one-shot story is over."""
     mailbox = Mailbox(get_settings().aws_endpoint_url)
-    while (left := end - time.monotonic()) > 0:
-        time.sleep(min(5.0, left))
+    deadline = time.monotonic() + _SHORT_EVENT_IN_S + _SHORT_EVENT_S + _ENDED_WITHIN_S
+    while True:
+        time.sleep(5)
         if name := running.ended():
             raise Unavailable(f"{name} stopped by itself: {running.state.logs / name}.log says why.")
         for recipient, code in mailbox.new_codes():
@@ -136,9 +166,17 @@ def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path]) -> No
         stored = tally.stored(get_settings(), folders)  # first: what is sent meanwhile is not stored yet
         sent = tally.published(folders)
         demo.say(f"{fleet.alive()} agents, {sent:,} samples published, {stored:,} stored")
+        counted = dispatch.count() if dispatch else None
+        if counted:
+            demo.say(
+                f"of {counted.asked} commands {counted.sent} sent, {counted.acknowledged} acknowledged, "
+                f"{counted.reported} reported to Flip, {counted.ended} over"
+            )
+        if demo.once and (counted is None or counted.is_over or time.monotonic() > deadline):
+            return counted
 
 
-def _settle(demo: Demo, folders: list[Path]) -> dict[str, Any]:
+def _settle(demo: Demo, folders: list[Path], commands: Counted | None) -> dict[str, Any]:
     """Wait until what was published has arrived, then count."""
     settings, deadline = get_settings(), time.monotonic() + _ARRIVAL_S
     with demo.step("arrival"):
@@ -154,6 +192,9 @@ def _settle(demo: Demo, folders: list[Path]) -> dict[str, Any]:
         "lost": count.lost,
         "duplicated": count.duplicated,
         "quarantined": count.quarantined,
+        "commands_sent": commands.sent if commands else 0,
+        "commands_acknowledged": commands.acknowledged if commands else 0,
+        "commands_reported": commands.reported if commands else 0,
         "infrastructure": demo.infrastructure,
         "seconds": {**demo.seconds, "total": round(sum(demo.seconds.values()), 1)},
     }
