@@ -9,6 +9,14 @@ from fleet.adapters.postgres import Connection, connect, one
 from fleet.settings import Settings
 
 _KEY = "hashtextextended('fleet/' || %s, 0)"
+# How PostgreSQL shows an advisory lock of one bigint: its two halves, and a 1.
+_IS_WAITED_FOR = f"""
+    SELECT EXISTS (
+        SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+        WHERE locktype = 'advisory' AND NOT granted AND objsubid = 1 AND datname = current_database()
+            AND (classid::bigint << 32) | objid::bigint = {_KEY}
+    ) AS is_waited_for
+"""  # noqa: S608 - the key is ours
 
 
 @contextmanager
@@ -24,6 +32,12 @@ def one_at_a_time(settings: Settings, work: str, wait_s: float = 0) -> Iterator[
         held = _try(connection, work) if wait_s <= 0 else _wait(connection, work, wait_s)
         connection.commit()  # the lock belongs to the session; an open transaction would only hold back vacuum
         yield held
+
+
+def is_waited_for(settings: Settings, work: str) -> bool:
+    """Whether a run waits for `work`: the one that holds it may hand over now, and no moment is lost between them."""
+    with connect(settings) as connection:
+        return bool(one(connection.execute(_IS_WAITED_FOR, [work]))["is_waited_for"])
 
 
 def _try(connection: Connection, work: str) -> bool:

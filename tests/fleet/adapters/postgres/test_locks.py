@@ -1,8 +1,9 @@
-from threading import Timer
+import time
+from threading import Thread, Timer
 
 import pytest
 
-from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.postgres.locks import is_waited_for, one_at_a_time
 from fleet.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -28,3 +29,22 @@ def test_work_that_must_not_pause_is_handed_over(database: Settings) -> None:
 def test_a_wait_for_the_run_before_has_an_end(database: Settings) -> None:
     with one_at_a_time(database, "work"), one_at_a_time(database, "work", wait_s=0.1) as mine:
         assert not mine
+
+
+def test_who_holds_work_sees_that_another_waits_for_it(database: Settings) -> None:
+    seen: list[bool] = []
+
+    def wait() -> None:
+        with one_at_a_time(database, "work", wait_s=10) as mine:
+            seen.append(mine)
+
+    with one_at_a_time(database, "work"), one_at_a_time(database, "other work"):
+        assert not is_waited_for(database, "work")
+        waiter, deadline = Thread(target=wait), time.monotonic() + 10
+        waiter.start()
+        while not is_waited_for(database, "work"):
+            assert time.monotonic() < deadline
+        assert not is_waited_for(database, "other work")
+    waiter.join()
+    assert seen == [True]
+    assert not is_waited_for(database, "work")
