@@ -1,6 +1,7 @@
 """Send Flip's commands to the batteries, count in what they answer, and tell Flip what became of it."""
 
 import time
+from collections.abc import Iterator
 from typing import Any, cast
 
 from prefect import flow
@@ -9,49 +10,54 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.adapters.dispatch import Dispatched, Reported
-from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.postgres.locks import is_waited_for, one_at_a_time
 from fleet.settings import get_settings
 from flows.schedule import seconds_late
 from tasks.commands import dispatch_slice, report_dispatching, report_slice
 
 # Prefect's types do not let a runner of one kind of future pass as a runner of futures.
 _RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=2))
-_SLICE_S = 20.0
+_WORK = "dispatch_commands"
+_SLICE_S, _SHORT_SLICE_S, _HANDOVER_S = 20.0, 5.0, 30.0
 
 
 @flow(task_runner=_RUNNER)
-def dispatch_commands(time_budget_s: float = 75, wait_s: float = 30) -> Any:
-    """Dispatch without a pause: a run goes on beyond the schedule's interval, until the next one waits to take over.
+def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any:
+    """Dispatch and hand over to the next run when it is there, so that no command waits for a schedule.
 
     Flip not answering holds up no battery, and a battery not answering holds up no report.
 
     Args:
-        time_budget_s: Seconds from the scheduled start until no new slice begins; above the schedule's interval.
-        wait_s: Seconds to wait for the run before to end.
+        time_budget_s: Seconds from the scheduled start that it works at least; the schedule's interval.
+        overtime_s: Seconds that it works on after that, unless the next run is there.
     """
     started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
-    with one_at_a_time(get_settings(), "dispatch_commands", wait_s) as mine:
+    sent, told, problems = Dispatched(), Reported(), list[str]()
+    with one_at_a_time(get_settings(), _WORK, wait_s=_HANDOVER_S) as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is dispatching now.")
-        sent, told, problems = _work_until(end)
+        for seconds in _slices(end, overtime_s):
+            results = _work(seconds)
+            sent += sum((one for one in results if isinstance(one, Dispatched)), Dispatched())
+            told += sum((one for one in results if isinstance(one, Reported)), Reported())
+            problems += [str(one) for one in results if isinstance(one, BaseException)]
     figures = report_dispatching(sent, told, time.monotonic() - started)
     if problems:
         return Failed(message=f"{problems[0]} (slices that failed: {len(problems)})")
     return Completed(message=", ".join(f"{value} {name}" for name, value in figures.items()), data=figures)
 
 
-def _work_until(end: float) -> tuple[Dispatched, Reported, list[str]]:
-    """Slices side by side, one after the other; at least one of each, also at a run's late start."""
-    sent, told, problems = Dispatched(), Reported(), list[str]()
-    while True:
+def _slices(end: float, overtime_s: float) -> Iterator[float]:
+    """Seconds of each slice of work: at least one, also at a run's late start, and short ones once the run may end."""
+    left = _SLICE_S + 1
+    while left > _SLICE_S:
         left = max(0.0, end - time.monotonic())
-        futures: list[PrefectFuture[Any]] = [
-            dispatch_slice.submit(min(_SLICE_S, left)),
-            report_slice.submit(min(_SLICE_S, left)),
-        ]
-        results = [future.result(raise_on_failure=False) for future in futures]
-        sent += sum((one for one in results if isinstance(one, Dispatched)), Dispatched())
-        told += sum((one for one in results if isinstance(one, Reported)), Reported())
-        problems += [str(one) for one in results if isinstance(one, BaseException)]
-        if left <= _SLICE_S:
-            return sent, told, problems
+        yield min(_SLICE_S, left)
+    while time.monotonic() < end + overtime_s and not is_waited_for(get_settings(), _WORK):
+        yield _SHORT_SLICE_S
+
+
+def _work(seconds: float) -> list[Any]:
+    """Both loops side by side; what they did, or why one could not."""
+    futures: list[PrefectFuture[Any]] = [dispatch_slice.submit(seconds), report_slice.submit(seconds)]
+    return [future.result(raise_on_failure=False) for future in futures]

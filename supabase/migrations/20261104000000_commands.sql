@@ -142,6 +142,7 @@ CREATE TABLE fleet.command_messages (
 COMMENT ON TABLE fleet.command_messages IS 'What is said to a device, in its order: a command, a change to it, or its cancellation.';
 COMMENT ON COLUMN fleet.command_messages.next_send_at IS 'NULL once acknowledged, replaced or expired.';
 CREATE INDEX command_messages_command ON fleet.command_messages (command_id);
+CREATE INDEX command_messages_open ON fleet.command_messages (thing_name, sequence) WHERE next_send_at IS NOT NULL;
 CREATE INDEX command_messages_due ON fleet.command_messages (next_send_at) WHERE next_send_at IS NOT NULL;
 
 -- Ingestion leaves here what devices say of their commands; whoever holds the device's cursor takes it from here. So

@@ -55,7 +55,7 @@ def test_commands_go_out_while_flip_is_down_and_flip_hears_of_them_when_it_is_ba
         )
         (impossible,) = accepted(flip.commands())
         flip_server.outage(True)
-        runs = [prefect_server.run(FLOW, time_budget_s=30, wait_s=60) for _ in range(2)]
+        runs = [prefect_server.run(FLOW, time_budget_s=15, overtime_s=20) for _ in range(2)]
         prefect_server.wait(runs[0], "RUNNING")
 
         now = datetime.now(UTC)

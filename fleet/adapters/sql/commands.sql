@@ -102,17 +102,19 @@ ORDER BY thing_name, sequence
 
 -- name: answered_messages
 -- What these devices speak of: what is open, what their results name, and what they have acknowledged and still act on.
+WITH spoken_of AS (
+    SELECT thing_name, sequence FROM fleet.command_messages
+    WHERE thing_name = ANY(%(thing_names)s) AND next_send_at IS NOT NULL
+    UNION
+    SELECT * FROM unnest(%(named)s::text[], %(sequences)s::bigint[])
+    UNION
+    SELECT message.thing_name, message.sequence
+    FROM fleet.commands AS command JOIN fleet.command_messages AS message USING (command_id)
+    WHERE command.thing_name = ANY(%(thing_names)s) AND command.state IN ('acknowledged', 'running')
+)
 SELECT thing_name, sequence, command_id, revision, payload ->> 'action' AS action, expires_at, next_send_at, sends,
     last_sent_at, acknowledged_at
-FROM fleet.command_messages
-WHERE thing_name = ANY(%(thing_names)s) AND (
-    next_send_at IS NOT NULL
-    OR (thing_name, sequence) IN (SELECT * FROM unnest(%(named)s::text[], %(sequences)s::bigint[]))
-    OR command_id IN (
-        SELECT command_id FROM fleet.commands
-        WHERE thing_name = ANY(%(thing_names)s) AND state IN ('acknowledged', 'running')
-    )
-)
+FROM spoken_of JOIN fleet.command_messages USING (thing_name, sequence)
 
 -- name: clocks
 -- What is known of the devices' clocks.

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
+from fleet.adapters import aws
 from fleet.adapters.dispatch import Dispatched, Reported, dispatch, report_due
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.retries import RetryPolicy
@@ -12,8 +14,10 @@ from fleet.adapters.iot_data import CommandPublisher
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.telemetry import Received, store
+from fleet.adapters.sqs import Queue
 from fleet.errors import Refused
 from fleet.flip import CommissionRequest
+from fleet.infrastructure import InfrastructureNames
 from fleet.settings import Settings
 from fleet.telemetry import parse
 from local_cloud.flip.steering import Steering
@@ -159,3 +163,20 @@ def test_many_are_published_at_once_and_a_stranger_is_refused(resources: Setting
         assert publisher.publish([(f"battery-{n}", b"{}") for n in range(40)]) == [None] * 40
         (error,) = refused.publish([("battery-1", b"{}")])
     assert isinstance(error, Refused)
+
+
+@pytest.mark.integration
+def test_the_jobs_role_may_publish_commands_and_read_no_queue(resources: Settings) -> None:
+    role = f"arn:aws:iam::000000000000:role/{InfrastructureNames(resources.project).roles['dispatch']}"
+    keys = aws.client(resources, "sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    job = resources.model_copy(
+        update={
+            "aws_access_key_id": keys["AccessKeyId"],
+            "aws_secret_access_key": SecretStr(keys["SecretAccessKey"]),
+            "aws_session_token": SecretStr(keys["SessionToken"]),
+        }
+    )
+    with CommandPublisher(job) as publisher:
+        assert publisher.publish([("battery-1", b"{}")]) == [None]
+    with pytest.raises(Refused):
+        Queue(job, job.names.telemetry_queue)
