@@ -10,9 +10,8 @@ from streamlit_app import places, visit
 from streamlit_app.views import battery, confirm, dispatch, dispatches, events, fleet, home, programs, register, site
 from streamlit_app.views.sign_in import show_account
 
-st.set_page_config(
-    page_title="Home battery", page_icon=str(Path(__file__).with_name("images") / "battery.png"), layout="centered"
-)
+_WIDE = {"fleet", "dispatches", "dispatch"}
+
 st.html(Path(__file__).with_name("style.css"))
 visit.keep_cookie()
 
@@ -42,6 +41,12 @@ pages = {
 places.remember(pages)
 
 page = st.navigation(list(pages.values()), position="top")
+# Once a run: of two layouts in one run the browser may keep the first.
+st.set_page_config(
+    page_title="Home battery",
+    page_icon=str(Path(__file__).with_name("images") / "battery.png"),
+    layout="wide" if page.url_path in _WIDE else "centered",
+)
 show_account(account)
 with visit.told():
     page.run()

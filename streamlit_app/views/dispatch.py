@@ -19,7 +19,6 @@ _NARROW_PX = 320
 
 def show() -> None:
     """The dispatch that the address names."""
-    st.set_page_config(layout="wide")
     st.title("Dispatch")
     account = require_account("Sign in with an operator's account.")
     if not account.is_operator:

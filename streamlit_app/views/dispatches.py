@@ -23,7 +23,6 @@ _SEEN = {
 
 def show() -> None:
     """The latest dispatches, a page at a time."""
-    st.set_page_config(layout="wide")
     st.title("Dispatches")
     account = require_account("Sign in with an operator's account.")
     if not account.is_operator:

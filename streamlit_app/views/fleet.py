@@ -17,7 +17,6 @@ _MAX_SEARCH_CHARACTERS = 128
 
 def show() -> None:
     """The fleet, a page at a time."""
-    st.set_page_config(layout="wide")
     st.title("Fleet")
     account = require_account("Sign in with an operator's account.")
     if not account.is_operator:
