@@ -20,8 +20,10 @@ app = typer.Typer(
 quarantine_app = typer.Typer(no_args_is_help=True, help="Queue messages that could not be stored.")
 terraform_app = typer.Typer(no_args_is_help=True, help="The Terraform configuration.")
 devices_app = typer.Typer(no_args_is_help=True, help="The provisioning ledger.")
+webhooks_app = typer.Typer(no_args_is_help=True, help="What Flip posted, and what was posted in its name.")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(devices_app, name="devices")
+app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(terraform_app, name="terraform")
 app.add_typer(flip_app, name="flip")
 
@@ -153,6 +155,28 @@ def replay_quarantine() -> None:
     with connect(get_settings()) as connection:
         stored = replay(connection)
     print(f"{stored.messages} messages replayed, {stored.samples} samples stored, {stored.duplicates} were known.")
+
+
+@webhooks_app.command("list")
+def list_webhooks(limit: Annotated[int, typer.Option(min=1)] = 50) -> None:
+    """The last webhooks that Flip signed, newest first, and what became of each."""
+    from cli.tables import print_table
+    from fleet.adapters.postgres import connect
+    from fleet.adapters.postgres.webhooks import Webhooks
+
+    with connect(get_settings()) as connection:
+        print_table(Webhooks(connection).recent(limit), empty="No webhook has come yet.")
+
+
+@webhooks_app.command("refused")
+def list_refused_webhooks(limit: Annotated[int, typer.Option(min=1)] = 50) -> None:
+    """The last that were refused (forged, stale, without headers), newest first, and why."""
+    from cli.tables import print_table
+    from fleet.adapters.postgres import connect
+    from fleet.adapters.postgres.webhooks import Webhooks
+
+    with connect(get_settings()) as connection:
+        print_table(Webhooks(connection).refused(limit), empty="No webhook was refused.")
 
 
 @app.callback()

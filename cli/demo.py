@@ -16,7 +16,7 @@ from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.errors import Unavailable
 from fleet.orders import orders_from_count
 from fleet.settings import get_settings
-from local_cloud import agents, cloud
+from local_cloud import agents, cloud, homeowners
 from local_cloud.agents import Agents
 from local_cloud.mails import Mailbox
 from local_cloud.running import Cloud
@@ -88,6 +88,7 @@ def _story(demo: Demo, running: Cloud) -> dict[str, Any] | None:
 
     with demo.step("infrastructure"):
         demo.infrastructure = infrastructure.ensure(demo.say)
+        homeowners.deliver_webhooks(running)
     with demo.step("provisioning"):
         folders = _provision(demo)
     with agents.running(folders, running.state, _SAMPLE_S, _PUBLISH_S) as fleet:

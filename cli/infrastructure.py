@@ -57,6 +57,6 @@ def _is_there(settings: Settings) -> bool:
 def _digest(folder: Path) -> str:
     """Changes with any file of the Terraform configuration."""
     digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.suffix in {".tf", ".json", ".sql"}):
+    for file in sorted(path for path in folder.rglob("*") if path.suffix in {".tf", ".json", ".sql", ".vtl"}):
         digest.update(str(file.relative_to(folder)).encode() + file.read_bytes())
     return digest.hexdigest()

@@ -22,4 +22,6 @@ def _text(value: object) -> str:
         return "-"
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+    text = f"{value:.1f}" if isinstance(value, float) else str(value)
+    # What strangers sent is shown too: no line break and no order to the terminal gets through.
+    return "".join(character if character.isprintable() else "." for character in text)

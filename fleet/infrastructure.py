@@ -1,7 +1,7 @@
 """What the infrastructure is called, what it hands out, and what a plan would change. Reads no clock and no network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from string import Template
 
@@ -22,7 +22,7 @@ class InfrastructureNames(ResourceNames):
     @property
     def roles(self) -> Mapping[str, str]:
         """The name of each job's role, by the job's key in `terraform/roles.tf`."""
-        jobs = ["provisioning", "ingestion", "web", "rule", "iot_logging"]
+        jobs = ["provisioning", "ingestion", "webhooks", "dispatch", "web", "rule", "iot_logging", "webhook_gateway"]
         return {job: f"{self.project}-{job.replace('_', '-')}" for job in jobs}
 
     @property
@@ -32,6 +32,10 @@ class InfrastructureNames(ResourceNames):
     @property
     def alarm_topic(self) -> str:
         return f"{self.project}-alarms"
+
+    @property
+    def webhook_api(self) -> str:
+        return f"{self.project}-webhooks"
 
     @property
     def lock_table(self) -> str:
@@ -44,7 +48,10 @@ class InfrastructureNames(ResourceNames):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What Terraform hands out. `smtp_password` is a secret: it is left out of `repr` and of `public()`."""
+    """What Terraform hands out. `smtp_password` is a secret: it is left out of `repr` and of `public()`.
+
+    The names with a default are younger than the rest: they are empty until the infrastructure is applied again.
+    """
 
     telemetry_queue_url: str
     telemetry_queue_arn: str
@@ -61,6 +68,9 @@ class Outputs:
     smtp_host: str
     smtp_username: str
     smtp_password: str = field(repr=False)
+    webhook_url: str = ""
+    webhooks_role_arn: str = ""
+    dispatch_role_arn: str = ""
 
     def public(self) -> dict[str, str]:
         """Everything that may be shown or logged."""
@@ -69,10 +79,10 @@ class Outputs:
 
 def outputs_from(values: Mapping[str, object]) -> Outputs:
     """The outputs named in `values`; others are ignored. Raises `InvalidInput` naming what is missing."""
-    wanted = [each.name for each in fields(Outputs)]
-    if missing := [name for name in wanted if not isinstance(values.get(name), str)]:
+    known = {each.name: value for each in fields(Outputs) if isinstance(value := values.get(each.name), str)}
+    if missing := [each.name for each in fields(Outputs) if each.default is MISSING and each.name not in known]:
         raise InvalidInput(f"Terraform's outputs lack {', '.join(missing)}: apply the infrastructure first.")
-    return Outputs(**{name: str(values[name]) for name in wanted})
+    return Outputs(**known)
 
 
 def parse_outputs(output_json: bytes) -> Outputs:

@@ -37,6 +37,14 @@ class ResourceNames:
         return f"{self.project}-rule-errors"
 
     @property
+    def webhook_queue(self) -> str:
+        return f"{self.project}-webhooks"
+
+    @property
+    def webhook_dead_letter_queue(self) -> str:
+        return f"{self.project}-webhooks-dead-letters"
+
+    @property
     def telemetry_rule(self) -> str:
         """Rule names take letters, digits and underscores only."""
         return f"{self.project.replace('-', '_')}_telemetry"

@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     )
     flip_webhook_secret: SecretStr = Field(
         SecretStr(""),
-        description="Key that Flip signs webhooks with, whsec_...: issued with the webhook's registration.",
+        description="Key that Flip signs webhooks with, whsec_...: issued with the webhook's registration. "
+        "While it is exchanged for a new one: both, with a comma between them.",
     )
     supabase_url: str = Field(
         "",

@@ -10,10 +10,12 @@ from fleet.settings import load_environment
 from flows import automations
 from flows.apply_infrastructure import apply_infrastructure
 from flows.destroy_infrastructure import destroy_infrastructure
+from flows.dispatch_commands import dispatch_commands
 from flows.forward_telemetry import forward_telemetry
 from flows.ingest_telemetry import ingest_telemetry
 from flows.maintain_storage import maintain_storage
 from flows.process_flip_requests import process_flip_requests
+from flows.process_webhooks import process_webhooks
 from flows.provision_devices import provision_devices
 from flows.reconcile_flip import reconcile_flip
 from flows.replay_quarantine import replay_quarantine
@@ -33,7 +35,9 @@ def deployments(ingest_every_s: float = 60) -> list[RunnerDeployment]:
         _deployment(ingest_telemetry, "telemetry", interval=ingest_every_s, parameters=ingestion),
         _deployment(replay_quarantine, "telemetry"),
         _deployment(forward_telemetry, "telemetry", "flip", interval=300),
+        _deployment(dispatch_commands, "commands", "flip", interval=60),
         _deployment(process_flip_requests, "flip", interval=60),
+        _deployment(process_webhooks, "flip", interval=60),
         _deployment(reconcile_flip, "flip", cron="41 * * * *"),
         _deployment(maintain_storage, "storage", cron="17 3 * * *"),
     ]

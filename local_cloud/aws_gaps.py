@@ -9,7 +9,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from ministack.core.responses import json_response
-from ministack.services import cloudwatch, iot
+from ministack.services import apigateway_v1, cloudwatch, iot
 
 Response = tuple[int, dict[str, str], bytes]
 
@@ -18,6 +18,7 @@ def fill(state: Path) -> None:
     """Add the missing answers to the emulator in this process; what they keep is in `state`."""
     _report_whole_alarms()
     _answer_logging_options(state / "iot_logging_options.json")
+    _leave_out_access_logs_that_are_not_set()
 
 
 def _report_whole_alarms() -> None:
@@ -66,3 +67,17 @@ def _answer_logging_options(file: Path) -> None:
         return json_response({})
 
     iot._route_request = with_logging_options
+
+
+def _leave_out_access_logs_that_are_not_set() -> None:
+    """API Gateway's GetStage has no `accessLogSettings` where none were made; the emulator has empty ones."""
+    get: Any = apigateway_v1._get_stage
+
+    def as_aws_does(api_id: str, stage_name: str) -> Response:
+        status, headers, body = get(api_id, stage_name)
+        stage = json.loads(body)
+        if not stage.get("accessLogSettings"):
+            stage.pop("accessLogSettings", None)
+        return status, headers, json.dumps(stage).encode()
+
+    apigateway_v1._get_stage = as_aws_does

@@ -11,12 +11,15 @@ from fleet.adapters import aws
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.app_credentials import add_app_credential
 from fleet.devices import write_owner_only
-from fleet.infrastructure import InfrastructureNames, render_document
+from fleet.errors import NotConfigured
+from fleet.infrastructure import InfrastructureNames, load_outputs, render_document
 from fleet.settings import Settings, get_settings
 from local_cloud import servers
+from local_cloud.flip.steering import Steering
 from local_cloud.running import Cloud
 from local_cloud.state import State
 from local_cloud.supabase.keys import read_keys
+from local_cloud.webhook_route import on_this_machine
 
 _WEB_USER = "local-web"
 
@@ -40,11 +43,26 @@ def start_stand_ins(cloud: Cloud, stack: ExitStack) -> None:
     cloud.export({"SUPABASE_ANON_KEY": read_keys(state.folder / "supabase").anon_key})
     webhook_secret = settings.flip_webhook_secret.get_secret_value()
     token, admin = settings.flip_token.get_secret_value(), state.secret("flip-admin")
-    cloud.start(
-        "flip", servers.flip(state.folder / "flip.sqlite3", state.logs, local.flip_port, token, admin, webhook_secret)
-    )
+    database, url = state.folder / "flip.sqlite3", _webhook_url(settings)
+    cloud.start("flip", servers.flip(database, state.logs, local.flip_port, token, admin, webhook_secret, url))
     stack.callback(cloud.stop, "flip")
     cloud.say(f"Supabase and Flip stand-ins are ready: {supabase_url}, {flip_url}")
+
+
+def deliver_webhooks(cloud: Cloud) -> None:
+    """Have Flip's stand-in post to the route that the infrastructure has; to be called once that is applied."""
+    settings = get_settings()
+    steering = Steering(settings.flip_base_url, cloud.state.secret("flip-admin"))
+    steering.deliver_webhooks(url=_webhook_url(settings))
+    steering.close()
+
+
+def _webhook_url(settings: Settings) -> str:
+    """Where the emulator serves the webhooks' route; empty before the infrastructure is applied."""
+    try:
+        return on_this_machine(load_outputs(settings.state_dir).webhook_url, settings.aws_endpoint_url)
+    except NotConfigured:
+        return ""
 
 
 def start_web(cloud: Cloud, stack: ExitStack) -> None:

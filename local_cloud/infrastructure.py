@@ -18,11 +18,16 @@ from fleet.adapters.aws import client, translated
 from fleet.errors import NotConfigured
 from fleet.infrastructure import InfrastructureNames, Outputs, load_outputs, render_document, save_outputs
 from fleet.settings import Settings
+from local_cloud.webhook_route import WebhookRoute
 
 RETENTION_S = 14 * 24 * 3600
 MAX_MESSAGE_BYTES = 256 * 1024
-OLDEST_MESSAGE_ALARM_S = 900
-_TRUST = {"rule": "iot_trust.json", "iot_logging": "iot_trust.json"}
+OLDEST_MESSAGE_ALARM_S, OLDEST_WEBHOOK_ALARM_S = 900, 300
+_TRUST = {
+    "rule": "iot_trust.json",
+    "iot_logging": "iot_trust.json",
+    "webhook_gateway": "api_gateway_trust.json",
+}
 
 
 def create_infrastructure(settings: Settings) -> Outputs:
@@ -58,12 +63,15 @@ class _Builder:
 
     def document(self, name: str) -> str:
         """A document of the Terraform, filled in with what `terraform/locals.tf` gives it."""
+        return render_document(self.text(name), self.values)
+
+    def text(self, name: str) -> str:
+        """A document of the Terraform as it is."""
         file = Path(self.settings.terraform_dir) / "documents" / name
         try:
-            text = file.read_text()
+            return file.read_text()
         except OSError as error:
             raise NotConfigured(f"{file} cannot be read: set FLEET_TERRAFORM_DIR to the folder terraform/.") from error
-        return render_document(text, self.values)
 
     @cached_property
     def values(self) -> dict[str, str]:
@@ -76,6 +84,8 @@ class _Builder:
             "telemetry_queue": names.telemetry_queue,
             "telemetry_dead_letter_queue": names.telemetry_dead_letter_queue,
             "rule_error_queue": names.rule_error_queue,
+            "webhook_queue": names.webhook_queue,
+            "webhook_dead_letter_queue": names.webhook_dead_letter_queue,
             "basic_ingest": f"$aws/rules/{names.telemetry_rule}",
             "device_policy": names.device_policy,
             "thing_type": names.thing_type,
@@ -86,7 +96,8 @@ class _Builder:
 
     def build(self) -> Outputs:
         names = self.names
-        telemetry, dead_letters, errors = self.queues()
+        queues = self.queues()
+        telemetry, errors = queues[names.telemetry_queue], queues[names.rule_error_queue]
         roles = {job: self.role(job, name) for job, name in names.roles.items()}
         self.rule(telemetry, errors, roles["rule"])
         self.identity()
@@ -101,7 +112,7 @@ class _Builder:
         return Outputs(
             telemetry_queue_url=telemetry,
             telemetry_queue_arn=self.queue_arn(names.telemetry_queue),
-            telemetry_dead_letter_queue_url=dead_letters,
+            telemetry_dead_letter_queue_url=queues[names.telemetry_dead_letter_queue],
             rule_error_queue_url=errors,
             telemetry_rule_name=names.telemetry_rule,
             device_policy_name=names.device_policy,
@@ -114,13 +125,22 @@ class _Builder:
             smtp_host=f"email-smtp.{self.settings.aws_region}.amazonaws.com",
             smtp_username=user,
             smtp_password=password,
+            webhook_url=self.webhook_route(roles["webhook_gateway"]),
+            webhooks_role_arn=roles["webhooks"],
+            dispatch_role_arn=roles["dispatch"],
         )
+
+    def webhook_route(self, role: str) -> str:
+        """The address for Flip's webhooks."""
+        template = self.text("webhook_request.vtl").strip()
+        gateway, region = self.aws("apigateway"), self.settings.aws_region
+        return WebhookRoute(gateway, self.names, region, self.account, role, template).make()
 
     def queue_arn(self, name: str) -> str:
         return f"arn:aws:sqs:{self.settings.aws_region}:{self.account}:{name}"
 
-    def queues(self) -> tuple[str, str, str]:
-        """URLs of the telemetry, the dead-letter and the rule-error queue."""
+    def queues(self) -> dict[str, str]:
+        """The URL of each queue, by its name."""
         names, sqs = self.names, self.aws("sqs")
         attributes = {
             "MaximumMessageSize": str(MAX_MESSAGE_BYTES),
@@ -129,19 +149,24 @@ class _Builder:
             "SqsManagedSseEnabled": "true",
         }
         wanted: dict[str, dict[str, str]] = {
-            names.telemetry_dead_letter_queue: {"RedriveAllowPolicy": json.dumps(
-                {"redrivePermission": "byQueue", "sourceQueueArns": [self.queue_arn(names.telemetry_queue)]}
-            )},
+            **self.with_dead_letters(names.telemetry_queue, names.telemetry_dead_letter_queue, visibility_s=120),
+            **self.with_dead_letters(names.webhook_queue, names.webhook_dead_letter_queue, visibility_s=60),
             names.rule_error_queue: {},
-            names.telemetry_queue: {"VisibilityTimeout": "120", "RedrivePolicy": json.dumps(
-                {"deadLetterTargetArn": self.queue_arn(names.telemetry_dead_letter_queue), "maxReceiveCount": 10}
-            )},
-        }  # fmt: skip
+        }
         urls = {}
         for name, extra in wanted.items():
             urls[name] = _existing_queue(sqs, name) or sqs.create_queue(QueueName=name)["QueueUrl"]
             sqs.set_queue_attributes(QueueUrl=urls[name], Attributes=attributes | extra)
-        return urls[names.telemetry_queue], urls[names.telemetry_dead_letter_queue], urls[names.rule_error_queue]
+        return urls
+
+    def with_dead_letters(self, name: str, dead_letters: str, visibility_s: int) -> dict[str, dict[str, str]]:
+        """The attributes of a queue and of the one for what was taken from it ten times, by their names."""
+        allowed = {"redrivePermission": "byQueue", "sourceQueueArns": [self.queue_arn(name)]}
+        redrive = {"deadLetterTargetArn": self.queue_arn(dead_letters), "maxReceiveCount": 10}
+        return {
+            dead_letters: {"RedriveAllowPolicy": json.dumps(allowed)},
+            name: {"VisibilityTimeout": str(visibility_s), "RedrivePolicy": json.dumps(redrive)},
+        }
 
     def role(self, job: str, name: str) -> str:
         iam, trust = self.aws("iam"), self.document(_TRUST.get(job, "job_trust.json"))
@@ -199,6 +224,10 @@ class _Builder:
              "Messages that ingestion took ten times and could not store."),
             (f"{project}-rule-errors", names.rule_error_queue, visible, 0,
              "Messages that the topic rule could not hand to the telemetry queue."),
+            (f"{project}-webhooks-age", names.webhook_queue, age, OLDEST_WEBHOOK_ALARM_S,
+             "Webhooks wait: process-webhooks does not keep up or does not run."),
+            (f"{project}-webhooks-dead-letters", names.webhook_dead_letter_queue, visible, 0,
+             "Webhooks that process-webhooks took ten times and could not store."),
         ]:  # fmt: skip
             self.aws("cloudwatch").put_metric_alarm(
                 AlarmName=name,

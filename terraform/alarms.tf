@@ -33,6 +33,20 @@ locals {
       metric      = "ApproximateNumberOfMessagesVisible"
       threshold   = 0
     }
+    webhooks_age = {
+      name        = "${var.project}-webhooks-age"
+      description = "Webhooks wait: process-webhooks does not keep up or does not run."
+      queue       = local.webhook_queue
+      metric      = "ApproximateAgeOfOldestMessage"
+      threshold   = var.oldest_webhook_alarm_s
+    }
+    webhooks_dead_letters = {
+      name        = "${var.project}-webhooks-dead-letters"
+      description = "Webhooks that process-webhooks took ten times and could not store."
+      queue       = local.webhook_dead_letter_queue
+      metric      = "ApproximateNumberOfMessagesVisible"
+      threshold   = 0
+    }
   }
 }
 

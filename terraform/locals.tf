@@ -11,18 +11,24 @@ locals {
   telemetry_queue             = "${var.project}-telemetry"
   telemetry_dead_letter_queue = "${var.project}-telemetry-dead-letters"
   rule_error_queue            = "${var.project}-rule-errors"
+  webhook_queue               = "${var.project}-webhooks"
+  webhook_dead_letter_queue   = "${var.project}-webhooks-dead-letters"
+  webhook_api                 = "${var.project}-webhooks"
   telemetry_rule              = "${replace(var.project, "-", "_")}_telemetry"
   device_policy               = "${var.project}-device"
   thing_type                  = "${var.project}-battery"
   thing_group                 = "${var.project}-batteries"
 
-  provisioning_role = "${var.project}-provisioning"
-  ingestion_role    = "${var.project}-ingestion"
-  web_role          = "${var.project}-web"
-  rule_role         = "${var.project}-rule"
-  iot_logging_role  = "${var.project}-iot-logging"
-  smtp_user         = "${var.project}-smtp"
-  alarm_topic       = "${var.project}-alarms"
+  provisioning_role    = "${var.project}-provisioning"
+  ingestion_role       = "${var.project}-ingestion"
+  webhooks_role        = "${var.project}-webhooks"
+  dispatch_role        = "${var.project}-dispatch"
+  web_role             = "${var.project}-web"
+  rule_role            = "${var.project}-rule"
+  webhook_gateway_role = "${var.project}-webhook-gateway"
+  iot_logging_role     = "${var.project}-iot-logging"
+  smtp_user            = "${var.project}-smtp"
+  alarm_topic          = "${var.project}-alarms"
 
   job_principals = length(var.job_principals) > 0 ? var.job_principals : ["arn:${local.partition}:iam::${local.account}:root"]
 
@@ -35,6 +41,8 @@ locals {
     telemetry_queue             = local.telemetry_queue
     telemetry_dead_letter_queue = local.telemetry_dead_letter_queue
     rule_error_queue            = local.rule_error_queue
+    webhook_queue               = local.webhook_queue
+    webhook_dead_letter_queue   = local.webhook_dead_letter_queue
     basic_ingest                = "$aws/rules/${local.telemetry_rule}"
     device_policy               = local.device_policy
     thing_type                  = local.thing_type

@@ -48,6 +48,21 @@ output "ingestion_role_arn" {
   value       = aws_iam_role.this["ingestion"].arn
 }
 
+output "webhooks_role_arn" {
+  description = "Role for the flow that processes webhooks."
+  value       = aws_iam_role.this["webhooks"].arn
+}
+
+output "webhook_url" {
+  description = "Address to register with Flip for its webhooks."
+  value       = "${aws_api_gateway_stage.webhooks.invoke_url}${aws_api_gateway_resource.webhooks.path}"
+}
+
+output "dispatch_role_arn" {
+  description = "Role for the flow that sends commands to the batteries."
+  value       = aws_iam_role.this["dispatch"].arn
+}
+
 output "web_role_arn" {
   description = "Role for the web app, which checks a registration link against IoT Core."
   value       = aws_iam_role.this["web"].arn

@@ -31,6 +31,24 @@ variable "oldest_message_alarm_s" {
   default     = 900
 }
 
+variable "oldest_webhook_alarm_s" {
+  description = "The alarm on webhooks fires when the oldest has waited longer, seconds; Flip wants an answer in 900."
+  type        = number
+  default     = 300
+}
+
+variable "webhooks_per_second" {
+  description = "Webhooks that API Gateway takes a second over a longer time; what comes faster is answered with 429."
+  type        = number
+  default     = 100
+}
+
+variable "webhook_burst" {
+  description = "Webhooks that API Gateway takes at once."
+  type        = number
+  default     = 500
+}
+
 variable "iot_log_level" {
   description = "Level of IoT Core's logs, an account-wide setting: DEBUG, INFO, WARN, ERROR or DISABLED."
   type        = string

@@ -17,7 +17,7 @@ _KINDS: dict[str, type[FleetError]] = {
         [
             "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId",
             "InvalidAccessKeyId", "SignatureDoesNotMatch", "UnauthorizedException", "UnrecognizedClientException",
-            "NotAuthorizedException", "UnauthorizedOperation",
+            "NotAuthorizedException", "UnauthorizedOperation", "ForbiddenException",
         ],
         Refused,
     ),

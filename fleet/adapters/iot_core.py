@@ -151,7 +151,7 @@ def factory(settings: Settings) -> Factory:
     rule = settings.names.telemetry_rule
     return Factory(
         folder=settings.artifacts_dir,
-        endpoint=settings.iot_endpoint or _data_endpoint(settings),
+        endpoint=settings.iot_endpoint or data_endpoint(settings),
         port=settings.iot_port,
         region=settings.aws_region,
         ca_pem=_trust_anchor(settings),
@@ -160,7 +160,8 @@ def factory(settings: Settings) -> Factory:
     )
 
 
-def _data_endpoint(settings: Settings) -> str:
+def data_endpoint(settings: Settings) -> str:
+    """The host that this account's devices connect to, and that messages to them are given to."""
     with aws.translated("to find the device endpoint"):
         answer = aws.client(settings, "iot").describe_endpoint(endpointType="iot:Data-ATS")
     return str(answer["endpointAddress"])

@@ -1,9 +1,9 @@
 """SQS: receive a batch, and delete it once it is stored."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,20 +17,24 @@ _CALL_LIMIT = 10
 
 @dataclass(frozen=True)
 class Message:
-    """One delivery. `sent_at` is SQS's clock, UTC; `receipt` names this delivery and no other."""
+    """One delivery. `sent_at` is SQS's clock, UTC; `receipt` names this delivery and no other.
+
+    `attributes` are those of the message's own attributes that the queue was asked for.
+    """
 
     message_id: str
     receipt: str
     body: bytes
     sent_at: datetime
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Queue:
-    """One queue, several calls at a time. Raises the `fleet.errors` family."""
+    """One queue, several calls at a time, with the message attributes named. Raises the `fleet.errors` family."""
 
-    def __init__(self, settings: Settings, name: str, calls_at_once: int = 8) -> None:
+    def __init__(self, settings: Settings, name: str, calls_at_once: int = 8, attributes: Sequence[str] = ()) -> None:
         self._client = aws.client(settings, "sqs")
-        self._calls_at_once = calls_at_once
+        self._calls_at_once, self._attributes = calls_at_once, list(attributes)
         self.name = name
         with aws.translated(f"to find the queue {name}"):
             try:
@@ -74,6 +78,7 @@ class Queue:
                 MaxNumberOfMessages=_CALL_LIMIT,
                 WaitTimeSeconds=int(min(max(wait_s, 0), 20)),
                 MessageSystemAttributeNames=["SentTimestamp"],
+                MessageAttributeNames=self._attributes,
             )
         return [_message(raw) for raw in answer.get("Messages", [])]
 
@@ -86,9 +91,9 @@ class Queue:
 
 def _message(raw: dict[str, Any]) -> Message:
     sent_ms = int(raw.get("Attributes", {}).get("SentTimestamp", 0))
-    return Message(
-        raw["MessageId"], raw["ReceiptHandle"], raw["Body"].encode(), datetime.fromtimestamp(sent_ms / 1000, tz=UTC)
-    )
+    sent_at = datetime.fromtimestamp(sent_ms / 1000, tz=UTC)
+    attributes = {name: str(each.get("StringValue", "")) for name, each in raw.get("MessageAttributes", {}).items()}
+    return Message(raw["MessageId"], raw["ReceiptHandle"], raw["Body"].encode(), sent_at, attributes)
 
 
 def _chunks(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:

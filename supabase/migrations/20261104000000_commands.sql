@@ -87,6 +87,7 @@ CREATE TABLE fleet.commands (
     reported_at timestamptz,
     report_attempts integer NOT NULL DEFAULT 0,
     next_report_at timestamptz,
+    report_failure text NOT NULL DEFAULT '',
     CHECK ((report IS NULL) = (report_revision IS NULL)),
     CHECK ((reported IS NULL) = (reported_revision IS NULL))
 );
@@ -94,11 +95,13 @@ COMMENT ON TABLE fleet.commands IS 'Flip''s commands, one row each, in their cur
 COMMENT ON COLUMN fleet.commands.revision IS 'Counts what Flip changed: the first version, an update, a cancellation.';
 COMMENT ON COLUMN fleet.commands.revised_at IS 'When the queue received this revision: Flip waits 15 minutes from here.';
 COMMENT ON COLUMN fleet.commands.report IS 'What Flip is to be told of `report_revision`; `reported` is what it was told.';
+COMMENT ON COLUMN fleet.commands.report_failure IS 'Why Flip does not take the report, once it was given up; else empty.';
 CREATE INDEX commands_thing ON fleet.commands (thing_name, starts_at);
 CREATE INDEX commands_dispatch ON fleet.commands (starts_at, ends_at, mode);
 CREATE INDEX commands_open ON fleet.commands (thing_name)
 WHERE state IN ('received', 'pending', 'delivered', 'acknowledged', 'running');
 CREATE INDEX commands_unreported ON fleet.commands (next_report_at) WHERE next_report_at IS NOT NULL;
+CREATE INDEX commands_unanswered ON fleet.commands (revised_at) WHERE report_revision IS DISTINCT FROM revision;
 
 CREATE TABLE fleet.command_transitions (
     transition_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -116,9 +119,11 @@ CREATE INDEX command_transitions_command ON fleet.command_transitions (command_i
 CREATE TABLE fleet.command_cursors (
     thing_name text PRIMARY KEY REFERENCES fleet.devices,
     last_sequence bigint NOT NULL DEFAULT 0,
-    acknowledged_sequence bigint NOT NULL DEFAULT 0
+    acknowledged_sequence bigint NOT NULL DEFAULT 0,
+    heard_at timestamptz
 );
 COMMENT ON TABLE fleet.command_cursors IS 'The last sequence given to a device, and the last one that it has on its disk.';
+COMMENT ON COLUMN fleet.command_cursors.heard_at IS 'When IoT Core received the newest answer that is counted in.';
 
 CREATE TABLE fleet.command_messages (
     thing_name text NOT NULL REFERENCES fleet.devices,
@@ -137,7 +142,20 @@ CREATE TABLE fleet.command_messages (
 COMMENT ON TABLE fleet.command_messages IS 'What is said to a device, in its order: a command, a change to it, or its cancellation.';
 COMMENT ON COLUMN fleet.command_messages.next_send_at IS 'NULL once acknowledged, replaced or expired.';
 CREATE INDEX command_messages_command ON fleet.command_messages (command_id);
+CREATE INDEX command_messages_open ON fleet.command_messages (thing_name, sequence) WHERE next_send_at IS NOT NULL;
 CREATE INDEX command_messages_due ON fleet.command_messages (next_send_at) WHERE next_send_at IS NOT NULL;
+
+-- Ingestion leaves here what devices say of their commands; whoever holds the device's cursor takes it from here. So
+-- ingestion waits for nobody and takes no lock that others want.
+CREATE TABLE fleet.command_answers (
+    answer_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    thing_name text NOT NULL,
+    acknowledged_sequence bigint NOT NULL,
+    results jsonb NOT NULL,
+    received_at timestamptz NOT NULL
+);
+COMMENT ON TABLE fleet.command_answers IS 'What devices said of their commands and nobody has read yet.';
+CREATE INDEX command_answers_thing ON fleet.command_answers (thing_name);
 
 CREATE FUNCTION fleet.announce_command() RETURNS trigger
 LANGUAGE plpgsql SET search_path = ''
@@ -152,6 +170,19 @@ CREATE TRIGGER announce AFTER INSERT ON fleet.command_messages
 FOR EACH ROW EXECUTE FUNCTION fleet.announce_command();
 REVOKE ALL ON FUNCTION fleet.announce_command() FROM PUBLIC;
 
+CREATE FUNCTION fleet.announce_answers() RETURNS trigger
+LANGUAGE plpgsql SET search_path = ''
+AS $$
+BEGIN
+    PERFORM pg_notify('commands', '');
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION fleet.announce_answers IS 'Wakes the flow that waits by LISTEN commands.';
+CREATE TRIGGER announce AFTER INSERT ON fleet.command_answers
+FOR EACH STATEMENT EXECUTE FUNCTION fleet.announce_answers();
+REVOKE ALL ON FUNCTION fleet.announce_answers() FROM PUBLIC;
+
 ALTER TABLE fleet.flip_webhooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.refused_webhooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.flip_events ENABLE ROW LEVEL SECURITY;
@@ -159,3 +190,4 @@ ALTER TABLE fleet.commands ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.command_transitions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.command_cursors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.command_messages ENABLE ROW LEVEL SECURITY;
+ALTER TABLE fleet.command_answers ENABLE ROW LEVEL SECURITY;

@@ -43,6 +43,11 @@ def test_missing_outputs_are_named() -> None:
         outputs_from({name: value for name, value in VALUES.items() if name != "smtp_password"})
 
 
+def test_outputs_of_before_the_webhooks_can_be_read() -> None:
+    older = outputs_from({name: value for name, value in VALUES.items() if not name.startswith("webhook")})
+    assert (older.webhook_url, older.smtp_host) == ("", VALUES["smtp_host"])
+
+
 @pytest.mark.parametrize("answer", [b"", b"Warning: x\n{}", b"[]", b'{"smtp_host": 1}'])
 def test_an_answer_that_is_none_is_refused(answer: bytes) -> None:
     with pytest.raises(InvalidInput):

@@ -1,6 +1,7 @@
 """Two ways to the same resources: Terraform on one emulator, boto3 on another, compared by what AWS reports."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ PER_CALL = {
     "ResponseMetadata", "CreatedTimestamp", "LastModifiedTimestamp", "createdAt", "creationDate", "lastModifiedDate",
     "generationId", "RoleId", "UserId", "CreateDate", "thingTypeId", "thingGroupId", "version", "RoleLastUsed",
     "AlarmConfigurationUpdatedTimestamp", "StateUpdatedTimestamp", "StateTransitionedTimestamp", "policyVersionId",
-    "defaultVersionId", "StateReason", "StateReasonData", "StateValue",
+    "defaultVersionId", "StateReason", "StateReasonData", "StateValue", "id", "parentId", "createdDate",
+    "lastUpdatedDate", "deploymentId", "cacheNamespace", "requestValidatorId", "rootResourceId",
 }  # fmt: skip
 
 
@@ -46,7 +48,10 @@ def reported(settings: Settings) -> dict[str, Any]:
     """Every resource as AWS describes it."""
     names = InfrastructureNames(settings.project)
     sqs, iot, iam = (client(settings, service) for service in ("sqs", "iot", "iam"))
-    queues = (names.telemetry_queue, names.telemetry_dead_letter_queue, names.rule_error_queue)
+    queues = (
+        names.telemetry_queue, names.telemetry_dead_letter_queue, names.rule_error_queue, names.webhook_queue,
+        names.webhook_dead_letter_queue,
+    )  # fmt: skip
     found: dict[str, Any] = {
         "rule": iot.get_topic_rule(ruleName=names.telemetry_rule),
         "policy": iot.get_policy(policyName=names.device_policy),
@@ -60,6 +65,7 @@ def reported(settings: Settings) -> dict[str, Any]:
         "user policy": iam.get_user_policy(UserName=names.smtp_user, PolicyName=names.smtp_user),
         "keys": len(iam.list_access_keys(UserName=names.smtp_user)["AccessKeyMetadata"]),
     }
+    found |= {f"webhook {what}": value for what, value in route(settings, names.webhook_api).items()}
     for name in queues:
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         found[f"queue {name}"] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
@@ -68,6 +74,21 @@ def reported(settings: Settings) -> dict[str, Any]:
         found[f"role policy {role}"] = iam.get_role_policy(RoleName=role, PolicyName=role)
         found[f"role policies {role}"] = iam.list_role_policies(RoleName=role)["PolicyNames"]
     return {key: plain(value, settings.aws_endpoint_url) for key, value in found.items()}
+
+
+def route(settings: Settings, name: str) -> dict[str, Any]:
+    """The webhooks' route as API Gateway describes it."""
+    gateway = client(settings, "apigateway")
+    (api,) = [each for each in gateway.get_rest_apis()["items"] if each["name"] == name]
+    resources = gateway.get_resources(restApiId=api["id"], embed=["methods"])["items"]
+    validators = gateway.get_request_validators(restApiId=api["id"])["items"]
+    (post,) = [each["resourceMethods"]["POST"] for each in resources if each.get("resourceMethods")]
+    assert post["requestValidatorId"] in {each["id"] for each in validators}
+    deployments = gateway.get_deployments(restApiId=api["id"])["items"]
+    stage = gateway.get_stage(restApiId=api["id"], stageName="live")
+    assert stage["deploymentId"] in {each["id"] for each in deployments}
+    paths = {each["path"]: each for each in resources}
+    return {"api": api, "paths": paths, "validators": validators, "deployments": deployments, "stage": stage}
 
 
 def test_boto3_makes_what_terraform_makes(
@@ -79,13 +100,16 @@ def test_boto3_makes_what_terraform_makes(
         assert made[resource] == expected[resource], resource
 
 
+def anywhere(address: str, settings: Settings) -> str:
+    """An output without what is another on each emulator: its port, and the API's id."""
+    return re.sub(r"https://\w+\.execute-api", "https://ID.execute-api", address.replace(settings.aws_endpoint_url, ""))
+
+
 def test_both_hand_out_the_same(infrastructure: tuple[Settings, Outputs], by_boto3: tuple[Settings, Outputs]) -> None:
     (terraform, expected), (boto3, made) = infrastructure, by_boto3
     same = expected.public().keys() - {"smtp_username"}  # each account's own access key
     for name in same:
-        assert made.public()[name].replace(boto3.aws_endpoint_url, "") == expected.public()[name].replace(
-            terraform.aws_endpoint_url, ""
-        ), name
+        assert anywhere(made.public()[name], boto3) == anywhere(expected.public()[name], terraform), name
     assert load_outputs(boto3.state_dir) == made
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.telemetry import QueueMessage, Rejected, Sample
 
 STORED_COLUMNS = (
@@ -60,6 +61,7 @@ def store(connection: Connection, parsed: Sequence[tuple[Received, QueueMessage 
     staged = _stage(connection, accepted, now)
     samples = connection.execute(_statement("merge_telemetry")).rowcount
     connection.execute(_statement("merge_latest"))
+    leave_answers(connection, accepted)
     quarantined = _quarantine(connection, verdicts)
     connection.commit()
     return Stored(

@@ -1,0 +1,110 @@
+"""A fleet for benchmarks: the AWS emulator, a PostgreSQL, and provisioned devices whose agents are connected."""
+
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from fleet.adapters import iot_core
+from fleet.adapters.iot_core import IotCore
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.devices import DeviceLedger
+from fleet.adapters.postgres.migrations import migrate
+from fleet.orders import Order, orders_from_count
+from fleet.provisioning import provision
+from fleet.settings import Settings
+from local_cloud import servers
+from local_cloud.infrastructure import create_infrastructure
+
+_AT_ONCE = 8
+
+
+@contextmanager
+def simulated_fleet(devices: int) -> Iterator[tuple[Settings, Path]]:
+    """Settings of a world with so many batteries, and the agents' log; all is stopped and removed on leaving."""
+    with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        server = servers.postgres(home / "data")
+        try:
+            with _aws(home, server.url) as settings:
+                migrate(settings)
+                create_infrastructure(settings)
+                _provision(settings, orders_from_count(devices, "battery", "home-13"))
+                with _agents(settings, devices, home / "agents.log"):
+                    yield settings, home / "agents.log"
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _aws(home: Path, database_url: str) -> Iterator[Settings]:
+    port, mqtt_port = _free_port(), _free_port()
+    key, secret = "LKIABENCHMARKBENCHMA", secrets.token_urlsafe(24)
+    with servers.aws(home / "aws", home / "logs", port, mqtt_port, key, secret):
+        ca = home / "ca.pem"
+        ca.write_bytes(servers.iot_trust_anchor(port))
+        yield Settings(
+            aws_endpoint_url=f"http://127.0.0.1:{port}",
+            aws_access_key_id=key,
+            aws_secret_access_key=SecretStr(secret),
+            iot_endpoint="localhost",
+            iot_port=mqtt_port,
+            iot_ca_file=ca,
+            database_url=SecretStr(database_url),
+            state_dir=home / "state",
+            artifacts_dir=home / "devices",
+        )
+
+
+def _provision(settings: Settings, orders: list[Order]) -> None:
+    registry, factory = IotCore(settings), iot_core.factory(settings)
+    with connect(settings) as connection:
+        DeviceLedger(connection).plan(orders)
+
+    def work(mine: list[Order]) -> None:
+        with connect(settings) as connection:
+            for order in mine:
+                provision(order, DeviceLedger(connection), registry, factory)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(work, [orders[start::_AT_ONCE] for start in range(_AT_ONCE)]))
+
+
+@contextmanager
+def _agents(settings: Settings, devices: int, log: Path) -> Iterator[None]:
+    """Every agent in one process, each connected and heard of once."""
+    command = [
+        sys.executable, "-m", "device_agent.main", "simulate", "--folders", str(settings.artifacts_dir),
+        "--count", str(devices), "--sample-interval", "60", "--publish-interval", "60", "--connects-per-s", "50",
+    ]  # fmt: skip
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    try:
+        _wait_for_connections(process, log, devices)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _wait_for_connections(process: "subprocess.Popen[bytes]", log: Path, devices: int) -> None:
+    deadline = time.monotonic() + 60 + devices / 5
+    while (connected := log.read_text().count("is connected")) < devices:
+        assert process.poll() is None, f"the agents ended: {log.read_text()[-500:]}"
+        assert time.monotonic() < deadline, f"{connected} of {devices} agents are connected"
+        time.sleep(0.5)
+    time.sleep(3)  # a subscription follows the connection
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

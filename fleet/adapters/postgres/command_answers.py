@@ -1,0 +1,158 @@
+"""What batteries say of their commands: left by ingestion, counted in by whoever dispatches."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres.command_rows import read_commands, write_commands
+from fleet.command_delivery import PATIENCE, Answer, Delivery, Said, hear, is_ahead
+from fleet.command_reports import with_report
+from fleet.telemetry import CommandResult, QueueMessage
+
+_AT_ONCE = 200
+
+
+def leave_answers(connection: Connection, messages: Iterable[QueueMessage]) -> None:
+    """Leave what these messages say of commands, in the caller's transaction; waits for nobody.
+
+    One statement, and a second one for messages without samples, which nothing else follows.
+    """
+    told = _telling(messages)
+    if told:
+        _execute(connection, "leave_answers", results=[_results(one) for one in told], patience=PATIENCE, **_of(told))
+    if bare := [message for message in told if not message.samples]:
+        _execute(connection, "follow_acknowledgement", **_of(list({one.thing_name: one for one in bare}.values())))
+
+
+def count_in_answers(connection: Connection, now: datetime) -> int:
+    """Take up what batteries said, of some of them; returns how many, 0 when nothing waits that is free.
+
+    In the caller's transaction. Devices that another session works on are left for the next time.
+    """
+    things = [row["thing_name"] for row in _execute(connection, "with_answers", limit=_AT_ONCE)]
+    cursors = _execute(connection, "lock_cursors", thing_names=things).fetchall() if things else []
+    if not cursors:
+        return 0
+    answers = _take(connection, [row["thing_name"] for row in cursors])
+    before = _deliveries(connection, cursors, answers)
+    _write(
+        connection,
+        before,
+        {thing: _hear_all(connection, one, answers[thing], now) for thing, one in before.items()},
+        now,
+    )
+    return len(before)
+
+
+def _telling(messages: Iterable[QueueMessage]) -> list[QueueMessage]:
+    """The newest message of each device, and those with results; oldest first."""
+    ordered = sorted(messages, key=lambda message: message.received_at_ms)
+    newest = {message.thing_name: message for message in ordered}
+    return [message for message in ordered if message.command_results or message is newest[message.thing_name]]
+
+
+def _results(message: QueueMessage) -> Jsonb:
+    # jsonb holds no NUL, and a device may send one.
+    return Jsonb(
+        [
+            {**msgspec.to_builtins(result), "status": _text(result.status), "reason": _text(result.reason)}
+            for result in message.command_results
+        ]
+    )
+
+
+def _text(value: str) -> str:
+    return value.replace("\0", "")
+
+
+def _of(messages: Sequence[QueueMessage]) -> dict[str, Any]:
+    return {
+        "thing_names": [message.thing_name for message in messages],
+        "sequences": [message.last_command_sequence for message in messages],
+        "received": [message.received_at for message in messages],
+    }
+
+
+def _take(connection: Connection, things: list[str]) -> dict[str, list[Answer]]:
+    answers: defaultdict[str, list[Answer]] = defaultdict(list)
+    rows = _execute(connection, "take_answers", thing_names=things).fetchall()
+    for row in sorted(rows, key=lambda row: (row["received_at"], row["answer_id"])):
+        results = tuple(msgspec.convert(row["results"], list[CommandResult]))
+        answers[row["thing_name"]].append(Answer(row["acknowledged_sequence"], results, row["received_at"]))
+    return answers
+
+
+def _deliveries(
+    connection: Connection, cursors: Sequence[dict[str, Any]], answers: dict[str, list[Answer]]
+) -> dict[str, Delivery]:
+    named = {(thing, result.sequence) for thing, each in answers.items() for one in each for result in one.results}
+    rows = _execute(
+        connection,
+        "answered_messages",
+        thing_names=[row["thing_name"] for row in cursors],
+        named=[thing for thing, _ in named],
+        sequences=[sequence for _, sequence in named],
+    ).fetchall()
+    commands = read_commands(connection, list({row["command_id"] for row in rows}))
+    said: defaultdict[str, dict[int, Said]] = defaultdict(dict)
+    for row in rows:
+        of_device = said[row.pop("thing_name")]
+        of_device[row["sequence"]] = Said(**row)
+    return {
+        row["thing_name"]: Delivery(
+            **row,
+            said=said[row["thing_name"]],
+            commands={one.command_id: commands[one.command_id] for one in said[row["thing_name"]].values()},
+        )
+        for row in cursors
+    }
+
+
+def _hear_all(connection: Connection, delivery: Delivery, answers: Sequence[Answer], now: datetime) -> Delivery:
+    for answer in answers:
+        if is_ahead(delivery, answer):
+            delivery = _number_anew(connection, delivery, answer.acknowledged_sequence, now)
+        delivery = hear(delivery, answer, now)
+    return delivery
+
+
+def _number_anew(connection: Connection, delivery: Delivery, above: int, now: datetime) -> Delivery:
+    """Give what is open numbers that the device takes for new."""
+    thing = delivery.thing_name
+    _execute(connection, "skip_ahead", thing_name=thing, sequence=above)
+    _execute(connection, "number_anew", thing_name=thing, above=above, now=now)
+    return replace(delivery, last_sequence=above, said={}, commands={})
+
+
+def _write(connection: Connection, before: dict[str, Delivery], after: dict[str, Delivery], now: datetime) -> None:
+    commands = [
+        with_report(command, now)
+        for thing, delivery in after.items()
+        for name, command in delivery.commands.items()
+        if command is not before[thing].commands[name]
+    ]
+    messages = [
+        {
+            "thing_name": thing,
+            "sequence": number,
+            "next_send_at": one.next_send_at,
+            "acknowledged_at": one.acknowledged_at,
+        }
+        for thing, delivery in after.items()
+        for number, one in delivery.said.items()
+        if one is not before[thing].said[number]
+    ]
+    write_commands(connection, commands)
+    with connection.cursor() as cursor:
+        cursor.executemany(queries("commands")["mark_heard"], messages)
+        cursor.executemany(queries("commands")["move_cursor"], [vars(delivery) for delivery in after.values()])
+
+
+def _execute(connection: Connection, query: str, **parameters: object) -> Any:
+    return connection.execute(queries("commands")[query], parameters)

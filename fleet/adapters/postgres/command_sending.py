@@ -1,0 +1,151 @@
+"""What is to be said to batteries now, written down before it is sent; and what time itself ends."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres.command_rows import read_commands, write_commands
+from fleet.command_delivery import Said, to_send
+from fleet.command_message import MAX_MESSAGE_BYTES, Clock, CommandMessage, DeviceCommand, encode
+from fleet.command_reports import OFFLINE_AFTER, with_report
+from fleet.commands import OPEN, Command, delivered, given_up
+from fleet.precedence import superseded_at
+
+_MOST_OVERDUE = 500
+_ROOM_FOR_VALUES = 500
+"""Bytes of a command's JSON but for its id, and its share of the message's own: generous."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message for one battery, and the commands in it with their revisions."""
+
+    thing_name: str
+    body: bytes
+    commands: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class _Window:
+    command_id: str
+    sequence: int
+    starts_at: datetime
+    ends_at: datetime | None
+
+
+def claim_messages(connection: Connection, now: datetime, limit: int) -> list[Outgoing]:
+    """The messages of at most `limit` batteries that are due, marked as sent: commit before they are.
+
+    In the caller's transaction. Batteries that another session works on are left to it.
+    """
+    due = [row["thing_name"] for row in _execute(connection, "due", now=now, limit=limit)]
+    things = [row["thing_name"] for row in _execute(connection, "lock_cursors", thing_names=due)] if due else []
+    if not things:
+        return []
+    _execute(connection, "drop_expired", thing_names=things, now=now)
+    rows = _open_messages(connection, things)
+    fitting = {thing: _fitting(to_send([one for one, _ in said], now)) for thing, said in rows.items()}
+    _mark_sent(connection, {thing: [*now_said, *rest] for thing, (now_said, rest) in fitting.items()})
+    clocks = {row["thing_name"]: row for row in _execute(connection, "clocks", thing_names=things)}
+    payloads = {thing: {one.sequence: payload for one, payload in said} for thing, said in rows.items()}
+    return [
+        Outgoing(
+            thing,
+            _body(said, payloads[thing], _clock(clocks.get(thing), now)),
+            tuple((one.command_id, one.revision) for one in said),
+        )
+        for thing, (said, _) in fitting.items()
+        if said
+    ]
+
+
+def mark_delivered(connection: Connection, sent: Iterable[Outgoing], now: datetime) -> None:
+    """IoT Core took these. A command that somebody changes at this moment is left as it is."""
+    revisions = dict(pair for one in sent for pair in one.commands)
+    free = [row["command_id"] for row in _execute(connection, "free_commands", command_ids=list(revisions))]
+    commands = read_commands(connection, free)
+    write_commands(
+        connection,
+        [delivered(each, now) for each in commands.values() if each.revision == revisions[each.command_id]],
+    )
+
+
+def end_overdue(connection: Connection, now: datetime) -> int:
+    """Expire what ended unheard, supersede what another took the place of, and report who is offline.
+
+    In the caller's transaction; returns how many commands that changed.
+    """
+    found = _execute(connection, "overdue", now=now, offline_since=now - OFFLINE_AFTER, limit=_MOST_OVERDUE).fetchall()
+    things = sorted({row["thing_name"] for row in found})
+    held = {row["thing_name"] for row in _execute(connection, "lock_cursors", thing_names=things)} if things else set()
+    if not held:
+        return 0
+    before = read_commands(connection, [row["command_id"] for row in found if row["thing_name"] in held])
+    windows = _windows(connection, held, now)
+    after = [with_report(_give_up(one, windows[one.thing_name], now), now) for one in before.values()]
+    changed = [one for one in after if one is not before[one.command_id]]
+    write_commands(connection, changed)
+    _execute(connection, "withdraw", command_ids=[one.command_id for one in changed if one.state not in OPEN])
+    return len(changed)
+
+
+def _give_up(command: Command, windows: Sequence[_Window], now: datetime) -> Command:
+    mine = next((window for window in windows if window.command_id == command.command_id), None)
+    return given_up(command, superseded_at(mine, windows) if mine else None, now)
+
+
+def _windows(connection: Connection, things: Iterable[str], now: datetime) -> dict[str, list[_Window]]:
+    windows: defaultdict[str, list[_Window]] = defaultdict(list)
+    for row in _execute(connection, "windows", thing_names=list(things), now=now):
+        windows[row.pop("thing_name")].append(_Window(**row))
+    return windows
+
+
+def _open_messages(connection: Connection, things: Sequence[str]) -> dict[str, list[tuple[Said, dict[str, Any]]]]:
+    said: defaultdict[str, list[tuple[Said, dict[str, Any]]]] = defaultdict(list)
+    for row in _execute(connection, "open_messages", thing_names=things):
+        thing, payload = row.pop("thing_name"), row.pop("payload")
+        said[thing].append((Said(**row), payload))
+    return said
+
+
+def _fitting(said: list[Said]) -> tuple[list[Said], list[Said]]:
+    """As many as a message surely holds, and the rest: that follows once the battery has these."""
+    total, count = 0, 0
+    for one in said:
+        total += _ROOM_FOR_VALUES + 6 * len(one.command_id)  # a character takes six bytes of JSON at most
+        if total > MAX_MESSAGE_BYTES and count:
+            break
+        count += 1
+    return said[:count], [replace(one, sends=one.sends - 1, last_sent_at=None) for one in said[count:]]
+
+
+def _mark_sent(connection: Connection, fresh: dict[str, list[Said]]) -> None:
+    pairs = [(thing, one) for thing, said in fresh.items() for one in said]
+    _execute(
+        connection,
+        "mark_sent",
+        thing_names=[thing for thing, _ in pairs],
+        sequences=[one.sequence for _, one in pairs],
+        sends=[one.sends for _, one in pairs],
+        last=[one.last_sent_at for _, one in pairs],
+        next=[one.next_send_at for _, one in pairs],
+    )
+
+
+def _body(said: Sequence[Said], payloads: dict[int, dict[str, Any]], clock: Clock) -> bytes:
+    commands = [msgspec.convert({**payloads[one.sequence], "sequence": one.sequence}, DeviceCommand) for one in said]
+    return encode(CommandMessage(commands, clock))
+
+
+def _clock(row: dict[str, Any] | None, now: datetime) -> Clock:
+    return Clock(now, row["clock_skew_s"], row["sequence"]) if row else Clock(now)
+
+
+def _execute(connection: Connection, query: str, **parameters: object) -> Any:
+    return connection.execute(queries("commands")[query], parameters)

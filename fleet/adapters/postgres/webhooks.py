@@ -1,0 +1,116 @@
+"""What Flip posted: each webhook once, those that are not believed, and the events they told of.
+
+Commits nothing: that is the caller's.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from fleet.adapters.postgres import Connection, one, queries
+from fleet.flip import Event
+from fleet.webhooks import Posted, Refusal, Verified
+
+Outcome = Literal["applied", "outdated", "unknown_type", "unknown_subject", "unreadable"]
+
+REFUSED_A_DAY = 5_000
+REFUSED_BYTES = 16 * 1024
+"""A stranger may post as fast as the route lets him: what is kept of it, 80 MB a day, fits on any disk."""
+_SHOWN_BYTES = 60
+
+
+class Webhooks:
+    """One session's view of the webhooks. Of a day's refused ones the first `refused_a_day` are kept."""
+
+    def __init__(self, connection: Connection, refused_a_day: int = REFUSED_A_DAY) -> None:
+        self._connection, self._refused_a_day = connection, refused_a_day
+
+    def keep(self, webhook: Verified, event_type: str, outcome: Outcome, detail: str = "") -> bool:
+        """Store it with its body; False when its id is here already. Another session's same id is waited for."""
+        return self._keep(webhook, event_type, webhook.text, outcome, detail)
+
+    def keep_unreadable(self, webhook: Verified, event_type: str, detail: str) -> bool:
+        """Store one whose body is no JSON that PostgreSQL takes: as text, without its NULs."""
+        body = msgspec.json.encode(webhook.text.replace("\0", "")).decode()
+        return self._keep(webhook, event_type.replace("\0", ""), body, "unreadable", detail.replace("\0", ""))
+
+    def _keep(self, webhook: Verified, event_type: str, body: str, outcome: Outcome, detail: str) -> bool:
+        kept = self._execute(
+            "keep",
+            webhook_id=webhook.webhook_id,
+            event_type=event_type[:200],
+            sent_at=webhook.sent_at,
+            queued_at=webhook.queued_at,
+            body=body,
+            outcome=outcome,
+            detail=detail[:1000],
+        )
+        return bool(kept.rowcount)
+
+    def conclude(self, webhook: Verified, outcome: Outcome, detail: str) -> None:
+        """Write down what became of it."""
+        self._execute("conclude", webhook_id=webhook.webhook_id, outcome=outcome, detail=detail[:1000])
+
+    def refuse(self, posted: Posted, refusal: Refusal) -> bool:
+        """Keep one that is not believed, for the operator; False when it is kept already or too many came today."""
+        kept = self._execute(
+            "refuse",
+            message_id=posted.message_id,
+            reason=refusal.reason,
+            detail=refusal.detail,
+            webhook_id=posted.webhook_id.encode("ascii", "replace").decode().replace("\0", "")[:200] or None,
+            body=posted.body[:REFUSED_BYTES],
+            queued_at=posted.queued_at,
+            most_a_day=self._refused_a_day,
+        )
+        return bool(kept.rowcount)
+
+    def site_of(self, site_id: str | None, thing_names: Sequence[str]) -> str | None:
+        """The id of the home that is named, or else of the one where these batteries are; None for an unknown one."""
+        known = {"site_id": _uuid(site_id), "is_named": site_id is not None, "thing_names": list(thing_names)}
+        row = self._execute("site_of", **known).fetchone()
+        return str(row["site_id"]) if row else None
+
+    def put_event(self, site_id: str, event: Event, said_at: datetime, heard_at: datetime) -> bool:
+        """Mirror an event of that home; False when what is kept is as new. `said_at` is Flip's clock."""
+        lasts = timedelta(seconds=event.duration_s) if event.duration_s else None
+        kept = self._execute(
+            "put_event",
+            event_id=event.id,
+            site_id=site_id,
+            starts_at=event.starts_at,
+            ends_at=event.ends_at or (event.starts_at + lasts if lasts else None),
+            status=event.status,
+            is_participating=event.is_participating,
+            schedule=Jsonb(msgspec.to_builtins(event.schedule)),
+            device_settings=Jsonb(msgspec.to_builtins(event.device_settings)),
+            heard_at=heard_at,
+            said_at=said_at,
+        )
+        return bool(kept.rowcount)
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """The last ones: `queued_at` (UTC)`, event_type, outcome, subject, webhook_id, detail`."""
+        return list(self._execute("recent", limit=limit))
+
+    def refused(self, limit: int) -> list[dict[str, Any]]:
+        """The last refused: `queued_at` (UTC)`, reason, detail, webhook_id, bytes, begins_with`."""
+        return list(self._execute("refused", limit=limit, shown=_SHOWN_BYTES))
+
+    def prune(self, before: datetime) -> int:
+        """Forget what was processed or refused before; returns how many."""
+        return int(one(self._execute("prune", before=before))["forgotten"])
+
+    def _execute(self, query: str, **parameters: object) -> Any:
+        return self._connection.execute(queries("webhooks")[query], parameters)
+
+
+def _uuid(text: str | None) -> str | None:
+    try:
+        return str(UUID(text)) if text else None
+    except ValueError:
+        return None

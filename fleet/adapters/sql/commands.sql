@@ -1,0 +1,261 @@
+-- name: lock_cursor
+-- The device's order, held until the transaction ends; made when the device gets its first command.
+INSERT INTO fleet.command_cursors AS cursor (thing_name)
+SELECT thing_name FROM fleet.devices WHERE thing_name = %(thing_name)s
+ON CONFLICT (thing_name) DO UPDATE SET thing_name = cursor.thing_name
+RETURNING last_sequence
+
+-- name: lock_cursors
+-- The orders of these devices, as far as nobody else holds them: who waits for none cannot be part of a circle.
+SELECT thing_name, last_sequence, acknowledged_sequence, heard_at FROM fleet.command_cursors
+WHERE thing_name = ANY(%(thing_names)s) ORDER BY thing_name FOR UPDATE SKIP LOCKED
+
+-- name: commands
+-- Commands by id, held until the transaction ends.
+SELECT command_id, thing_name, flip_status, starts_at, ends_at, mode, power_mode, setpoint_w, backup_reserve_pct,
+    maximum_charge_pct, grid_import_allowed, is_preparatory, flip_updated_at, received_at, revised_at, revision, state,
+    reason, delivered_at, acknowledged_at, started_at, finished_at, report, report_revision, next_report_at
+FROM fleet.commands WHERE command_id = ANY(%(command_ids)s) ORDER BY command_id FOR UPDATE
+
+-- name: model
+-- Which model a device is.
+SELECT model FROM fleet.devices WHERE thing_name = %(thing_name)s
+
+-- name: save
+-- A command as it is now. What Flip was told stays as it is: whoever tells it writes that down.
+INSERT INTO fleet.commands AS command (
+    command_id, thing_name, flip_status, starts_at, ends_at, mode, power_mode, setpoint_w, backup_reserve_pct,
+    maximum_charge_pct, grid_import_allowed, is_preparatory, flip_updated_at, received_at, revised_at, revision, state,
+    reason, delivered_at, acknowledged_at, started_at, finished_at, report, report_revision, next_report_at
+) VALUES (
+    %(command_id)s, %(thing_name)s, %(flip_status)s, %(starts_at)s, %(ends_at)s, %(mode)s, %(power_mode)s,
+    %(setpoint_w)s, %(backup_reserve_pct)s, %(maximum_charge_pct)s, %(grid_import_allowed)s, %(is_preparatory)s,
+    %(flip_updated_at)s, %(received_at)s, %(revised_at)s, %(revision)s, %(state)s, %(reason)s, %(delivered_at)s,
+    %(acknowledged_at)s, %(started_at)s, %(finished_at)s, %(report)s, %(report_revision)s, %(next_report_at)s
+)
+ON CONFLICT (command_id) DO UPDATE SET
+    flip_status = excluded.flip_status, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+    mode = excluded.mode, power_mode = excluded.power_mode, setpoint_w = excluded.setpoint_w,
+    backup_reserve_pct = excluded.backup_reserve_pct, maximum_charge_pct = excluded.maximum_charge_pct,
+    grid_import_allowed = excluded.grid_import_allowed, is_preparatory = excluded.is_preparatory,
+    flip_updated_at = excluded.flip_updated_at, revised_at = excluded.revised_at, revision = excluded.revision,
+    state = excluded.state, reason = excluded.reason, delivered_at = excluded.delivered_at,
+    acknowledged_at = excluded.acknowledged_at, started_at = excluded.started_at, finished_at = excluded.finished_at,
+    report = excluded.report, report_revision = excluded.report_revision,
+    (next_report_at, report_attempts, report_failure) = (
+        SELECT CASE WHEN is_new THEN excluded.next_report_at ELSE command.next_report_at END,
+            CASE WHEN is_new THEN 0 ELSE command.report_attempts END,
+            CASE WHEN is_new THEN '' ELSE command.report_failure END
+        FROM (SELECT (command.report, command.report_revision)
+            IS DISTINCT FROM (excluded.report, excluded.report_revision) AS is_new) AS told
+    )
+
+-- name: add_transition
+-- A step of a command's life.
+INSERT INTO fleet.command_transitions (command_id, revision, from_state, to_state, at, cause)
+VALUES (%(command_id)s, %(revision)s, %(from_state)s, %(to_state)s, %(at)s, %(cause)s)
+
+-- name: was_sent
+-- Whether the battery may know of the command.
+SELECT EXISTS (
+    SELECT FROM fleet.command_messages WHERE command_id = %(command_id)s AND (sends > 0 OR acknowledged_at IS NOT NULL)
+) AS was_sent
+
+-- name: withdraw
+-- No more of what was to be said of these commands.
+UPDATE fleet.command_messages SET next_send_at = NULL
+WHERE command_id = ANY(%(command_ids)s) AND next_send_at IS NOT NULL
+
+-- name: say
+-- The next in the device's order; its cursor is held.
+WITH next AS (
+    UPDATE fleet.command_cursors SET last_sequence = last_sequence + 1 WHERE thing_name = %(thing_name)s
+    RETURNING last_sequence
+)
+INSERT INTO fleet.command_messages (
+    thing_name, sequence, command_id, revision, payload, expires_at, created_at, next_send_at
+)
+SELECT %(thing_name)s, last_sequence, %(command_id)s, %(revision)s, %(payload)s, %(expires_at)s, %(at)s, %(at)s FROM next
+
+-- name: ask_for_report
+-- Flip waits for an answer that it has had.
+UPDATE fleet.commands SET next_report_at = %(at)s
+WHERE command_id = %(command_id)s AND report IS NOT NULL AND next_report_at IS NULL
+    AND (reported, reported_revision) = (report, report_revision)
+
+-- name: note_said
+-- Flip said the same again, later.
+UPDATE fleet.commands SET flip_updated_at = %(said_at)s
+WHERE command_id = %(command_id)s AND flip_updated_at < %(said_at)s
+
+-- name: due
+-- Devices with something to be said now, who waits longest first.
+SELECT thing_name FROM fleet.command_messages WHERE next_send_at <= %(now)s
+GROUP BY thing_name ORDER BY min(next_send_at), thing_name LIMIT %(limit)s
+
+-- name: open_messages
+-- All that is open for these devices.
+SELECT thing_name, sequence, command_id, revision, payload ->> 'action' AS action, payload, expires_at, next_send_at,
+    sends, last_sent_at, acknowledged_at
+FROM fleet.command_messages WHERE thing_name = ANY(%(thing_names)s) AND next_send_at IS NOT NULL
+ORDER BY thing_name, sequence
+
+-- name: answered_messages
+-- What these devices speak of: what is open, what their results name, and what they have acknowledged and still act on.
+WITH spoken_of AS (
+    SELECT thing_name, sequence FROM fleet.command_messages
+    WHERE thing_name = ANY(%(thing_names)s) AND next_send_at IS NOT NULL
+    UNION
+    SELECT * FROM unnest(%(named)s::text[], %(sequences)s::bigint[])
+    UNION
+    SELECT message.thing_name, message.sequence
+    FROM fleet.commands AS command JOIN fleet.command_messages AS message USING (command_id)
+    WHERE command.thing_name = ANY(%(thing_names)s) AND command.state IN ('acknowledged', 'running')
+)
+SELECT thing_name, sequence, command_id, revision, payload ->> 'action' AS action, expires_at, next_send_at, sends,
+    last_sent_at, acknowledged_at
+FROM spoken_of JOIN fleet.command_messages USING (thing_name, sequence)
+
+-- name: clocks
+-- What is known of the devices' clocks.
+SELECT thing_name, sequence, clock_skew_s FROM fleet.telemetry_latest WHERE thing_name = ANY(%(thing_names)s)
+
+-- name: mark_sent
+-- Written down before it is sent.
+UPDATE fleet.command_messages AS message
+SET sends = sent.sends, last_sent_at = sent.last_sent_at, next_send_at = sent.next_send_at
+FROM unnest(
+    %(thing_names)s::text[], %(sequences)s::bigint[], %(sends)s::integer[], %(last)s::timestamptz[],
+    %(next)s::timestamptz[]
+) AS sent (thing_name, sequence, sends, last_sent_at, next_send_at)
+WHERE (message.thing_name, message.sequence) = (sent.thing_name, sent.sequence)
+
+-- name: drop_expired
+-- Nothing is said to a device after its end.
+UPDATE fleet.command_messages SET next_send_at = NULL
+WHERE thing_name = ANY(%(thing_names)s) AND next_send_at IS NOT NULL AND expires_at <= %(now)s
+
+-- name: free_commands
+-- Those of the commands that nobody holds: who takes in a change of one leaves its older revision's news aside.
+SELECT command_id FROM fleet.commands WHERE command_id = ANY(%(command_ids)s) AND state = 'pending'
+ORDER BY command_id FOR UPDATE SKIP LOCKED
+
+-- name: leave_answers
+-- What devices that were given commands say of them, if that is new.
+INSERT INTO fleet.command_answers (thing_name, acknowledged_sequence, results, received_at)
+SELECT heard.thing_name, heard.sequence, heard.results, heard.received_at
+FROM unnest(
+    %(thing_names)s::text[], %(sequences)s::bigint[], %(results)s::jsonb[], %(received)s::timestamptz[]
+) AS heard (thing_name, sequence, results, received_at)
+JOIN fleet.command_cursors AS cursor USING (thing_name)
+WHERE heard.sequence > cursor.acknowledged_sequence OR heard.results <> '[]'
+    OR (heard.sequence < cursor.acknowledged_sequence AND heard.received_at > cursor.heard_at)
+    OR EXISTS (
+        SELECT FROM fleet.command_messages AS message
+        WHERE message.thing_name = heard.thing_name AND message.next_send_at IS NOT NULL
+            AND message.last_sent_at + %(patience)s < heard.received_at
+    )
+ORDER BY heard.received_at
+
+-- name: follow_acknowledgement
+-- A message without samples still says how far its device is. Who holds the row has newer news of it.
+UPDATE fleet.telemetry_latest AS latest SET last_command_sequence = heard.sequence
+FROM unnest(%(thing_names)s::text[], %(sequences)s::bigint[], %(received)s::timestamptz[])
+    AS heard (thing_name, sequence, received_at)
+WHERE latest.thing_name = heard.thing_name AND latest.received_at <= heard.received_at
+    AND latest.thing_name IN (
+        SELECT thing_name FROM fleet.telemetry_latest WHERE thing_name = ANY(%(thing_names)s)
+        ORDER BY thing_name FOR UPDATE SKIP LOCKED
+    )
+
+-- name: with_answers
+-- Devices that said something that nobody has read yet.
+SELECT DISTINCT thing_name FROM fleet.command_answers LIMIT %(limit)s
+
+-- name: take_answers
+-- Read, and gone with the transaction that counts them in.
+DELETE FROM fleet.command_answers WHERE thing_name = ANY(%(thing_names)s)
+RETURNING answer_id, thing_name, acknowledged_sequence, results, received_at
+
+-- name: mark_heard
+-- What a device has or has not.
+UPDATE fleet.command_messages SET next_send_at = %(next_send_at)s, acknowledged_at = %(acknowledged_at)s
+WHERE thing_name = %(thing_name)s AND sequence = %(sequence)s
+
+-- name: move_cursor
+-- How far a device is.
+UPDATE fleet.command_cursors
+SET acknowledged_sequence = %(acknowledged_sequence)s, heard_at = %(heard_at)s
+WHERE thing_name = %(thing_name)s
+
+-- name: skip_ahead
+-- The device knows of higher numbers than were ever given here: they are used up.
+UPDATE fleet.command_cursors SET last_sequence = %(sequence)s
+WHERE thing_name = %(thing_name)s AND last_sequence < %(sequence)s
+
+-- name: number_anew
+-- What is open gets the numbers that follow.
+WITH open AS (
+    SELECT sequence, %(above)s + row_number() OVER (ORDER BY sequence) AS next FROM fleet.command_messages
+    WHERE thing_name = %(thing_name)s AND next_send_at IS NOT NULL
+), moved AS (
+    UPDATE fleet.command_messages AS message SET sequence = open.next, next_send_at = %(now)s
+    FROM open WHERE message.thing_name = %(thing_name)s AND message.sequence = open.sequence
+    RETURNING message.sequence
+)
+UPDATE fleet.command_cursors SET last_sequence = greatest(last_sequence, (SELECT max(sequence) FROM moved))
+WHERE thing_name = %(thing_name)s
+
+-- name: overdue
+-- Commands that the battery has not answered and whose time is over: their end came, Flip waits, or another began.
+(SELECT command_id, thing_name FROM fleet.commands
+WHERE state IN ('received', 'pending', 'delivered') AND ends_at <= %(now)s LIMIT %(limit)s)
+UNION
+(SELECT command_id, thing_name FROM fleet.commands
+WHERE report_revision IS DISTINCT FROM revision AND revised_at <= %(offline_since)s LIMIT %(limit)s)
+UNION
+(SELECT command.command_id, command.thing_name FROM fleet.commands AS command
+WHERE command.state IN ('pending', 'delivered') AND command.flip_status = 'OK' AND EXISTS (
+    SELECT FROM fleet.commands AS other
+    WHERE other.thing_name = command.thing_name AND other.starts_at BETWEEN command.starts_at AND %(now)s
+        AND other.command_id <> command.command_id AND other.flip_status = 'OK'
+        AND other.state NOT IN ('failed', 'canceled', 'expired')
+) LIMIT %(limit)s)
+
+-- name: windows
+-- When the commands of these devices hold that count, with their place in the device's order.
+SELECT command.thing_name, message.sequence, command.starts_at, command.ends_at, command.command_id
+FROM fleet.commands AS command
+JOIN fleet.command_messages AS message USING (command_id, revision)
+WHERE command.thing_name = ANY(%(thing_names)s) AND command.flip_status = 'OK'
+    AND command.state NOT IN ('failed', 'canceled', 'expired')
+    AND (command.ends_at IS NULL OR command.ends_at > %(now)s - interval '1 day')
+
+-- name: reports_due
+-- What Flip is to be told now, longest due first.
+SELECT command_id FROM fleet.commands WHERE next_report_at <= %(now)s ORDER BY next_report_at LIMIT %(limit)s
+
+-- name: claim_report
+-- In this session's hands, as long as that tells Flip: so no older word comes after a newer one.
+SELECT pg_try_advisory_lock(hashtextextended('fleet.commands/' || %(command_id)s, 0)) AS claimed
+
+-- name: release_report
+-- Another session may tell Flip of it now.
+SELECT pg_advisory_unlock(hashtextextended('fleet.commands/' || %(command_id)s, 0))
+
+-- name: report
+-- What is to be told now, read once it is in this session's hands.
+SELECT report, report_revision, report_attempts FROM fleet.commands
+WHERE command_id = %(command_id)s AND next_report_at <= %(now)s
+
+-- name: reported
+-- Flip took it; what became due since stays due.
+UPDATE fleet.commands SET reported = %(report)s, reported_revision = %(revision)s, reported_at = %(now)s,
+    report_attempts = 0, report_failure = '',
+    next_report_at = CASE WHEN (report, report_revision) = (%(report)s, %(revision)s) THEN NULL ELSE next_report_at END
+WHERE command_id = %(command_id)s
+
+-- name: report_later
+-- Flip did not take it: again after a while, or, without `next`, never; what became due since stays due.
+UPDATE fleet.commands SET report_attempts = report_attempts + 1, next_report_at = %(next)s, report_failure = %(failure)s
+WHERE command_id = %(command_id)s AND (report, report_revision) = (%(report)s, %(revision)s)

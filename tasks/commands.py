@@ -1,0 +1,59 @@
+"""Tasks of the commands' path. A task run is a slice of some seconds, not a message: a run costs 10 to 20 ms."""
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.events import emit_event
+
+from fleet.adapters import dispatch
+from fleet.adapters.dispatch import Dispatched, Reported
+from fleet.settings import get_settings
+from tasks.policy import may_go_through_later
+
+_DELAYS_S = [1.0, 2.0, 5.0]
+
+
+@task(
+    task_run_name="dispatch-{seconds:.0f}s",
+    retries=3,
+    retry_delay_seconds=_DELAYS_S,
+    retry_condition_fn=may_go_through_later,
+    timeout_seconds=300,
+)
+def dispatch_slice(seconds: float) -> Dispatched:
+    """Send what is due and count in what batteries answer, for about `seconds`."""
+    return dispatch.dispatch(get_settings(), seconds)
+
+
+@task(
+    task_run_name="report-{seconds:.0f}s",
+    retries=3,
+    retry_delay_seconds=_DELAYS_S,
+    retry_condition_fn=may_go_through_later,
+    timeout_seconds=300,
+)
+def report_slice(seconds: float) -> Reported:
+    """Tell Flip what became of commands, for about `seconds`."""
+    return dispatch.report(get_settings(), seconds)
+
+
+@task(task_run_name="report")
+def report_dispatching(sent: Dispatched, told: Reported, seconds: float) -> dict[str, float]:
+    """Show what a run did, as a table artifact, and tell it as an event that automations can react to."""
+    figures = {
+        "messages sent": sent.messages,
+        "commands in them": sent.commands,
+        "messages that IoT Core did not take": sent.refused,
+        "batteries' answers": sent.answered,
+        "commands ended or reported by time": sent.overdue,
+        "reports that Flip took": told.taken,
+        "reports that wait": told.postponed,
+        "reports given up": told.given_up,
+        "seconds": round(seconds, 1),
+    }
+    create_table_artifact(
+        [{"figure": name, "value": value} for name, value in figures.items()],
+        key="dispatch",
+        description="What the last run did.",
+    )
+    emit_event("flip-fleet.commands.dispatched", {"prefect.resource.id": "flip-fleet.commands"}, payload=figures)
+    return figures
