@@ -49,6 +49,7 @@ def _row(key: DispatchKey, gap_s: int, device: DeviceReport) -> dict[str, object
         "reported_to_flip": device.reported,
         "reported_at_utc": device.reported_at,
         "report_standing": device.report_standing,
+        "report_failure": device.report_failure,
         "asked_energy_wh": device.asked_energy_wh,
         "measured_energy_wh": device.measured_energy_wh,
         "charged_energy_wh": device.charged_energy_wh,

@@ -60,7 +60,8 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     """A battery's part in a dispatch. Energies and samples are None before it began; energies also when not measured.
 
     `measured_energy_wh` is in the mode's direction. `clock_skew_s`: the smallest received less measured.
-    `report_standing`: in_time, late, waiting or overdue; `reported` is what Flip was told of the current revision.
+    `report_standing`: in_time, late, waiting or overdue; `reported` is what Flip was told of the current revision,
+    `report_failure` why it does not take it, once that was given up.
     """
 
     thing_name: str
@@ -80,6 +81,7 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     reported: str | None = None
     reported_at: datetime | None = None
     report_standing: str = "waiting"
+    report_failure: str = ""
     window_end: datetime | None = None
     asked_energy_wh: float | None = None
     measured_energy_wh: float | None = None

@@ -21,9 +21,7 @@ def show_devices(devices: list[DeviceReport]) -> None:
             "Flip's word": [one.flip_status for one in devices],
             # The table has a download of its own, which would hand on what a battery says as it is.
             "Reason": [spreadsheet_text(one.reason) for one in devices],
-            "Told to Flip": [
-                f"{one.reported or ''} {_STANDINGS.get(one.report_standing, '')}".strip() for one in devices
-            ],
+            "Told to Flip": [_told(one) for one in devices],
             "Asked (Wh)": [_rounded(one.asked_energy_wh) for one in devices],
             "Measured (Wh)": [_rounded(one.measured_energy_wh) for one in devices],
             "Charged (Wh)": [_rounded(one.charged_energy_wh) for one in devices],
@@ -59,6 +57,12 @@ def show_life(account: Account, devices: list[DeviceReport]) -> None:
                 st.caption(
                     words.plain(f"No readings for {words.duration(seconds)} from {words.at(gap.starts_at, now)}.")
                 )
+
+
+def _told(device: DeviceReport) -> str:
+    standing = _STANDINGS.get(device.report_standing, device.report_standing)
+    failure = f": {device.report_failure}" if device.report_failure else ""
+    return f"{device.reported or ''} {standing}{failure}".strip()
 
 
 def _rounded(figure: float | None) -> float | None:

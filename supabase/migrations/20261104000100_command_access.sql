@@ -23,7 +23,8 @@ CREATE POLICY owner_reads ON fleet.flip_events FOR SELECT TO authenticated
 GRANT SELECT (
     command_id, thing_name, revision, flip_status, starts_at, ends_at, mode, power_mode, setpoint_w, backup_reserve_pct,
     maximum_charge_pct, grid_import_allowed, is_preparatory, state, reason, received_at, revised_at, delivered_at,
-    acknowledged_at, started_at, finished_at, report, report_revision, reported, reported_revision, reported_at
+    acknowledged_at, started_at, finished_at, report, report_revision, reported, reported_revision, reported_at,
+    report_failure
 ) ON fleet.commands TO authenticated;
 CREATE POLICY owner_or_operator_reads ON fleet.commands FOR SELECT TO authenticated
     USING (

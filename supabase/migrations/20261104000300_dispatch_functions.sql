@@ -86,6 +86,7 @@ BEGIN
                 CASE WHEN command.reported_revision = command.revision THEN command.reported_at END AS reported_at,
                 fleet.report_standing(command.revised_at, command.revision, command.reported,
                     command.reported_revision, command.reported_at) AS report_standing,
+                command.report_failure,
                 fleet.asked_energy_wh(command.flip_status, command.mode, command.setpoint_w, command.starts_at,
                     measured.window_end) AS asked_energy_wh,
                 CASE command.mode WHEN 'CHARGE' THEN measured.charged_energy_wh
@@ -102,9 +103,9 @@ END
 $$;
 COMMENT ON FUNCTION public.dispatch_report IS
     'For operators: each battery of a dispatch, with its command''s life, what Flip was told (report_standing: in_time, '
-    'late, waiting, overdue), and asked against measured (Wh; W; s; measured_energy_wh is in the mode''s direction, NULL '
-    'for other modes). Gaps are times above p_gap_s without a sample. window_end: measured up to here. One JSON array; '
-    'PT403, PT404, PT422.';
+    'late, waiting, overdue; report_failure: why Flip does not take it, once given up), and asked against measured (Wh; W; '
+    's; measured_energy_wh is in the mode''s direction, NULL for other modes). Gaps are times above p_gap_s without a '
+    'sample. window_end: measured up to here. One JSON array; PT403, PT404, PT422.';
 
 CREATE FUNCTION public.dispatch_power(
     p_starts_at timestamptz, p_mode text, p_ends_at timestamptz DEFAULT NULL, p_points integer DEFAULT 240

@@ -25,7 +25,7 @@ from tests.supabase.test_grants import API, RELATIONS
 pytestmark = pytest.mark.integration
 
 FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
-DISPATCH = {"fleet.command_cursors", "fleet.command_messages"}
+DISPATCH = {"fleet.command_cursors", "fleet.command_messages", "fleet.command_answers"}
 CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH}
 OPERATORS_ONLY = {"fleet.quarantine", "fleet.flip_webhooks", "fleet.refused_webhooks"}
 TABLES = sorted(name for name in RELATIONS if name.startswith("fleet."))
@@ -123,6 +123,11 @@ def _control(fleet: Fleet, device: str, site_id: str) -> tuple[str, str]:
     command_id = add_command(fleet.sql, device, starts_at, ends_at, received_at=datetime.now(UTC))
     add_transition(fleet.sql, command_id, "received", "Flip sent it", starts_at)
     fleet.sql("INSERT INTO fleet.command_cursors VALUES (%s, 1, 1)", device)
+    fleet.sql(
+        "INSERT INTO fleet.command_answers (thing_name, acknowledged_sequence, results, received_at)"
+        " VALUES (%s, 1, '[]', now())",
+        device,
+    )
     fleet.sql(
         "INSERT INTO fleet.command_messages (thing_name, sequence, command_id, revision, payload, created_at)"
         " VALUES (%s, 1, %s, 1, '{}', now())",

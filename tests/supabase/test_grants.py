@@ -46,6 +46,7 @@ RELATIONS = {
     "fleet.command_transitions": READ,
     "fleet.command_cursors": [],
     "fleet.command_messages": [],
+    "fleet.command_answers": [],
     "public.my_events": READ,
     "public.my_commands": READ,
 }
