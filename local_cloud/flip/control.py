@@ -23,6 +23,7 @@ class Control:
 
     def create(self, new: NewEvent) -> dict[str, list[str]]:
         """One event a site and one command a device. 404 for an unknown device, 422 when there is none at all."""
+        new = new.model_copy(update={"start_at": self._starts_at(new)})  # the same moment for every site
         devices = self._devices(new.device_ids)
         sites = dict.fromkeys(device["site_id"] for device in devices)
         made: dict[str, list[str]] = {"event_ids": [], "command_ids": []}

@@ -26,6 +26,7 @@ def test_an_event_is_one_a_site_and_a_command_a_device(fleet: FlipClient, flip_s
     made = flip_server.create_event(**EVENT)
     assert (len(made["event_ids"]), len(made["command_ids"])) == (2, 3)
     assert {command.device_id for command in accepted(fleet.commands())} == {"battery-1", "battery-2", "battery-3"}
+    assert len({command.start_at for command in accepted(fleet.commands())}) == 1
     event = accepted(fleet.events("site-1"))[0]
     assert event.schedule[0].device_ids == ("battery-1", "battery-2")
     assert event.ends_at
