@@ -1,7 +1,6 @@
 """Send Flip's commands to the batteries, count in what they answer, and tell Flip what became of it."""
 
 import time
-from collections.abc import Iterator
 from typing import Any, cast
 
 from prefect import flow
@@ -10,15 +9,14 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.adapters.dispatch import Dispatched, Reported
-from fleet.adapters.postgres.locks import is_waited_for, one_at_a_time
+from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.settings import get_settings
-from flows.schedule import seconds_late
+from flows.schedule import HANDOVER_S, seconds_late, slices
 from tasks.commands import dispatch_slice, report_dispatching, report_slice
 
 # Prefect's types do not let a runner of one kind of future pass as a runner of futures.
 _RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=2))
 _WORK = "dispatch_commands"
-_SLICE_S, _SHORT_SLICE_S, _HANDOVER_S = 20.0, 5.0, 30.0
 
 
 @flow(task_runner=_RUNNER)
@@ -33,10 +31,10 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
     """
     started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
     sent, told, problems = Dispatched(), Reported(), list[str]()
-    with one_at_a_time(get_settings(), _WORK, wait_s=_HANDOVER_S) as mine:
+    with one_at_a_time(get_settings(), _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is dispatching now.")
-        for seconds in _slices(end, overtime_s):
+        for seconds in slices(get_settings(), _WORK, end, overtime_s):
             results = _work(seconds)
             sent += sum((one for one in results if isinstance(one, Dispatched)), Dispatched())
             told += sum((one for one in results if isinstance(one, Reported)), Reported())
@@ -45,16 +43,6 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
     if problems:
         return Failed(message=f"{problems[0]} (slices that failed: {len(problems)})")
     return Completed(message=", ".join(f"{value} {name}" for name, value in figures.items()), data=figures)
-
-
-def _slices(end: float, overtime_s: float) -> Iterator[float]:
-    """Seconds of each slice of work: at least one, also at a run's late start, and short ones once the run may end."""
-    left = _SLICE_S + 1
-    while left > _SLICE_S:
-        left = max(0.0, end - time.monotonic())
-        yield min(_SLICE_S, left)
-    while time.monotonic() < end + overtime_s and not is_waited_for(get_settings(), _WORK):
-        yield _SHORT_SLICE_S
 
 
 def _work(seconds: float) -> list[Any]:

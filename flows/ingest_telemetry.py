@@ -31,7 +31,7 @@ def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wai
     with one_at_a_time(settings, "ingest_telemetry") as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is ingesting now.")
-        if not any_device(settings):
+        if not any_device(settings, wait_s=end - time.monotonic()):
             return Completed(name="Skipped", message="No device is provisioned yet.")
         while True:
             left = max(0.0, end - time.monotonic())

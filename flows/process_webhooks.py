@@ -9,17 +9,15 @@ from prefect.states import Completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.adapters.postgres.devices import any_device
-from fleet.adapters.postgres.locks import is_waited_for, one_at_a_time
+from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.adapters.webhook_intake import TakenIn
 from fleet.settings import get_settings
-from flows.schedule import seconds_late
+from flows.schedule import HANDOVER_S, seconds_late, slices
 from tasks.webhooks import poll_commands, process_slice, report_webhooks
 
 # Prefect's types do not let a runner of one kind of future pass as a runner of futures.
 _RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=1))
 _WORK = "process_webhooks"
-_SLICE_S, _HANDOVER_S = 20.0, 30.0
-_SHORT_SLICE_S = 5.0
 
 
 @flow(task_runner=_RUNNER)
@@ -35,17 +33,12 @@ def process_webhooks(time_budget_s: float = 60, wait_s: float = 5, overtime_s: f
     settings, total = get_settings(), TakenIn()
     if not settings.flip_webhook_secret.get_secret_value():
         return Completed(name="Skipped", message="FLEET_FLIP_WEBHOOK_SECRET is not set: no webhook can be believed.")
-    with one_at_a_time(settings, _WORK, wait_s=_HANDOVER_S) as mine:
+    with one_at_a_time(settings, _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is at it now.")
-        if not any_device(settings):
+        if not any_device(settings, wait_s=end - time.monotonic()):
             return Completed(name="Skipped", message="No device is provisioned yet.")
         polled = poll_commands.submit()
-        while True:
-            left = max(0.0, end - time.monotonic())
-            total += process_slice(min(_SLICE_S, left), wait_s)
-            if left <= _SLICE_S:
-                break
-        while time.monotonic() < end + overtime_s and not is_waited_for(settings, _WORK):
-            total += process_slice(_SHORT_SLICE_S, wait_s)
+        for seconds in slices(settings, _WORK, end, overtime_s):
+            total += process_slice(seconds, wait_s)
     return report_webhooks(settings.names.webhook_queue, total, polled.result(), time.monotonic() - started)

@@ -1,11 +1,33 @@
-"""What a run knows of its schedule."""
+"""What a run knows of its schedule, and how work that must not pause goes from one run to the next."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from prefect.runtime import flow_run
+
+from fleet.adapters.postgres.locks import is_waited_for
+from fleet.settings import Settings
+
+HANDOVER_S = 30.0
+"""How long a run that is up waits for the one before it to end."""
+_SLICE_S, _SHORT_SLICE_S = 20.0, 5.0
 
 
 def seconds_late() -> float:
     """Seconds since the run was due: starting took them from its time budget. 0 for a run that nothing scheduled."""
     due = flow_run.scheduled_start_time
     return max(0.0, (datetime.now(UTC) - due).total_seconds()) if due else 0.0
+
+
+def slices(settings: Settings, work: str, end: float, overtime_s: float) -> Iterator[float]:
+    """Seconds of each slice of `work`: until `end` (monotonic), then short ones until the next run waits for it.
+
+    At least one, also at a run's late start; `overtime_s` after `end` it is over even if nobody waits.
+    """
+    left = _SLICE_S + 1
+    while left > _SLICE_S:
+        left = max(0.0, end - time.monotonic())
+        yield min(_SLICE_S, left)
+    while time.monotonic() < end + overtime_s and not is_waited_for(settings, work):
+        yield _SHORT_SLICE_S

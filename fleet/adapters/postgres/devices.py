@@ -1,5 +1,6 @@
 """The provisioning ledger in PostgreSQL."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,11 +14,19 @@ from fleet.orders import Order
 from fleet.provisioning import Certificate, Entry, Step
 from fleet.settings import Settings
 
+_LOOKS_EVERY_S = 1.0
 
-def any_device(settings: Settings) -> bool:
-    """Whether the ledger has a device at all."""
+
+def any_device(settings: Settings, wait_s: float = 0) -> bool:
+    """Whether the ledger has a device at all, or gets its first within `wait_s` seconds."""
+    deadline = time.monotonic() + wait_s
     with connect(settings) as connection:
-        return connection.execute("SELECT FROM fleet.devices LIMIT 1").fetchone() is not None
+        connection.autocommit = True
+        while connection.execute("SELECT FROM fleet.devices LIMIT 1").fetchone() is None:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOKS_EVERY_S)
+    return True
 
 
 class DeviceLedger:
