@@ -153,6 +153,9 @@ BEGIN
     END IF;
     IF request.kind <> p_kind THEN
         RAISE EXCEPTION USING ERRCODE = 'PT409', MESSAGE = 'This key belongs to another request of yours: choose a new one.';
+    -- Under these keys reconcile_flip asks for a battery that Flip lost; its owner may take up such a request that failed.
+    ELSIF p_key LIKE 'repair/%' AND (request.request_id IS NULL OR request.thing_name IS DISTINCT FROM p_thing_name) THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'Keys that begin with repair/ are the fleet''s own: choose another.';
     -- Done is done, unless a battery that was commissioned then has to be again: it was released, or Flip lost it.
     ELSIF request.status IN ('pending', 'running')
         OR (request.status = 'succeeded' AND registration.commission_status IS DISTINCT FROM 'pending') THEN
