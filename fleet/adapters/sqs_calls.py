@@ -15,7 +15,7 @@ CALL_LIMIT = 10
 """Messages a call, receive or delete: AWS's own limit."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One delivery. `sent_at` is SQS's clock, UTC; `receipt` names this delivery and no other.
 
     `attributes` are the message attributes that were asked for, as text.
@@ -28,15 +28,15 @@ class Message(msgspec.Struct, frozen=True):
     attributes: dict[str, str] = {}
 
 
-class _SystemAttributes(msgspec.Struct):
+class _SystemAttributes(msgspec.Struct, gc=False):
     SentTimestamp: str = "0"
 
 
-class _Attribute(msgspec.Struct):
+class _Attribute(msgspec.Struct, gc=False):
     StringValue: str = ""
 
 
-class _Raw(msgspec.Struct):
+class _Raw(msgspec.Struct, gc=False):
     MessageId: str
     ReceiptHandle: str
     Body: str
@@ -45,7 +45,7 @@ class _Raw(msgspec.Struct):
     MessageAttributes: dict[str, _Attribute] = {}
 
 
-class _Received(msgspec.Struct):
+class _Received(msgspec.Struct, gc=False):
     Messages: list[_Raw] | None = None
 
 
@@ -119,5 +119,7 @@ def _message(raw: _Raw) -> Message | None:
         _log.warning("message %s came with a wrong checksum: it is left for another delivery", raw.MessageId)
         return None
     sent_at = datetime.fromtimestamp(int(raw.Attributes.SentTimestamp) / 1000, tz=UTC)
+    if not raw.MessageAttributes:
+        return Message(raw.MessageId, raw.ReceiptHandle, body, sent_at)
     attributes = {name: each.StringValue for name, each in raw.MessageAttributes.items()}
     return Message(raw.MessageId, raw.ReceiptHandle, body, sent_at, attributes)

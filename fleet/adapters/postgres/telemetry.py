@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import attrgetter
 
 import msgspec
 from psycopg.rows import scalar_row
@@ -20,7 +21,7 @@ STORED_COLUMNS = (
 )  # fmt: skip
 
 
-class Received(msgspec.Struct, frozen=True):
+class Received(msgspec.Struct, frozen=True, gc=False):
     """One queue message as the queue gave it. `sent_at` is the queue's clock, UTC."""
 
     message_id: str
@@ -69,8 +70,8 @@ def store(connection: Connection, parsed: Sequence[tuple[Received, QueueMessage 
         samples=samples,
         duplicates=staged - samples,
         quarantined=quarantined,
-        lag=max((now - message.received_at for message in accepted), default=timedelta(0)),
-        skew=max(_skews(accepted), key=abs, default=timedelta(0)),
+        lag=now - min(accepted, key=_received_at_ms).received_at if accepted else timedelta(0),
+        skew=_worst_skew(accepted),
     )
 
 
@@ -115,8 +116,12 @@ def _quarantine(connection: Connection, verdicts: Iterable[tuple[Received, Queue
         return cursor.rowcount
 
 
-def _skews(messages: Iterable[QueueMessage]) -> list[timedelta]:
-    return [message.received_at - message.samples[-1].measured_at for message in messages if message.samples]
+_received_at_ms = attrgetter("received_at_ms")
+
+
+def _worst_skew(messages: Iterable[QueueMessage]) -> timedelta:
+    skews = [message.received_at - message.samples[-1].measured_at for message in messages if message.samples]
+    return max(min(skews), max(skews), key=abs) if skews else timedelta(0)
 
 
 @cache
