@@ -32,7 +32,7 @@ from fleet.telemetry import QueueMessage, parse
 from local_cloud import servers
 
 PEERS = Path(__file__).parent / "peers"
-QUEUE, DEVICES, BATCH = "telemetry", 1_000, 2_000
+QUEUE, DEVICES, BATCH = "flip-fleet-telemetry", 1_000, 2_000
 _PEER_COLUMNS = [name for name in STORED_COLUMNS if name != "stored_at"]
 
 
@@ -74,6 +74,7 @@ class World:
             packed.write_bytes(encoded([m for m in parsed if isinstance(m, QueueMessage)], datetime.now(UTC))[0])
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            "NODE_NO_WARNINGS": "1",
             "AWS_ENDPOINT_URL": self.settings.aws_endpoint_url,
             "AWS_REGION": self.settings.aws_region,
             "AWS_DEFAULT_REGION": self.settings.aws_region,

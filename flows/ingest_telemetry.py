@@ -17,7 +17,7 @@ _SLICE_S = 20.0
 
 
 @flow
-def ingest_telemetry(time_budget_s: float = 75, batch_messages: int = 2_000, wait_s: float = 5) -> Any:
+def ingest_telemetry(time_budget_s: float = 315, batch_messages: int = 2_000, wait_s: float = 5) -> Any:
     """Long-poll the telemetry queue until the time budget ends, storing in bulk; a message is deleted after its commit.
 
     With a budget above the schedule's interval there is no pause: the next run is up and waits when this one ends.
