@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from fleet.adapters.http_proxy import Proxy, tunnel
+
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
@@ -33,13 +35,14 @@ class Endpoint:
     host: str
     port: int
     tls: ssl.SSLContext | None
+    proxy: Proxy | None = None
 
     @classmethod
     def of(cls, url: str, ca_file: str | None) -> "Endpoint":
         """The endpoint of `url`; `ca_file` holds the trust anchors, None means the system's."""
         parts = urlsplit(url)
         tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
-        return cls(parts.hostname or "", parts.port or (443 if tls else 80), tls)
+        return cls(parts.hostname or "", parts.port or (443 if tls else 80), tls, Proxy.for_url(url))
 
     @property
     def authority(self) -> str:
@@ -63,8 +66,15 @@ class HttpConnection(asyncio.Protocol):
         """Connect, with TLS where the endpoint has it."""
         async with asyncio.timeout(timeout_s):
             loop = asyncio.get_running_loop()
-            _, connection = await loop.create_connection(cls, endpoint.host, endpoint.port, ssl=endpoint.tls)
-        return connection
+            if endpoint.proxy is None or endpoint.tls is None:
+                _, connection = await loop.create_connection(cls, endpoint.host, endpoint.port, ssl=endpoint.tls)
+                return connection
+            connection, plain = cls(), await tunnel(endpoint.proxy, endpoint.host, endpoint.port)
+            transport = await loop.start_tls(plain, connection, endpoint.tls, server_hostname=endpoint.host)
+            if transport is None:
+                raise BrokenConnection("the connection was closed")
+            connection.connection_made(transport)
+            return connection
 
     async def exchange(self, request: bytes, timeout_s: float) -> Answer:
         """Send one request and wait for its whole answer."""

@@ -5,10 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -23,6 +26,7 @@ from pydantic import SecretStr
 
 from fleet.adapters import aws, aws_calls
 from fleet.adapters.http_connection import Endpoint
+from fleet.adapters.http_proxy import Proxy
 from fleet.adapters.sigv4 import Keys, Signer
 from fleet.adapters.sqs import Queue
 from fleet.errors import FleetError, NotConfigured, NotFound, Refused, Unavailable
@@ -252,6 +256,70 @@ def test_tls_checks_the_name_and_the_issuer(tmp_path: Path, monkeypatch: pytest.
         stranger = queue_at(endpoint, endpoint=Endpoint.of(endpoint.url, None))
         with pytest.raises(Unavailable, match="could not be reached"):
             stranger.receive(10, 0)
+
+
+def test_a_proxy_that_the_environment_names_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(self_signed("localhost"))
+    with sqs_endpoint(pem) as endpoint, proxy() as (address, asked):
+        endpoint.put("a")
+        target = endpoint.url.removeprefix("https://")
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(pem))
+        monkeypatch.setenv("HTTPS_PROXY", f"http://us%40er:pass@{address}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        queue = queue_at(endpoint)
+        asked.clear()  # boto3 asked too
+        assert len(queue.receive(10, 0)) == 1
+        queue.close()
+    assert asked == [f"CONNECT {target} HTTP/1.1 Basic dXNAZXI6cGFzcw=="]
+
+
+def test_a_proxy_is_not_used_where_the_environment_excepts_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    assert Proxy.for_url("https://localhost:1") is None
+    assert Proxy.for_url("https://sqs.us-east-1.amazonaws.com") == Proxy("127.0.0.1", 3128)
+
+
+@contextmanager
+def proxy() -> Iterator[tuple[str, list[str]]]:
+    """A proxy on loopback: its address, and what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.rfile.readline().decode().strip())
+            while header := self.rfile.readline().decode().strip():
+                if header.lower().startswith("proxy-authorization:"):
+                    asked[-1] += " " + header.partition(":")[2].strip()
+            host, _, port = asked[-1].split()[1].partition(":")
+            with socket.create_connection((host, int(port))) as target:
+                self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                back = threading.Thread(target=pump, args=(target, self.connection))
+                back.start()
+                pump(self.connection, target)
+                back.join()
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Bytes from one side to the other until one of them closes."""
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        return
 
 
 def self_signed(name: str) -> bytes:
