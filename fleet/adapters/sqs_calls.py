@@ -91,16 +91,14 @@ class QueueCalls:
         left = await self._delete(receipts)
         return len(await self._delete(left) if left else left)
 
-    async def hide(self, receipts: Sequence[str], seconds: int) -> None:
-        """Keep up to ten deliveries from others for `seconds` from now."""
+    async def hide(self, receipts: Sequence[str], seconds: int) -> int:
+        """Keep up to ten deliveries from others for `seconds` from now; returns for how many SQS refused it."""
         entries = [
             {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
             for number, receipt in enumerate(receipts)
         ]
         payload = _encoder.encode({"QueueUrl": self._url, "Entries": entries})
-        failed = _entries.decode(await self._calls.call("ChangeMessageVisibilityBatch", payload)).Failed
-        if failed:
-            _log.warning("%d messages could not be kept hidden: they may come once more", len(failed))
+        return len(_entries.decode(await self._calls.call("ChangeMessageVisibilityBatch", payload)).Failed or ())
 
     def close(self) -> None:
         """Close the connections that are not in use."""

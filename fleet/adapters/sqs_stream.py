@@ -190,13 +190,28 @@ class Stream:
                 self._changed.notify()
 
     async def _keep_hidden(self) -> None:
-        """While storing takes long, keep others from what was received: again before half of the time is over."""
+        """While storing takes long, keep others from what was received.
+
+        Looks three times in the time that a delivery is hidden, and prolongs what it saw the time before too: what is
+        just being stored and deleted needs nothing.
+        """
+        seen: set[str] = set()
         while True:
             await asyncio.sleep(self._hidden_s / 3)
             with self._changed:
-                held = [message.receipt for message in (*self._in_hand, *self._buffer)]
-            for chunk in chunks(held):
-                try:
-                    await self._queue.calls.hide(chunk, self._hidden_s)
-                except Exception as error:
-                    _log.warning("%d messages could not be kept hidden: %s", len(chunk), error)
+                batch, held = self._in_hand, [message.receipt for message in (*self._in_hand, *self._buffer)]
+            long_held = [receipt for receipt in held if receipt in seen]
+            seen, lost = set(held), 0
+            for chunk in chunks(long_held):
+                if batch is not self._in_hand:
+                    break  # it is stored: what waits behind it comes now
+                lost += await self._hide(chunk)
+            if lost:
+                _log.warning("%d messages could not be kept hidden: they may come once more", lost)
+
+    async def _hide(self, receipts: Sequence[str]) -> int:
+        try:
+            return await self._queue.calls.hide(receipts, self._hidden_s)
+        except Exception as error:
+            _log.warning("messages could not be kept hidden: %s", error)
+            return len(receipts)

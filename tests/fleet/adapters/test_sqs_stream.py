@@ -98,6 +98,18 @@ def test_a_slow_batch_is_kept_hidden_from_others(endpoint: SqsEndpoint, queue: Q
     assert {entry["VisibilityTimeout"] for entry in asked["Entries"]} == {1}
 
 
+def test_what_is_stored_in_time_is_not_prolonged(endpoint: SqsEndpoint, queue: Queue) -> None:
+    endpoint.visibility_timeout_s = 1
+    with Stream(queue, 1.2, Pace(wait_s=1, messages=10)) as stream:
+        threading.Timer(0.25, endpoint.put, numbers(10)).start()  # just before it looks for the first time
+        for batch in stream.batches():
+            looked = time.monotonic() + 0.25
+            wait_until(lambda until=looked: time.monotonic() > until)  # type: ignore[misc]
+            stream.delete(batch)
+    assert len(endpoint.deleted) == 10
+    assert endpoint.hidden == []
+
+
 def test_deletes_that_fail_are_told_at_the_end(endpoint: SqsEndpoint, queue: Queue) -> None:
     endpoint.put(*numbers(3))
     endpoint.fail("DeleteMessageBatch", refusal(403, "AccessDeniedException"))
