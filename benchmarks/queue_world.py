@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,8 @@ class World:
 
     def send(self, messages: int, samples: int) -> None:
         """Put `messages` of `samples` each into the queue: a fleet of 1,000 that sends every 5 s, now."""
-        bodies = [body(self._sent + number, samples) for number in range(messages)]
-        self._sent += messages
-        asyncio.run(send(self.calls(), self.queue_url, bodies))
+        first, self._sent = self._sent, self._sent + messages
+        asyncio.run(send(self.calls(), self.queue_url, (body(first + n, samples) for n in range(messages))))
 
     def calls(self) -> AwsCalls:
         """SQS's calls for the publisher."""
@@ -123,13 +123,13 @@ def body(number: int, samples: int) -> str:
     })  # fmt: skip
 
 
-async def send(calls: AwsCalls, url: str, bodies: list[str]) -> None:
+async def send(calls: AwsCalls, url: str, bodies: Iterable[str]) -> None:
     """Ten a call, eight calls at a time."""
-    left = iter(range(0, len(bodies), 10))
+    left = iter(bodies)
 
     async def work() -> None:
-        for start in left:
-            entries = [{"Id": str(n), "MessageBody": text} for n, text in enumerate(bodies[start : start + 10])]
+        while chunk := list(islice(left, 10)):
+            entries = [{"Id": str(n), "MessageBody": text} for n, text in enumerate(chunk)]
             answer = await calls.call("SendMessageBatch", msgspec.json.encode({"QueueUrl": url, "Entries": entries}))
             assert b'"Failed":[{' not in answer, answer
 

@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -85,8 +86,7 @@ def copy(packed: bytes, times: int) -> None:
 
 def main() -> None:
     """Work off the queue, copy, and print what both took."""
-    with open(os.environ["BENCH_PACKED_ROWS"], "rb") as file:  # noqa: PTH123
-        packed = file.read()
+    packed = Path(os.environ["BENCH_PACKED_ROWS"]).read_bytes()
     before, started = cpu_s(), time.monotonic()
     drain(Client(), int(os.environ["BENCH_MESSAGES"]))
     after, ended = cpu_s(), time.monotonic()

@@ -53,6 +53,7 @@ class Stream:
         self._polls: set[asyncio.Task[None]] = set()
         self._deletes: set[asyncio.Task[None]] = set()
         self._to_delete: deque[Sequence[str]] = deque()
+        self._deletes_behind = 2 * -(-pace.messages // CALL_LIMIT)
         self._room = asyncio.Event()
         self._hidden_s = queue.visibility_timeout_s()
 
@@ -78,7 +79,7 @@ class Stream:
         receipts = [message.receipt for message in batch]
         event_loop().call_soon_threadsafe(self._begin_deletes, receipts)
         with self._changed:
-            self._changed.wait_for(lambda: len(self._to_delete) * CALL_LIMIT <= 2 * self._pace.messages)
+            self._changed.wait_for(lambda: len(self._to_delete) <= self._deletes_behind)
 
     def _next(self) -> list[Message]:
         with self._changed, aws.translated(f"to receive from {self._queue.name}"):
@@ -161,14 +162,16 @@ class Stream:
 
     def _put(self, messages: list[Message], full: bool) -> None:
         with self._changed:
-            if messages and not self._buffer:
+            first = bool(messages) and not self._buffer
+            if first:
                 self._since = time.monotonic()
             self._buffer.extend(messages)
             self._bytes += sum(len(message.body) for message in messages)
             self._drained = not full
             if len(self._buffer) >= self._pace.messages or self._bytes >= self._pace.body_bytes:
                 self._room.clear()
-            self._changed.notify()
+            if first or self._ripe():  # waking the other thread for every ten messages would cost more than receiving
+                self._changed.notify()
 
     def _begin_deletes(self, receipts: list[str]) -> None:
         self._to_delete.extend(chunks(receipts))
@@ -180,14 +183,15 @@ class Stream:
     async def _delete(self) -> None:
         while self._to_delete:
             receipts = self._to_delete.popleft()
+            if len(self._to_delete) == self._deletes_behind:
+                with self._changed:
+                    self._changed.notify()
             try:
                 self._left += await self._queue.calls.delete(receipts)
             except Exception as error:
                 # Told once, at the end of the stream: what is stored stays stored, and comes again as duplicates.
                 self._left += len(receipts)
                 _log.warning("%d stored messages could not be deleted: %s", len(receipts), error)
-            with self._changed:
-                self._changed.notify()
 
     async def _keep_hidden(self) -> None:
         """While storing takes long, keep others from what was received.
