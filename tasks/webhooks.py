@@ -34,7 +34,7 @@ def process_slice(seconds: float, wait_s: float) -> TakenIn:
     settings = get_settings()
     keys = SigningKeys(settings.flip_webhook_secret.get_secret_value())
     with postgres.connect(settings) as connection:
-        queue = Queue(settings, settings.names.webhook_queue, attributes=HEADERS)
+        queue = Queue(settings, settings.names.webhook_queue, attribute_names=HEADERS)
         return webhook_intake.process(queue, connection, keys, Commands(connection).receive, seconds, wait_s)
 
 

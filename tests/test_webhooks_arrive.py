@@ -43,7 +43,7 @@ def connection(fleet_settings: Settings) -> Iterator[Connection]:
 
 @pytest.fixture
 def queue(fleet_settings: Settings) -> Queue:
-    return Queue(fleet_settings, fleet_settings.names.webhook_queue, attributes=HEADERS)
+    return Queue(fleet_settings, fleet_settings.names.webhook_queue, attribute_names=HEADERS)
 
 
 @pytest.fixture
