@@ -3,19 +3,38 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fleet.adapters.postgres import connect, one
+from psycopg.errors import LockNotAvailable
+
+from fleet.adapters.postgres import Connection, connect, one
 from fleet.settings import Settings
+
+_KEY = "hashtextextended('fleet/' || %s, 0)"
 
 
 @contextmanager
-def one_at_a_time(settings: Settings, work: str) -> Iterator[bool]:
+def one_at_a_time(settings: Settings, work: str, wait_s: float = 0) -> Iterator[bool]:
     """True for the one run that holds `work`, False for the others, who should end at once.
+
+    With `wait_s` a run waits so long for the one before it to end: work that must not pause is handed over.
 
     Prefect's own concurrency limit keeps the slot of a killed run for minutes; PostgreSQL frees this lock with the
     connection. It is a courtesy between runs, not a guarantee: the work itself has to bear an overlap.
     """
     with connect(settings) as connection:
-        statement = "SELECT pg_try_advisory_lock(hashtextextended('fleet/' || %s, 0)) AS held"
-        held = bool(one(connection.execute(statement, [work]))["held"])
+        held = _try(connection, work) if wait_s <= 0 else _wait(connection, work, wait_s)
         connection.commit()  # the lock belongs to the session; an open transaction would only hold back vacuum
         yield held
+
+
+def _try(connection: Connection, work: str) -> bool:
+    return bool(one(connection.execute(f"SELECT pg_try_advisory_lock({_KEY}) AS held", [work]))["held"])
+
+
+def _wait(connection: Connection, work: str, seconds: float) -> bool:
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{round(seconds * 1000)}ms"])
+    try:
+        connection.execute(f"SELECT pg_advisory_lock({_KEY})", [work])
+    except LockNotAvailable:
+        connection.rollback()
+        return False
+    return True
