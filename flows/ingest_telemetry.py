@@ -8,7 +8,7 @@ from prefect.states import Completed
 
 from fleet.adapters.ingestion import Pace
 from fleet.adapters.postgres.devices import any_device
-from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.postgres.locks import some_at_a_time
 from fleet.adapters.postgres.telemetry import Stored
 from fleet.settings import get_settings
 from flows.schedule import seconds_late
@@ -28,9 +28,9 @@ def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wai
     """
     started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
     settings, total = get_settings(), Stored()
-    with one_at_a_time(settings, "ingest_telemetry") as mine:
+    with some_at_a_time(settings, "ingest_telemetry", settings.ingestion_workers) as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is ingesting now.")
+            return Completed(name="Skipped", message="As many runs as FLEET_INGESTION_WORKERS says are ingesting now.")
         if not any_device(settings):
             return Completed(name="Skipped", message="No device is provisioned yet.")
         while True:

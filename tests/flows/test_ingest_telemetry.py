@@ -73,7 +73,10 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
     with one_at_a_time(fleet_settings, "ingest_telemetry") as mine:
         assert mine
         state = prefect_server.wait(prefect_server.run("ingest-telemetry/test", time_budget_s=1))
-    assert (state["name"], state["message"]) == ("Skipped", "Another run is ingesting now.")
+    assert (state["name"], state["message"]) == (
+        "Skipped",
+        "As many runs as FLEET_INGESTION_WORKERS says are ingesting now.",
+    )
 
 
 def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing(

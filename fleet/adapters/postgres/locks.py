@@ -1,5 +1,6 @@
 """A lock that ends with its holder's process, however that ends: for work that one run at a time should do."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from fleet.adapters.postgres import Connection, connect, one
 from fleet.settings import Settings
 
 _KEY = "hashtextextended('fleet/' || %s, 0)"
+_LOOKS_EVERY_S = 0.25
 
 
 @contextmanager
@@ -23,6 +25,27 @@ def one_at_a_time(settings: Settings, work: str, wait_s: float = 0) -> Iterator[
     with connect(settings) as connection:
         held = _try(connection, work) if wait_s <= 0 else _wait(connection, work, wait_s)
         connection.commit()  # the lock belongs to the session; an open transaction would only hold back vacuum
+        yield held
+
+
+@contextmanager
+def some_at_a_time(settings: Settings, work: str, slots: int, wait_s: float = 0) -> Iterator[bool]:
+    """True for up to `slots` runs that hold `work` together, False for the others; with one slot, `one_at_a_time`.
+
+    A run takes the first slot that is free; with `wait_s` it waits so long for one.
+    """
+    if slots == 1:
+        with one_at_a_time(settings, work, wait_s) as mine:
+            yield mine
+        return
+    # The first slot is the lock of a lone run: runs from before and after a change of `slots` see each other.
+    names = [work, *(f"{work}/{slot}" for slot in range(1, slots))]
+    deadline = time.monotonic() + wait_s
+    with connect(settings) as connection:
+        while not (held := any(_try(connection, name) for name in names)) and time.monotonic() < deadline:
+            connection.commit()
+            time.sleep(_LOOKS_EVERY_S)
+        connection.commit()
         yield held
 
 
