@@ -54,15 +54,15 @@ def _bill(found: Estimate) -> list[str]:
 
 def _limits(found: Estimate) -> list[str]:
     first = found.first_limit
-    reached = "is met" if first.is_met else "comes first"
+    reached = "this fleet is beyond it" if first.is_met else "this fleet is below it"
     return [
         *(_limit(limit) for limit in found.limits),
-        f"The first limit that {reached}: {first.name}, at {first.devices or 0:,} devices. There: {first.way_out}.",
+        f"The first limit: {first.name}, at {first.devices or 0:,} devices; {reached}. Then: {first.way_out}.",
     ]
 
 
 def _limit(limit: Limit) -> str:
-    share = f"{limit.needed:,.10g}" if limit.needed < 1 else f"{limit.needed:,.0f}"
+    needed = f"{limit.needed:.2g}" if limit.needed < 10 else f"{limit.needed:,.0f}"
     largest = "any number of devices" if limit.devices is None else f"up to {limit.devices:,} devices"
     mark = "MET" if limit.is_met else "ok"
-    return f"{mark:<4} {limit.name:<55} {share:>14} of {limit.allowed:>11,.0f} {largest}"
+    return f"{mark:<4} {limit.name:<55} {needed:>9} of {limit.allowed:>7,.0f} {limit.unit:<41} {largest}"

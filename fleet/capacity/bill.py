@@ -32,12 +32,16 @@ class Databases:
     gb_each: float
 
 
+def busy_workers(load: Load, table: PriceTable) -> float:
+    """How many ingestion workers of one core the load keeps as busy as the table lets them be."""
+    of_messages = load.messages_a_s * table.measure("ingest_us_a_message")
+    of_samples = load.samples_a_s * table.measure("ingest_us_a_sample")
+    return (of_messages + of_samples) / 1e6 / table.measure("worker_busy_share")
+
+
 def workers(load: Load, table: PriceTable) -> int:
     """Ingestion workers of one core each, none busier than the table's share."""
-    busy = load.messages_a_s * table.measure("ingest_us_a_message") + load.samples_a_s * table.measure(
-        "ingest_us_a_sample"
-    )
-    return max(1, math.ceil(busy / 1e6 / table.measure("worker_busy_share")))
+    return max(1, math.ceil(busy_workers(load, table)))
 
 
 def database_gb(workload: Workload, load: Load, table: PriceTable) -> float:

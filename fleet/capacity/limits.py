@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from fleet.capacity.bill import database_gb, workers
+from fleet.capacity.bill import busy_workers, database_gb
 from fleet.capacity.prices import PriceTable
 from fleet.capacity.workload import Workload, load_of
 
@@ -66,14 +66,14 @@ def _of_ours(workload: Workload, table: PriceTable) -> list[Limit]:
     requests = workload.devices / table.quota("flip_points_a_request")
     busy_s = requests * table.measure("flip_request_s")
     return [
-        _grows(workload, "ingestion workers", workers(load, table), table, "ingestion_workers", "several queues"),
+        _grows(workload, "ingestion workers", busy_workers(load, table), table, "ingestion_workers", "several queues"),
         _grows(workload, "rows a second into one database", load.samples_a_s, table, "database_rows_a_s", shards),
         _grows(
-            workload, "disk of one database, GB", database_gb(workload, load, table), table, "database_gb",
+            workload, "disk of one database", database_gb(workload, load, table), table, "database_gb",
             f"fewer days of raw samples (the archive keeps them), or {shards}",
         ),
         Limit(
-            f"seconds of requests to Flip in {_FLIP_INTERVAL_S:g} s, 1,000 points each", busy_s, _FLIP_INTERVAL_S, "s",
+            f"requests to Flip, one after the other, in {_FLIP_INTERVAL_S:g} s", busy_s, _FLIP_INTERVAL_S, "seconds",
             _devices(workload, busy_s, _FLIP_INTERVAL_S), "forward from several runs, each with its share",
         ),
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import re
 from fleet.errors import InvalidInput
 
 _NUMBER = r"(\d+(?:\.\d+)?(?:e\d{1,2})?)"
-_COUNT, _DURATION = re.compile(_NUMBER + "(k|M)?"), re.compile(_NUMBER + "(ms|s|m|h|d)?")
+_COUNT, _DURATION = (re.compile(_NUMBER + unit, re.ASCII) for unit in ("(k|M)?", "(ms|s|m|h|d)?"))
 _THOUSANDS = {None: 1, "k": 1_000, "M": 1_000_000}
 _SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 

@@ -1,4 +1,4 @@
-"""The pools of prefect.yaml: a worker process takes a run of a deployment that it names, and schedules share the work."""
+"""The pools of prefect.yaml: a worker takes a run of a deployment that it names, and schedules share the work."""
 
 import os
 import subprocess
