@@ -2,15 +2,18 @@
 
 Run it with `.venv/bin/python -m benchmarks.provisioning [--devices 500] [--finished 10000]`; about a minute.
 
-The first figure is the CPU time of `fleet.provisioning.provision` for new devices (key, certificate request, artifact
-folder, every step of the ledger), with a registry in this process whose own CPU, the signing of the certificate, is
-taken off; no network, no database. The second is the whole flow, as an operator starts it again over devices that are
+The first figure is the CPU time, the kernel's for our files included, of `fleet.provisioning.provision` for new devices
+(key, certificate request, artifact folder, every step of the ledger), with a registry in this process whose own CPU,
+the signing of the certificate, is taken off; no network, no database. It is the median of five rounds on the disk, and
+beside it one in memory: what is between them is the file system's. ext4 searches long for an inode where many files
+were deleted in the last half minute, so let the machine rest before. The second figure is the whole flow, as an operator starts it again over devices that are
 provisioned: a real Prefect server, a ledger in PostgreSQL, artifact folders on the disk.
 """
 
 import argparse
 import json
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +36,8 @@ from fleet.provisioning import Certificate, Entry, Factory, Step, provision
 from fleet.settings import Settings
 from local_cloud import servers
 
-LIMIT_MS, RERUN_LIMIT_S, PREFIX = 3.0, 5.0, "battery"
+LIMIT_MS, RERUN_LIMIT_S, PREFIX, ROUNDS = 3.0, 5.0, "battery", 5
+MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @dataclass
@@ -125,6 +129,14 @@ def cpu_a_device_ms(count: int, folder: Path) -> float:
     return cpu_s / count * 1000
 
 
+def cpu_in_memory_ms(count: int) -> float | None:
+    """The same in a file system that is memory; None where there is none."""
+    if not MEMORY.is_dir():
+        return None
+    with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-", dir=MEMORY) as folder:
+        return cpu_a_device_ms(count, Path(folder))
+
+
 def finish(settings: Settings, count: int) -> None:
     """The ledger and the folders of `count` devices, as if all had been provisioned."""
     names = [order.thing_name.value for order in orders_from_count(count, PREFIX, "home-13")]
@@ -189,15 +201,20 @@ def main() -> None:
     parser.add_argument("--prefect-port", type=int, default=4290)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-", ignore_cleanup_errors=True) as home:
-        cpu_ms = cpu_a_device_ms(given.devices, Path(home) / "new")
+        a_round = max(1, given.devices // ROUNDS)
+        rounds = [cpu_a_device_ms(a_round, Path(home) / f"round-{number}") for number in range(ROUNDS)]
+        cpu_ms, memory_ms = statistics.median(rounds), cpu_in_memory_ms(a_round)
         with finished_fleet(Path(home), given.finished, given.prefect_port):
             again_s = rerun_s(given.finished)
     print(f"key, CSR and files, our CPU a device   {cpu_ms:8.2f} ms   target below {LIMIT_MS:g} ms")
+    if memory_ms is not None:
+        print(f"the same in memory, no disk            {memory_ms:8.2f} ms")
     print(f"a rerun over {given.finished:,} finished devices  {again_s:8.2f} s    target below {RERUN_LIMIT_S:g} s")
     line = {
         "benchmark": "provisioning",
         "devices": given.devices,
         "cpu_ms_a_device": round(cpu_ms, 3),
+        "cpu_ms_in_memory": memory_ms and round(memory_ms, 3),
         "limit_ms": LIMIT_MS,
         "finished": given.finished,
         "rerun_s": round(again_s, 2),
