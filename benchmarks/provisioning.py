@@ -6,8 +6,10 @@ The first figure is the CPU time, the kernel's for our files included, of `fleet
 (key, certificate request, artifact folder, every step of the ledger), with a registry in this process whose own CPU,
 the signing of the certificate, is taken off; no network, no database. It is the median of five rounds on the disk, and
 beside it one in memory: what is between them is the file system's. ext4 searches long for an inode where many files
-were deleted in the last half minute, so let the machine rest before. The second figure is the whole flow, as an operator starts it again over devices that are
-provisioned: a real Prefect server, a ledger in PostgreSQL, artifact folders on the disk.
+were deleted in the last half minute, so let the machine rest before.
+
+The second figure is the whole flow, as an operator starts it again over devices that are provisioned: a real Prefect
+server, a ledger in PostgreSQL, artifact folders on the disk.
 """
 
 import argparse
@@ -194,7 +196,7 @@ def rerun_s(count: int) -> float:
 
 
 def main() -> None:
-    """Measure, print the table and the line; fails above a limit."""
+    """Measure, print the table and the line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=500)
     parser.add_argument("--finished", type=int, default=10_000)
@@ -206,10 +208,10 @@ def main() -> None:
         cpu_ms, memory_ms = statistics.median(rounds), cpu_in_memory_ms(a_round)
         with finished_fleet(Path(home), given.finished, given.prefect_port):
             again_s = rerun_s(given.finished)
-    print(f"key, CSR and files, our CPU a device   {cpu_ms:8.2f} ms   target below {LIMIT_MS:g} ms")
+    print(f"key, CSR and files, our CPU a device   {cpu_ms:8.2f} ms   {_verdict(cpu_ms, LIMIT_MS)} ms")
     if memory_ms is not None:
         print(f"the same in memory, no disk            {memory_ms:8.2f} ms")
-    print(f"a rerun over {given.finished:,} finished devices  {again_s:8.2f} s    target below {RERUN_LIMIT_S:g} s")
+    print(f"a rerun over {given.finished:,} finished devices  {again_s:8.2f} s    {_verdict(again_s, RERUN_LIMIT_S)} s")
     line = {
         "benchmark": "provisioning",
         "devices": given.devices,
@@ -221,8 +223,10 @@ def main() -> None:
         "rerun_limit_s": RERUN_LIMIT_S,
     }
     print(json.dumps(line))
-    assert cpu_ms < LIMIT_MS
-    assert again_s < RERUN_LIMIT_S
+
+
+def _verdict(value: float, limit: float) -> str:
+    return f"{'met' if value < limit else 'missed'}: below {limit:g}"
 
 
 if __name__ == "__main__":

@@ -38,12 +38,12 @@ def limits(workload: Workload, table: PriceTable) -> list[Limit]:
 
 def _of_iot_core(workload: Workload, table: PriceTable) -> list[Limit]:
     load, more = load_of(workload, table), "ask AWS for more, or use several accounts or regions"
-    reconnecting_a_s = workload.devices / table.measure("reconnect_s")
+    reconnecting_a_s = workload.devices / table.measure("reconnect_s")  # all at once, spread by their jitter
     return [
         _grows(workload, "IoT connections", workload.devices, table, "iot_connections", more),
         _grows(
-            workload, "IoT connects a second, all at once after an outage", reconnecting_a_s, table,
-            "iot_connects_a_s", f"longer jitter at the devices, or {more}",
+            workload, "IoT connects a second after an outage", reconnecting_a_s, table,
+            "iot_connects_a_s", f"a longer --reconnect-max at the devices, or {more}",
         ),
         _grows(workload, "IoT publishes a second", load.messages_a_s, table, "iot_publishes_a_s", more),
         _grows(workload, "IoT rule evaluations a second", load.messages_a_s, table, "iot_rule_evaluations_a_s", more),

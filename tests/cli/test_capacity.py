@@ -23,7 +23,9 @@ def test_a_person_reads_the_sum_the_first_limit_and_what_to_check() -> None:
     output = CliRunner().invoke(app, ["capacity", "--devices", "10k"], catch_exceptions=False).output
     assert "10,000 devices in us-east-1" in output
     assert "a month, $0." in output
-    assert "The first limit: disk of one database, at 105,398 devices; this fleet is below it." in output
+    assert (
+        "The first limit: IoT connects a second after an outage, at 30,000 devices; this fleet is below it." in output
+    )
     assert "from memory, to be checked: iot_action, iot_rule" in output
 
 

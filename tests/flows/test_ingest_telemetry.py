@@ -9,7 +9,7 @@ import pytest
 
 from fleet.adapters import aws
 from fleet.adapters.postgres import connect
-from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.postgres.locks import one_at_a_time, some_at_a_time
 from fleet.adapters.sqs import Queue
 from fleet.settings import Settings
 from tests.flows.environment import environment_of
@@ -95,3 +95,26 @@ def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing
     assert "PostgreSQL did not answer" in state["message"]
     assert "never-shown" not in "\n".join(prefect_server.logs(run))
     assert queue.depth() == 1
+
+
+def test_two_runs_share_one_queue_and_lose_and_double_nothing(
+    fleet_settings: Settings,
+    queue: Queue,
+    send: Callable[[bytes], None],
+    prefect_server: Any,
+    serve: Callable[[str, Mapping[str, str]], None],
+) -> None:
+    serve(FLOWS, {**environment_of(fleet_settings), "FLEET_INGESTION_WORKERS": "2"})
+    add_device(fleet_settings, "battery-1")
+    for number in range(0, 120, 3):
+        send(body(samples=[sample(number + n) for n in (1, 2, 3)]))
+
+    with some_at_a_time(fleet_settings, "ingest_telemetry", slots=2):
+        runs = [prefect_server.run("ingest-telemetry/test", time_budget_s=1, wait_s=1, batch_messages=10)]
+        state = prefect_server.wait(runs[0])
+        assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), "there is a second slot"
+    runs = [prefect_server.run("ingest-telemetry/test", time_budget_s=20, wait_s=1) for _ in range(2)]
+    assert [prefect_server.wait(run)["name"] for run in runs] == ["Completed", "Completed"]
+    with connect(fleet_settings) as connection:
+        assert connection.execute("SELECT count(*) AS n FROM fleet.telemetry").fetchone() == {"n": 120}
+    assert queue.depth() == 0
