@@ -85,7 +85,7 @@ def _grows(workload: Workload, name: str, needed: float, table: PriceTable, key:
 
 
 def _devices(workload: Workload, needed: float, allowed: float) -> int:
-    return int(workload.devices * allowed / needed)
+    return math.floor(workload.devices * allowed / needed + 1e-6)  # a quotient of decimals may fall a hair short
 
 
 def _fixed(name: str, needed: float, table: PriceTable, key: str) -> Limit:
