@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 DEBIAN_PACKAGES := chromium fonts-dejavu-core
+BENCHMARKS := ingest provisioning simulator verify_link telemetry_queries
 
 .DEFAULT_GOAL := help
-.PHONY: help install terraform debian demo up down test test-e2e check clean lock env-example
+.PHONY: help install terraform debian demo up down test test-e2e bench check clean lock env-example
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2}'
@@ -44,6 +45,9 @@ test: install terraform  ## Everything that needs no browser
 
 test-e2e: install  ## The web app in a real browser (needs make debian); screenshots in test-output/
 	@$(BIN)/pytest -q -m e2e
+
+bench: install  ## Every benchmark (needs Node with npm); docs/benchmarks.md says how to read them
+	@set -e; for each in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$each; done
 
 check: install terraform  ## Linters, types, import rules, Terraform's format and validity, Kubernetes' schemas
 	@$(BIN)/ruff check .

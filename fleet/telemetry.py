@@ -17,6 +17,8 @@ MAX_BODY_BYTES = 256 * 1024
 """Above IoT Core's 128 KB a message with the rule's additions; checked before anything is parsed."""
 MAX_SAMPLES = 1_000
 
+# `gc=False` below: these values hold no cycle, and thousands at once would make the garbage collector walk them.
+
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -39,7 +41,7 @@ class Mode(Enum):
     STANDBY = "STANDBY"
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """One reading of one battery and its home at `measured_at` (the device's clock, UTC)."""
 
     sequence: Sequence
@@ -60,7 +62,7 @@ class Sample(msgspec.Struct, frozen=True):
     solar_energy_wh: EnergyWh
 
 
-class CommandResult(msgspec.Struct, frozen=True):
+class CommandResult(msgspec.Struct, frozen=True, gc=False):
     """What became of one command on the device."""
 
     sequence: Sequence
@@ -69,7 +71,7 @@ class CommandResult(msgspec.Struct, frozen=True):
     at: Instant | None = None
 
 
-class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True):
+class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the device publishes: a batch of samples and how far it is with its commands."""
 
     schema: int = SCHEMA
@@ -79,7 +81,7 @@ class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True):
     samples: Annotated[list[Sample], msgspec.Meta(max_length=MAX_SAMPLES)]
 
 
-class QueueMessage(DeviceMessage, frozen=True, kw_only=True):
+class QueueMessage(DeviceMessage, frozen=True, kw_only=True, gc=False):
     """What arrives on the queue: the device's message and what the topic rule says of it."""
 
     thing_name: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,128}\Z")]

@@ -6,10 +6,9 @@ from typing import Any
 from prefect import flow
 from prefect.states import Completed
 
-from fleet.adapters.ingestion import Pace
+from fleet.adapters.ingestion import Pace, Tally
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import some_at_a_time
-from fleet.adapters.postgres.telemetry import Stored
 from fleet.settings import get_settings
 from flows.schedule import seconds_late
 from tasks.telemetry import ingest_slice, report_ingestion
@@ -18,24 +17,28 @@ _SLICE_S = 20.0
 
 
 @flow
-def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wait_s: float = 5) -> Any:
+def ingest_telemetry(time_budget_s: float = 315, batch_messages: int = 2_000, wait_s: float = 5) -> Any:
     """Long-poll the telemetry queue until the time budget ends, storing in bulk; a message is deleted after its commit.
 
+    With a budget above the schedule's interval there is no pause: the next run is up and waits when this one ends.
+
     Args:
-        time_budget_s: Seconds from the scheduled start until no new slice begins; below the schedule's interval.
+        time_budget_s: Seconds from the scheduled start until no new slice begins.
         batch_messages: Messages a commit, at most.
         wait_s: Seconds that a long poll waits for the first message, at most 20.
     """
     started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
-    settings, total = get_settings(), Stored()
-    with some_at_a_time(settings, "ingest_telemetry", settings.ingestion_workers) as mine:
+    settings, tally = get_settings(), Tally()
+    left = end - time.monotonic()
+    with some_at_a_time(settings, "ingest_telemetry", settings.ingestion_workers, wait_s=left) as mine:
         if not mine:
             return Completed(name="Skipped", message="As many runs as FLEET_INGESTION_WORKERS says are ingesting now.")
         if not any_device(settings):
             return Completed(name="Skipped", message="No device is provisioned yet.")
         while True:
             left = max(0.0, end - time.monotonic())
-            total += ingest_slice(settings.names.telemetry_queue, min(_SLICE_S, left), Pace(batch_messages, wait_s))
+            pace = Pace(batch_messages, wait_s)
+            ingest_slice(settings.names.telemetry_queue, min(_SLICE_S, left), pace, tally)
             if left <= _SLICE_S:
                 break
-    return report_ingestion(settings.names.telemetry_queue, total, time.monotonic() - started)
+    return report_ingestion(settings.names.telemetry_queue, tally.stored, time.monotonic() - started)

@@ -22,11 +22,13 @@ from flows.replay_quarantine import replay_quarantine
 from flows.retire_devices import retire_devices
 
 RUNS_AT_ONCE = 20
+STARTING_S = 15.0
+"""Seconds that a run's process takes to start on a busy machine: so long the run before goes on."""
 
 
-def deployments(ingest_every_s: float = 60, ingestion_workers: int = 1) -> list[RunnerDeployment]:
+def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list[RunnerDeployment]:
     """One deployment a flow, named as the flow. No concurrency limits: a killed run would keep its slot for minutes."""
-    ingestion = {"time_budget_s": ingest_every_s * 0.9}
+    ingestion = {"time_budget_s": ingest_every_s + STARTING_S}
     ingesting = ingestion_schedules(ingest_every_s, ingestion_workers)
     return [
         _deployment(apply_infrastructure, "infrastructure"),
@@ -56,7 +58,7 @@ def _deployment(flow: Flow[..., Any], *tags: str, **options: Any) -> RunnerDeplo
 def main() -> None:
     """Serve until stopped; schedules go on after a restart."""
     parser = argparse.ArgumentParser(description="Serve every flow of the fleet on this machine.")
-    parser.add_argument("--ingest-every", type=float, default=60, metavar="SECONDS")
+    parser.add_argument("--ingest-every", type=float, default=300, metavar="SECONDS")
     arguments = parser.parse_args()
     load_environment()
     automations.ensure()

@@ -4,10 +4,11 @@ from datetime import date
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from fleet.adapters import ingestion, postgres
-from fleet.adapters.ingestion import Pace
+from fleet.adapters.ingestion import Pace, Tally
 from fleet.adapters.postgres import migrations, quarantine
 from fleet.adapters.postgres.telemetry import Stored
 from fleet.adapters.sqs import Queue
@@ -21,12 +22,16 @@ from tasks.policy import may_go_through_later
     retry_delay_seconds=[1, 5, 15],
     retry_condition_fn=may_go_through_later,
     timeout_seconds=600,
+    cache_policy=NO_CACHE,
 )
-def ingest_slice(queue_name: str, seconds: float, pace: Pace) -> Stored:
-    """Store what the queue has for about `seconds`. The database first: no message is taken that cannot be stored."""
+def ingest_slice(queue_name: str, seconds: float, pace: Pace, tally: Tally) -> Stored:
+    """Store what the queue has for about `seconds`. The database first: no message is taken that cannot be stored.
+
+    `tally` counts what was committed, over every try of every slice: what a failed try had stored is stored.
+    """
     settings = get_settings()
-    with postgres.connect(settings) as connection:
-        return ingestion.ingest(Queue(settings, queue_name), connection, seconds, pace)
+    with postgres.connect(settings) as connection, Queue(settings, queue_name) as queue:
+        return ingestion.ingest(queue, connection, seconds, pace, tally)
 
 
 @task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)

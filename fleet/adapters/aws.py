@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused, Unavailable
@@ -60,6 +61,23 @@ def client(settings: Settings, service: str, config: Config | None = None) -> An
             aws_session_token=settings.aws_session_token.get_secret_value() or None,
             config=_CONFIG.merge(config) if config else _CONFIG,
         )
+
+
+def credentials(settings: Settings) -> Any:
+    """Those that `client` signs with, as botocore has them: the settings' keys, or what its default chain finds
+    (environment, profile, SSO, web identity, container or instance role), refreshed by itself. None without any."""
+    key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
+    if key and secret:
+        return Credentials(key, secret, settings.aws_session_token.get_secret_value() or None)
+    with _making, _configured():
+        return _session.get_credentials()
+
+
+def ca_file() -> str | None:
+    """The file of trust anchors that AWS_CA_BUNDLE or the profile names; None: botocore's own."""
+    with _making:
+        named = _session._session.get_config_variable("ca_bundle")
+    return str(named) if named else None
 
 
 @contextmanager

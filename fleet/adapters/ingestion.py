@@ -1,40 +1,42 @@
 """From the queue to the table: a message leaves SQS only after the commit that stored it."""
 
 import logging
-import time
-from dataclasses import dataclass
 
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.telemetry import Received, Stored, store
-from fleet.adapters.sqs import Message, Queue
+from fleet.adapters.sqs import Queue
+from fleet.adapters.sqs_calls import Message
+from fleet.adapters.sqs_stream import Pace, Stream
 from fleet.telemetry import parse
+
+__all__ = ["Pace", "Tally", "ingest"]
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How a worker takes from the queue: messages a commit at most, and seconds a long poll waits."""
+class Tally:
+    """What was committed so far, over tries: a batch that is stored counts even if the next one fails."""
 
-    messages: int = 2_000
-    wait_s: float = 5.0
+    def __init__(self) -> None:
+        self.stored = Stored()
 
 
-def ingest(queue: Queue, connection: Connection, seconds: float, pace: Pace) -> Stored:
-    """Receive, store and delete batch after batch for about `seconds`, at least once.
+def ingest(queue: Queue, connection: Connection, seconds: float, pace: Pace, tally: Tally | None = None) -> Stored:
+    """Receive, store and delete batch after batch for about `seconds`, at least once; receiving never waits.
 
-    Raises `Unavailable` when the queue or the database stops answering: what was not committed is still queued.
+    Safe with any number of workers on one queue. Each committed batch is added to `tally` at once. Raises
+    `Unavailable` when the queue or the database stops answering: what was not committed is still queued.
     """
-    total, deadline = Stored(), time.monotonic() + seconds
-    while True:
-        left = deadline - time.monotonic()
-        messages = queue.receive(pace.messages, wait_s=max(0.0, min(pace.wait_s, left)))
-        if messages:
-            total += store(connection, [(_received(message), parse(message.body)) for message in messages])
-            queue.delete(messages)
+    tally = tally or Tally()
+    total = Stored()
+    with Stream(queue, seconds, pace) as stream:
+        for messages in stream.batches():
+            batch = store(connection, [(_received(message), parse(message.body)) for message in messages])
+            stream.delete(messages)
+            total += batch
+            tally.stored += batch
             _log.debug("stored a batch of %d messages from %s", len(messages), queue.name)
-        if time.monotonic() >= deadline:
-            return total
+    return total
 
 
 def _received(message: Message) -> Received:

@@ -89,7 +89,7 @@ resource "aws_ecs_task_definition" "worker" {
     ]
     environment = [for name, value in local.settings : { name = name, value = value }]
     secrets     = [for name, arn in var.secret_arns : { name = name, valueFrom = arn }]
-    # A worker that is asked to stop lets its run end: an ingestion run has less than a minute left.
+    # Time for what is under way; what a run that is cut off had received comes again.
     stopTimeout = 90
     # The program's own processes reap their children.
     linuxParameters = { initProcessEnabled = true }

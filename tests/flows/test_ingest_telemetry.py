@@ -113,7 +113,7 @@ def test_two_runs_share_one_queue_and_lose_and_double_nothing(
         runs = [prefect_server.run("ingest-telemetry/test", time_budget_s=1, wait_s=1, batch_messages=10)]
         state = prefect_server.wait(runs[0])
         assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), "there is a second slot"
-    runs = [prefect_server.run("ingest-telemetry/test", time_budget_s=20, wait_s=1) for _ in range(2)]
+    runs = [prefect_server.run("ingest-telemetry/test", time_budget_s=12, wait_s=1) for _ in range(2)]
     assert [prefect_server.wait(run)["name"] for run in runs] == ["Completed", "Completed"]
     with connect(fleet_settings) as connection:
         assert connection.execute("SELECT count(*) AS n FROM fleet.telemetry").fetchone() == {"n": 120}

@@ -3,9 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from operator import attrgetter
+
+import msgspec
+from psycopg.rows import scalar_row
 
 from fleet.adapters.postgres import Connection, queries
-from fleet.telemetry import QueueMessage, Rejected, Sample
+from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
+from fleet.telemetry import QueueMessage, Rejected
 
 STORED_COLUMNS = (
     "thing_name", "measured_at", "sequence", "received_at", "stored_at", "mode", "grid_online",
@@ -13,12 +19,9 @@ STORED_COLUMNS = (
     "battery_discharged_energy_wh", "battery_stored_energy_wh", "battery_capacity_energy_wh", "state_of_charge_pct",
     "backup_reserve_pct", "home_power_w", "home_energy_wh", "solar_power_w", "solar_energy_wh",
 )  # fmt: skip
-COLUMNS = (*STORED_COLUMNS, "boot_id", "last_command_sequence")
-_FROM_SAMPLE = STORED_COLUMNS[6:]
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """One queue message as the queue gave it. `sent_at` is the queue's clock, UTC."""
 
     message_id: str
@@ -67,15 +70,15 @@ def store(connection: Connection, parsed: Sequence[tuple[Received, QueueMessage 
         samples=samples,
         duplicates=staged - samples,
         quarantined=quarantined,
-        lag=max((now - message.received_at for message in accepted), default=timedelta(0)),
-        skew=max(_skews(accepted), key=abs, default=timedelta(0)),
+        lag=now - min(accepted, key=_received_at_ms).received_at if accepted else timedelta(0),
+        skew=_worst_skew(accepted),
     )
 
 
 def known_things(connection: Connection, thing_names: set[str]) -> set[str]:
     """Those of `thing_names` that are in the ledger."""
-    rows = connection.execute(queries("telemetry")["known_things"], {"thing_names": list(thing_names)})
-    return {row["thing_name"] for row in rows}
+    with connection.cursor(row_factory=scalar_row) as cursor:
+        return set(cursor.execute(queries("telemetry")["known_things"], {"thing_names": list(thing_names)}))
 
 
 def _refuse_stranger(message: QueueMessage | Rejected, known: set[str]) -> QueueMessage | Rejected:
@@ -86,47 +89,46 @@ def _refuse_stranger(message: QueueMessage | Rejected, known: set[str]) -> Queue
 
 def _stage(connection: Connection, messages: Iterable[QueueMessage], stored_at: datetime) -> int:
     connection.execute(_statement("make_staging"))
-    count = 0
+    rows, count = encoded(messages, stored_at)
     with connection.cursor() as cursor, cursor.copy(_statement("copy_staging")) as copy:
-        for message in messages:
-            tail = (message.boot_id, message.last_command_sequence)
-            for sample in message.samples:
-                copy.write_row((*_row(message, sample, stored_at), *tail))
-                count += 1
+        copy.write(rows)
     return count
-
-
-def _row(message: QueueMessage, sample: Sample, stored_at: datetime) -> tuple[object, ...]:
-    head = (
-        message.thing_name, sample.measured_at, sample.sequence, message.received_at, stored_at, sample.mode.value,
-    )  # fmt: skip
-    return (*head, *(getattr(sample, column) for column in _FROM_SAMPLE))
 
 
 def _quarantine(connection: Connection, verdicts: Iterable[tuple[Received, QueueMessage | Rejected]]) -> int:
-    put, count = queries("quarantine")["put"], 0
-    for received, verdict in sorted(verdicts, key=lambda each: each[0].message_id):  # one order: no deadlock
-        if isinstance(verdict, Rejected):
-            row = {
-                "message_id": received.message_id,
-                "reason": verdict.reason,
-                "detail": verdict.detail.replace("\0", ""),
-                "thing_name": None if verdict.thing_name is None else verdict.thing_name.replace("\0", ""),
-                "body": received.body,
-                "sent_at": received.sent_at,
-            }
-            count += connection.execute(put, row).rowcount
-    return count
+    rows = [
+        {
+            "message_id": received.message_id,
+            "reason": verdict.reason,
+            "detail": verdict.detail.replace("\0", ""),
+            "thing_name": None if verdict.thing_name is None else verdict.thing_name.replace("\0", ""),
+            "body": received.body,
+            "sent_at": received.sent_at,
+        }
+        for received, verdict in verdicts
+        if isinstance(verdict, Rejected)
+    ]
+    if not rows:
+        return 0
+    rows.sort(key=lambda row: str(row["message_id"]))  # one order: no deadlock
+    with connection.cursor() as cursor:
+        cursor.executemany(queries("quarantine")["put"], rows)
+        return cursor.rowcount
 
 
-def _skews(messages: Iterable[QueueMessage]) -> list[timedelta]:
-    return [message.received_at - message.samples[-1].measured_at for message in messages if message.samples]
+_received_at_ms = attrgetter("received_at_ms")
 
 
+def _worst_skew(messages: Iterable[QueueMessage]) -> timedelta:
+    skews = [message.received_at - message.samples[-1].measured_at for message in messages if message.samples]
+    return max(min(skews), max(skews), key=abs) if skews else timedelta(0)
+
+
+@cache
 def _statement(name: str) -> bytes:
     """A statement with the column lists put in: they are constants above, never input."""
     statement = queries("telemetry")[name].format(
-        columns=", ".join(COLUMNS),
+        staged_columns=", ".join(STAGED_COLUMNS),
         stored_columns=", ".join(STORED_COLUMNS),
         excluded_columns=", ".join(f"excluded.{column}" for column in STORED_COLUMNS),
     )

@@ -7,8 +7,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staging (
 ) ON COMMIT DELETE ROWS
 
 -- name: copy_staging
--- The batch itself, in the order of `COLUMNS` in telemetry.py.
-COPY staging ({columns}) FROM STDIN
+-- The batch itself, in the order of `STAGED_COLUMNS` in copy_rows.py.
+COPY staging ({staged_columns}) FROM STDIN (FORMAT binary)
 
 -- name: merge_telemetry
 -- Store what is new, in the key's order (two workers with the same messages must not wait for each other in a circle).

@@ -1,0 +1,84 @@
+"""The worker as the flow runs it: `fleet.adapters.ingestion`, until the wanted number of messages is stored.
+
+With `--transport-only` it does no more than the floor, over our own connections: what is left of it is our parsing,
+checking and storing.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.peers.raw_client import copy, cpu_s
+from fleet.adapters import postgres
+from fleet.adapters.ingestion import Pace, Tally, ingest
+from fleet.adapters.postgres.telemetry import Stored
+from fleet.adapters.sqs import Queue, wait_for
+from fleet.settings import Settings
+
+
+class TimedTally(Tally):
+    """Knows when the last batch was committed (epoch seconds)."""
+
+    def __init__(self) -> None:
+        self.ended = 0.0
+        super().__init__()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "stored" and isinstance(value, Stored) and value.messages:
+            self.ended = time.time()
+        super().__setattr__(name, value)
+
+
+async def drain(queue: Queue, left: int) -> None:
+    """Receive and delete over our connections, eight calls at a time."""
+
+    async def work() -> None:
+        nonlocal left
+        while left > 0:
+            messages = await queue.calls.receive(1)
+            left -= len(messages)
+            if messages:
+                await queue.calls.delete([message.receipt for message in messages])
+
+    await asyncio.gather(*(work() for _ in range(8)))
+
+
+def max_rss_mb() -> float:
+    """The most memory that this process had. Linux hands `ru_maxrss` on from the process that started this one."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    """Begin at a line on stdin; stop when the messages are stored, or at the end of stdin with 0 messages."""
+    settings, total = Settings(), int(os.environ["BENCH_MESSAGES"])
+    queue, tally = Queue(settings, os.environ["BENCH_QUEUE"]), TimedTally()
+    with postgres.connect(settings) as connection:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        before, started = cpu_s(), time.time()
+        if "--transport-only" in sys.argv:
+            wait_for(drain(queue, total))
+            copy(Path(os.environ["BENCH_PACKED_ROWS"]).read_bytes(), int(os.environ["BENCH_BATCHES"]))
+            tally.ended = time.time()
+        until = time.monotonic() + float(os.environ.get("BENCH_SECONDS", "600"))
+        while "--transport-only" not in sys.argv and time.monotonic() < until:
+            ingest(queue, connection, 1, Pace(wait_s=1), tally)
+            if total and (tally.stored.messages >= total or queue.depth() == 0):
+                break
+    stored = tally.stored
+    print(json.dumps({
+        "cpu_s": cpu_s() - before, "wall_s": tally.ended - started, "ended": tally.ended, "messages": stored.messages,
+        "samples": stored.samples, "duplicates": stored.duplicates, "max_rss_mb": max_rss_mb(),
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
