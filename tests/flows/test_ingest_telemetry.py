@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from fleet.adapters import aws
+from fleet.adapters.ingestion import Pace, ingest
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.locks import one_at_a_time, some_at_a_time
 from fleet.adapters.sqs import Queue
@@ -97,7 +98,7 @@ def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing
     assert queue.depth() == 1
 
 
-def test_two_runs_share_one_queue_and_lose_and_double_nothing(
+def test_a_run_ingests_beside_another_worker_and_nothing_is_lost_or_doubled(
     fleet_settings: Settings,
     queue: Queue,
     send: Callable[[bytes], None],
@@ -106,15 +107,21 @@ def test_two_runs_share_one_queue_and_lose_and_double_nothing(
 ) -> None:
     serve(FLOWS, {**environment_of(fleet_settings), "FLEET_INGESTION_WORKERS": "2"})
     add_device(fleet_settings, "battery-1")
-    for number in range(0, 120, 3):
-        send(body(samples=[sample(number + n) for n in (1, 2, 3)]))
 
-    with some_at_a_time(fleet_settings, "ingest_telemetry", slots=2):
-        runs = [prefect_server.run("ingest-telemetry/test", time_budget_s=1, wait_s=1, batch_messages=10)]
-        state = prefect_server.wait(runs[0])
-        assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), "there is a second slot"
-    runs = [prefect_server.run("ingest-telemetry/test", time_budget_s=12, wait_s=1) for _ in range(2)]
-    assert [prefect_server.wait(run)["name"] for run in runs] == ["Completed", "Completed"]
+    def send_some(first: int) -> None:
+        for number in range(first, first + 60, 3):
+            send(body(samples=[sample(number + n) for n in (1, 2, 3)]))
+
+    with some_at_a_time(fleet_settings, "ingest_telemetry", slots=2), connect(fleet_settings) as connection:
+        run = prefect_server.run("ingest-telemetry/test", time_budget_s=12, wait_s=1)
+        prefect_server.wait(run, "RUNNING")
+        send_some(0)
+        beside = ingest(queue, connection, 3, Pace(10, 1))
+        send_some(60)
+        state = prefect_server.wait(run)
+    assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), "there is a second slot"
+    figures = {row["figure"]: row["value"] for row in json.loads(prefect_server.artifacts("ingestion")[0]["data"])}
+    assert (figures["samples stored"] + beside.samples, figures["duplicates"] + beside.duplicates) == (120, 0)
     with connect(fleet_settings) as connection:
         assert connection.execute("SELECT count(*) AS n FROM fleet.telemetry").fetchone() == {"n": 120}
     assert queue.depth() == 0
