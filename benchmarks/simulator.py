@@ -1,6 +1,6 @@
 """What a thousand simulated batteries in one process take: memory, CPU and publishes a second. One JSON line.
 
-Run it with `.venv/bin/python -m benchmarks.simulator [--devices 1000] [--rate 2000] [--seconds 30]`; two to four
+Run it with `.venv/bin/python -m benchmarks.simulator [--devices 1000] [--rate 2300] [--seconds 30]`; two to four
 minutes, most of which is making the identities.
 
 It starts the AWS emulator, makes a thing with its own key and certificate for each battery, runs `device-agent
@@ -36,7 +36,7 @@ from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.infrastructure import create_infrastructure
 
-MEMORY_LIMIT_MB, RATE_TARGET = 400, 2_000
+MEMORY_LIMIT_MB, RATE_TARGET, ASKED_A_S = 400, 2_000, 2_300
 ACCESS_KEY, SECRET_KEY = "LKIABENCHBENCHBENCH0", "secret-of-the-benchmark"
 MAKERS, PATIENCE_S, MB = 8, 180.0, 1e6
 
@@ -159,7 +159,7 @@ def main() -> None:
     """Measure, print the table and the line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=1_000)
-    parser.add_argument("--rate", type=float, default=RATE_TARGET, help="publishes a second in all")
+    parser.add_argument("--rate", type=float, default=ASKED_A_S, help="publishes a second in all, some above the target")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--port", type=int, default=4586)
     parser.add_argument("--mqtt-port", type=int, default=8893)

@@ -85,7 +85,10 @@ def _provision_all(orders: list[Order], concurrency: int, kind: Runner, rate_lim
 
 def _outcomes(future: PrefectFuture[list[Outcome]], batch: list[Order]) -> list[Outcome]:
     """A batch that ended badly as a whole failed for each of its devices: no failure is lost."""
-    result = future.result(raise_on_failure=False)
+    try:
+        result: list[Outcome] | BaseException = future.result(raise_on_failure=False)
+    except Exception as error:  # a process of Dask that died: its task run has no state to hand over
+        result = error
     if isinstance(result, BaseException):
         return [Outcome(order.thing_name.value, str(result)) for order in batch]
     return result
