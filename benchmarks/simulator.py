@@ -159,7 +159,7 @@ def main() -> None:
     """Measure, print the table and the line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--devices", type=int, default=1_000)
-    parser.add_argument("--rate", type=float, default=ASKED_A_S, help="publishes a second in all, some above the target")
+    parser.add_argument("--rate", type=float, default=ASKED_A_S, help="publishes a second in all")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--port", type=int, default=4586)
     parser.add_argument("--mqtt-port", type=int, default=8893)
