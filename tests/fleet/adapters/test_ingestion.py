@@ -66,7 +66,7 @@ def test_four_workers_on_one_queue_lose_and_double_nothing(endpoint: SqsEndpoint
     texts = [message(number) for number in range(MESSAGES)]
     endpoint.put(*texts, *texts[::7], "noise", *reversed(texts[::5]))  # redelivered and out of order
     with ThreadPoolExecutor(4) as pool:
-        done = [pool.submit(work, settings, Pace(messages=30, wait_s=1), 1.0) for _ in range(4)]
+        done = [pool.submit(work, settings, Pace(messages=30, wait_s=1), 3.0) for _ in range(4)]
         told = [each.result() for each in done]
     expected = MESSAGES * SAMPLES
     assert count(settings) == {"rows": expected, "samples": expected, "rolled_up": expected, "quarantined": 1}

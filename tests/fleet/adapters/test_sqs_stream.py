@@ -39,7 +39,7 @@ def numbers(count: int) -> list[str]:
 def test_everything_is_handed_out_once_and_deleted(endpoint: SqsEndpoint, queue: Queue) -> None:
     endpoint.put(*numbers(137))
     seen: list[bytes] = []
-    with Stream(queue, 0.5, Pace(messages=50, wait_s=1)) as stream:
+    with Stream(queue, 1.5, Pace(messages=50, wait_s=1)) as stream:
         for batch in stream.batches():
             seen += [message.body for message in batch]
             stream.delete(batch)
@@ -63,7 +63,7 @@ def test_a_backlog_comes_in_full_batches_and_what_waits_is_bounded(endpoint: Sqs
 
 def test_bodies_bound_a_batch_too(endpoint: SqsEndpoint, queue: Queue) -> None:
     endpoint.put(*["x" * 1_000] * 40)
-    with Stream(queue, 0.2, Pace(messages=1_000, wait_s=1, body_bytes=10_000, polls=1)) as stream:
+    with Stream(queue, 1.5, Pace(messages=1_000, wait_s=1, body_bytes=10_000, polls=1)) as stream:
         sizes = [len(batch) for batch in stream.batches()]
     assert sum(sizes) == 40
     assert max(sizes) == 10
