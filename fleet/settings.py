@@ -124,6 +124,17 @@ class Settings(BaseSettings):
         730, ge=31, description="Days that 5-minute rollups, which the charts read, are kept: as you like, 31 at least."
     )
 
+    ingestion_workers: int = Field(
+        1,
+        ge=1,
+        le=32,
+        description="Ingestion runs that may be at work at once; docs/scaling.md says how many you need.",
+    )
+    dask_scheduler: str = Field(
+        "",
+        description="Dask scheduler of provisioning's runner=dask, tcp://HOST:8786. Empty: processes on this machine.",
+    )
+
     @cached_property
     def names(self) -> ResourceNames:
         """Names of the AWS resources. Raises `InvalidInput` when `FLEET_PROJECT` cannot be one."""

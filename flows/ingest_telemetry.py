@@ -8,7 +8,7 @@ from prefect.states import Completed
 
 from fleet.adapters.ingestion import Pace, Tally
 from fleet.adapters.postgres.devices import any_device
-from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.postgres.locks import some_at_a_time
 from fleet.settings import get_settings
 from flows.schedule import seconds_late
 from tasks.telemetry import ingest_slice, report_ingestion
@@ -29,9 +29,10 @@ def ingest_telemetry(time_budget_s: float = 315, batch_messages: int = 2_000, wa
     """
     started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
     settings, tally = get_settings(), Tally()
-    with one_at_a_time(settings, "ingest_telemetry", wait_s=end - time.monotonic()) as mine:
+    left = end - time.monotonic()
+    with some_at_a_time(settings, "ingest_telemetry", settings.ingestion_workers, wait_s=left) as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is ingesting now.")
+            return Completed(name="Skipped", message="As many runs as FLEET_INGESTION_WORKERS says are ingesting now.")
         if not any_device(settings, wait_s=end - time.monotonic()):
             return Completed(name="Skipped", message="No device is provisioned yet.")
         while True:

@@ -6,11 +6,11 @@ from typing import Any
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from fleet.errors import InvalidInput
 from fleet.orders import Order, orders_from_count, orders_from_csv, orders_from_names, orders_from_requests
 from fleet.settings import get_settings
+from flows.runners import Runner, runner_of
 from tasks.provisioning import Outcome, plan_devices, provision_batch, report_provisioning, set_rate
 
 _LARGEST_BATCH = 25
@@ -26,6 +26,7 @@ def provision_devices(
     model: str = "home-13",
     concurrency: int = 8,
     devices_per_second: float | None = None,
+    runner: Runner = "threads",
 ) -> Any:
     """Give exactly one of count, names, csv_file and csr_folder. A device that is provisioned already is left alone.
 
@@ -38,6 +39,7 @@ def provision_devices(
         model: The battery's model, kept as the thing's attribute.
         concurrency: Batches that are worked on at once, 1 to 32.
         devices_per_second: At most so many; 0 for no limit; empty for FLEET_PROVISIONING_RATE_PER_S.
+        runner: Where batches run: threads of this process, or dask for very large orders (docs/scaling.md).
     """
     if not 1 <= concurrency <= 32:
         raise InvalidInput(f"The concurrency is {concurrency}: use 1 to 32.")
@@ -45,7 +47,7 @@ def provision_devices(
     rate = get_settings().provisioning_rate_per_s if devices_per_second is None else devices_per_second
     if rate > 0:
         set_rate(rate)
-    outcomes = _provision_all(plan_devices(orders), concurrency, rate > 0)
+    outcomes = _provision_all(plan_devices(orders), concurrency, runner, rate > 0)
     summary = report_provisioning(len(orders), outcomes)
     sentence = ", ".join(f"{number} {what}" for what, number in summary.items())
     if summary["failed"]:
@@ -67,15 +69,13 @@ def _orders(
     return orders_from_count(count, prefix, model)
 
 
-def _provision_all(orders: list[Order], concurrency: int, rate_limited: bool) -> list[Outcome]:
+def _provision_all(orders: list[Order], concurrency: int, kind: Runner, rate_limited: bool) -> list[Outcome]:
     size = min(_LARGEST_BATCH, max(1, -(-len(orders) // (concurrency * 2))))
     batches = [orders[start : start + size] for start in range(0, len(orders), size)]
-    runner: ThreadPoolTaskRunner[Any]
-    with ThreadPoolTaskRunner(max_workers=concurrency) as runner:
+    with runner_of(kind, concurrency, get_settings().dask_scheduler) as runner:
         futures: list[PrefectFuture[list[Outcome]]] = [
-            # Prefect's overloads offer the coroutine one first.
             runner.submit(
-                provision_batch,  # type: ignore[arg-type]
+                provision_batch,
                 {"orders": batch, "more": len(batch) - 1, "rate_limited": rate_limited},
             )
             for batch in batches
@@ -85,7 +85,10 @@ def _provision_all(orders: list[Order], concurrency: int, rate_limited: bool) ->
 
 def _outcomes(future: PrefectFuture[list[Outcome]], batch: list[Order]) -> list[Outcome]:
     """A batch that ended badly as a whole failed for each of its devices: no failure is lost."""
-    result = future.result(raise_on_failure=False)
+    try:
+        result: list[Outcome] | BaseException = future.result(raise_on_failure=False)
+    except Exception as error:  # a process of Dask that died: its task run has no state to hand over
+        result = error
     if isinstance(result, BaseException):
         return [Outcome(order.thing_name.value, str(result)) for order in batch]
     return result

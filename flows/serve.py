@@ -1,12 +1,14 @@
 """`python -m flows.serve`: every flow, deployed and served by this process; `prefect.yaml` is for work pools."""
 
 import argparse
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from prefect import Flow, serve
 from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Interval, Schedule
 
-from fleet.settings import load_environment
+from fleet.settings import get_settings, load_environment
 from flows import automations
 from flows.apply_infrastructure import apply_infrastructure
 from flows.destroy_infrastructure import destroy_infrastructure
@@ -26,15 +28,16 @@ STARTING_S = 15.0
 """Seconds that a run's process takes to start on a busy machine: so long the run before goes on."""
 
 
-def deployments(ingest_every_s: float = 300) -> list[RunnerDeployment]:
+def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list[RunnerDeployment]:
     """One deployment a flow, named as the flow. No concurrency limits: a killed run would keep its slot for minutes."""
     ingestion = {"time_budget_s": ingest_every_s + STARTING_S}
+    ingesting = ingestion_schedules(ingest_every_s, ingestion_workers)
     return [
         _deployment(apply_infrastructure, "infrastructure"),
         _deployment(destroy_infrastructure, "infrastructure"),
         _deployment(provision_devices, "factory"),
         _deployment(retire_devices, "factory"),
-        _deployment(ingest_telemetry, "telemetry", interval=ingest_every_s, parameters=ingestion),
+        _deployment(ingest_telemetry, "telemetry", schedules=ingesting, parameters=ingestion),
         _deployment(replay_quarantine, "telemetry"),
         _deployment(forward_telemetry, "telemetry", "flip", interval=300),
         _deployment(dispatch_commands, "commands", "flip", interval=60),
@@ -43,6 +46,12 @@ def deployments(ingest_every_s: float = 300) -> list[RunnerDeployment]:
         _deployment(reconcile_flip, "flip", cron="41 * * * *"),
         _deployment(maintain_storage, "storage", cron="17 3 * * *"),
     ]
+
+
+def ingestion_schedules(every_s: float, workers: int) -> list[Schedule]:
+    """A schedule a worker, each with its share of the interval between its start and the next one's."""
+    first, apart = datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=every_s / workers)
+    return [Interval(timedelta(seconds=every_s), anchor_date=first + apart * worker) for worker in range(workers)]
 
 
 def _deployment(flow: Flow[..., Any], *tags: str, **options: Any) -> RunnerDeployment:
@@ -58,7 +67,7 @@ def main() -> None:
     load_environment()
     automations.ensure()
     serve(
-        *deployments(arguments.ingest_every),
+        *deployments(arguments.ingest_every, get_settings().ingestion_workers),
         pause_on_shutdown=False,
         limit=RUNS_AT_ONCE,
         heartbeat_seconds=automations.HEARTBEAT_S,

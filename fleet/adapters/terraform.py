@@ -27,6 +27,7 @@ from fleet.settings import Settings
 
 INIT_TIMEOUT_S = 300
 _MAX_ERRORS = 3
+_OTHER_ROOTS = ("backend", "workers")
 _EXISTS = re.compile(r"\b(Entity|Resource)AlreadyExists")
 """AWS's refusal to make a thing twice. Terraform did not know of it: a create was done and its answer lost."""
 
@@ -83,7 +84,7 @@ class Terraform:
         if unformatted.exit_code:
             files = unformatted.output.decode().split()
             raise FleetError(f"Not in Terraform's format: {', '.join(files)}; run terraform fmt -recursive.")
-        for root in (self._root, self._root / "backend"):
+        for root in (self._root, *(self._root / name for name in _OTHER_ROOTS)):
             self._install_providers(root, {"backend": False})
             finished = self._run("validate", options={"no_color": IsFlagged}, root=root, quiet=True)
             if finished.exit_code:

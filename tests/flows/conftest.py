@@ -44,6 +44,13 @@ class Prefect:
         found = answer.raise_for_status().json()
         return str(self.post(f"/deployments/{found['id']}/create_flow_run", parameters=parameters)["id"])
 
+    def wait_for_pool(self, name: str) -> None:
+        """Return once a worker has made the pool."""
+        deadline = time.monotonic() + 60
+        while self._http.get(f"/work_pools/{name}").status_code == httpx.codes.NOT_FOUND:
+            assert time.monotonic() < deadline, f"no worker made the pool {name}"
+            time.sleep(0.25)
+
     def state(self, run: str) -> dict[str, Any]:
         return dict(self._http.get(f"/flow_runs/{run}").raise_for_status().json()["state"])
 

@@ -8,8 +8,9 @@ import psycopg
 import pytest
 
 from fleet.adapters import aws
+from fleet.adapters.ingestion import Pace, ingest
 from fleet.adapters.postgres import connect
-from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.postgres.locks import one_at_a_time, some_at_a_time
 from fleet.adapters.sqs import Queue
 from fleet.settings import Settings
 from tests.flows.environment import environment_of
@@ -73,7 +74,10 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
     with one_at_a_time(fleet_settings, "ingest_telemetry") as mine:
         assert mine
         state = prefect_server.wait(prefect_server.run("ingest-telemetry/test", time_budget_s=1))
-    assert (state["name"], state["message"]) == ("Skipped", "Another run is ingesting now.")
+    assert (state["name"], state["message"]) == (
+        "Skipped",
+        "As many runs as FLEET_INGESTION_WORKERS says are ingesting now.",
+    )
 
 
 def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing(
@@ -92,3 +96,32 @@ def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing
     assert "PostgreSQL did not answer" in state["message"]
     assert "never-shown" not in "\n".join(prefect_server.logs(run))
     assert queue.depth() == 1
+
+
+def test_a_run_ingests_beside_another_worker_and_nothing_is_lost_or_doubled(
+    fleet_settings: Settings,
+    queue: Queue,
+    send: Callable[[bytes], None],
+    prefect_server: Any,
+    serve: Callable[[str, Mapping[str, str]], None],
+) -> None:
+    serve(FLOWS, {**environment_of(fleet_settings), "FLEET_INGESTION_WORKERS": "2"})
+    add_device(fleet_settings, "battery-1")
+
+    def send_some(first: int) -> None:
+        for number in range(first, first + 60, 3):
+            send(body(samples=[sample(number + n) for n in (1, 2, 3)]))
+
+    with some_at_a_time(fleet_settings, "ingest_telemetry", slots=2), connect(fleet_settings) as connection:
+        run = prefect_server.run("ingest-telemetry/test", time_budget_s=12, wait_s=1)
+        prefect_server.wait(run, "RUNNING")
+        send_some(0)
+        beside = ingest(queue, connection, 3, Pace(10, 1))
+        send_some(60)
+        state = prefect_server.wait(run)
+    assert (state["type"], state["name"]) == ("COMPLETED", "Completed"), "there is a second slot"
+    figures = {row["figure"]: row["value"] for row in json.loads(prefect_server.artifacts("ingestion")[0]["data"])}
+    assert (figures["samples stored"] + beside.samples, figures["duplicates"] + beside.duplicates) == (120, 0)
+    with connect(fleet_settings) as connection:
+        assert connection.execute("SELECT count(*) AS n FROM fleet.telemetry").fetchone() == {"n": 120}
+    assert queue.depth() == 0

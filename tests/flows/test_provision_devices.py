@@ -67,6 +67,25 @@ def test_one_bad_device_does_not_stop_the_others_and_is_named(
     assert (state["type"], state["message"]) == ("COMPLETED", "2 asked, 0 provisioned, 0 failed, 2 already provisioned")
 
 
+def test_processes_of_a_dask_cluster_do_what_threads_do(provision: Run, fleet_settings: Settings) -> None:
+    messages = {}
+    for runner, concurrency in (("threads", 8), ("dask", 2)):
+        broken = fleet_settings.artifacts_dir / f"{runner}-broken" / "private.key"
+        broken.parent.mkdir(parents=True)
+        broken.write_text("garbage")
+        names = [f"{runner}-{number}" for number in range(40)]
+        state, log = provision(names=[*names, f"{runner}-broken"], runner=runner, concurrency=concurrency)
+        messages[runner] = state["type"], state["message"]
+        provisioned = {read_artifacts(fleet_settings.artifacts_dir / name).config.certificate_id for name in names}
+        assert len(provisioned) == len(names)
+        assert "PRIVATE KEY" not in log
+    assert "41 asked, 40 provisioned, 1 failed" in messages["threads"][1]
+    assert messages["dask"] == messages["threads"]
+    with connect(fleet_settings) as connection:
+        steps = [row["step"] for row in DeviceLedger(connection).fleet(1000)]
+    assert (steps.count("done"), len(steps)) == (80, 82)
+
+
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [

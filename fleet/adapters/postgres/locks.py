@@ -1,5 +1,6 @@
 """A lock that ends with its holder's process, however that ends: for work that one run at a time should do."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ _IS_WAITED_FOR = f"""
             AND (classid::bigint << 32) | objid::bigint = {_KEY}
     ) AS is_waited_for
 """  # noqa: S608 - the key is ours
+_LOOKS_EVERY_S = 0.25
 
 
 @contextmanager
@@ -38,6 +40,27 @@ def is_waited_for(settings: Settings, work: str) -> bool:
     """Whether a run waits for `work`: the one that holds it may hand over now, and no moment is lost between them."""
     with connect(settings) as connection:
         return bool(one(connection.execute(_IS_WAITED_FOR, [work]))["is_waited_for"])
+
+
+@contextmanager
+def some_at_a_time(settings: Settings, work: str, slots: int, wait_s: float = 0) -> Iterator[bool]:
+    """True for up to `slots` runs that hold `work` together, False for the others; with one slot, `one_at_a_time`.
+
+    A run takes the first slot that is free; with `wait_s` it waits so long for one.
+    """
+    if slots == 1:
+        with one_at_a_time(settings, work, wait_s) as mine:
+            yield mine
+        return
+    # The first slot is the lock of a lone run: runs from before and after a change of `slots` see each other.
+    names = [work, *(f"{work}/{slot}" for slot in range(1, slots))]
+    deadline = time.monotonic() + wait_s
+    with connect(settings) as connection:
+        while not (held := any(_try(connection, name) for name in names)) and time.monotonic() < deadline:
+            connection.commit()
+            time.sleep(_LOOKS_EVERY_S)
+        connection.commit()
+        yield held
 
 
 def _try(connection: Connection, work: str) -> bool:

@@ -1,9 +1,11 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from threading import Thread, Timer
 
 import pytest
 
-from fleet.adapters.postgres.locks import is_waited_for, one_at_a_time
+from fleet.adapters.postgres.locks import is_waited_for, one_at_a_time, some_at_a_time
 from fleet.settings import Settings
 
 pytestmark = pytest.mark.integration
@@ -48,3 +50,36 @@ def test_who_holds_work_sees_that_another_waits_for_it(database: Settings) -> No
     waiter.join()
     assert seen == [True]
     assert not is_waited_for(database, "work")
+
+
+def test_as_many_runs_as_there_are_slots_hold_the_work_together(database: Settings) -> None:
+    def run() -> AbstractContextManager[bool]:
+        return some_at_a_time(database, "work", slots=2)
+
+    with run() as first:
+        with run() as second, run() as third:
+            assert (first, second, third) == (True, True, False)
+        with run() as next_one:
+            assert next_one, "the slot of a run that ended is free"
+
+
+def test_a_run_with_one_slot_sees_the_runs_with_several(database: Settings) -> None:
+    with some_at_a_time(database, "work", slots=3) as mine, one_at_a_time(database, "work") as other:
+        assert (mine, other) == (True, False)
+    with one_at_a_time(database, "work") as lone, some_at_a_time(database, "work", slots=1) as other:
+        assert (lone, other) == (True, False)
+
+
+def test_a_run_that_waits_takes_the_slot_that_becomes_free(database: Settings) -> None:
+    with ThreadPoolExecutor(1) as pool, some_at_a_time(database, "work", slots=2), ExitStack() as ends:
+        assert ends.enter_context(some_at_a_time(database, "work", slots=2))
+
+        def wait_for_a_slot() -> bool:
+            with some_at_a_time(database, "work", slots=2, wait_s=20) as mine:
+                return mine
+
+        waiting = pool.submit(wait_for_a_slot)
+        with some_at_a_time(database, "work", slots=2, wait_s=0.3) as impatient:
+            assert not impatient
+        ends.close()
+        assert waiting.result(timeout=20)

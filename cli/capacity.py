@@ -1,0 +1,68 @@
+"""`fleet capacity` on a terminal."""
+
+import json
+
+from fleet.capacity.estimate import Estimate, estimate
+from fleet.capacity.limits import Limit
+from fleet.capacity.prices import price_table
+from fleet.capacity.quantities import parse_count, parse_seconds
+from fleet.capacity.workload import Workload
+
+
+def show(devices: str, sample: str, publish: str, keep: str, region: str, as_json: bool) -> None:
+    """Print the estimate, as tables or as one JSON line. Raises `InvalidInput`."""
+    table = price_table()
+    workload = Workload(
+        parse_count(devices), parse_seconds(sample), parse_seconds(publish), parse_seconds(keep) / 86_400
+    )
+    found = estimate(workload, region, table)
+    if as_json:
+        print(json.dumps({"as_of": str(table.as_of), **found.as_json()}))
+        return
+    print("\n".join([*_load(found), "", *_bill(found), "", *_limits(found)]))
+    unsure = sorted(name for name, price in table.prices.items() if not price.looked_up)
+    print(f"\nPrices of {table.as_of} in US dollars; from memory, to be checked: {', '.join(unsure)}.")
+
+
+def _load(found: Estimate) -> list[str]:
+    workload, load = found.workload, found.load
+    return [
+        f"{workload.devices:,} devices in {found.region}, a sample each {workload.sample_s:g} s, a message each "
+        f"{workload.publish_s:g} s on Basic Ingest: {load.samples_a_message} samples a message, "
+        f"{load.message_bytes:,.0f} bytes.",
+        f"{load.messages_a_s:,.0f} messages and {load.samples_a_s:,.0f} samples a second; {found.workers} ingestion "
+        f"workers, {found.databases.count} databases ({found.databases.size.name}) of "
+        f"{found.databases.gb_each:,.0f} GB for {workload.keep_days:g} days of raw samples.",
+    ]
+
+
+def _bill(found: Estimate) -> list[str]:
+    devices = found.workload.devices
+    rows = [
+        f"{line.vendor:<9} {line.item:<22} {line.quantity:>20,.0f} {line.unit:<50} ${line.usd:>14,.2f}"
+        for line in found.lines
+    ]
+    naive, ours = found.naive_usd_month, found.usd_month
+    return [
+        *rows,
+        f"${ours:,.2f} a month, ${ours / devices:.4f} a device.",
+        f"One sample a message on a normal topic instead: ${naive:,.2f} a month, ${naive / devices:.4f} a device, "
+        f"{naive / ours:.1f} times as much.",
+        *([found.advice] if found.advice else []),
+    ]
+
+
+def _limits(found: Estimate) -> list[str]:
+    first = found.first_limit
+    reached = "this fleet is beyond it" if first.is_met else "this fleet is below it"
+    return [
+        *(_limit(limit) for limit in found.limits),
+        f"The first limit: {first.name}, at {first.devices or 0:,} devices; {reached}. Then: {first.way_out}.",
+    ]
+
+
+def _limit(limit: Limit) -> str:
+    needed = f"{limit.needed:.2g}" if limit.needed < 10 else f"{limit.needed:,.0f}"
+    largest = "any number of devices" if limit.devices is None else f"up to {limit.devices:,} devices"
+    mark = "MET" if limit.is_met else "ok"
+    return f"{mark:<4} {limit.name:<55} {needed:>9} of {limit.allowed:>7,.0f} {limit.unit:<41} {largest}"

@@ -1,0 +1,80 @@
+"""A fleet, as far as its cost depends on it, and the load that it makes."""
+
+import math
+from dataclasses import dataclass
+
+from fleet.capacity.prices import PriceTable
+from fleet.errors import InvalidInput
+
+MONTH_S = 730 * 3600.0
+_DAY_S = 86_400.0
+_MOST_DEVICES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`devices` that take a sample each `sample_s` seconds and publish each `publish_s`.
+
+    `basic_ingest`: straight into the rule, without the broker's fee. `keep_days`: raw samples stay so long in the
+    database; then they are in the archive. `commands_a_month`: to each device. Raises `InvalidInput`.
+    """
+
+    devices: int
+    sample_s: float = 5.0
+    publish_s: float = 60.0
+    keep_days: float = 30.0
+    basic_ingest: bool = True
+    commands_a_month: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.devices <= _MOST_DEVICES:
+            raise InvalidInput(f"A fleet of {self.devices:,} devices cannot be priced: use 1 to {_MOST_DEVICES:,}.")
+        if not 0.01 <= self.sample_s <= _DAY_S:
+            raise InvalidInput(f"A sample each {self.sample_s:g} s cannot be priced: use 10ms to 1d.")
+        if not self.sample_s <= self.publish_s <= _DAY_S:
+            raise InvalidInput(
+                f"Publishing each {self.publish_s:g} s does not go with a sample each {self.sample_s:g} s: "
+                "publish as often as you sample or less often, once a day at least."
+            )
+        if not 1 <= self.keep_days <= 3650:
+            raise InvalidInput(f"Keeping raw samples for {self.keep_days:g} days cannot be priced: use 1d to 3650d.")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a workload makes of messages and samples."""
+
+    samples_a_message: int
+    message_bytes: float
+    messages_a_s: float
+    samples_a_s: float
+
+    @property
+    def messages_a_month(self) -> float:
+        return self.messages_a_s * MONTH_S
+
+    @property
+    def samples_a_month(self) -> float:
+        return self.samples_a_s * MONTH_S
+
+
+def load_of(workload: Workload, table: PriceTable) -> Load:
+    """The load; a message's bytes are those that our agent's encoding has, with the topic."""
+    samples = max(1, math.ceil(workload.publish_s / workload.sample_s - 1e-9))
+    return Load(
+        samples_a_message=samples,
+        message_bytes=message_bytes(samples, table),
+        messages_a_s=workload.devices / workload.publish_s,
+        samples_a_s=workload.devices / workload.sample_s,
+    )
+
+
+def message_bytes(samples: int, table: PriceTable) -> float:
+    """Bytes of a message of so many samples, as IoT Core meters it: payload and topic."""
+    return table.measure("message_bytes") + samples * table.measure("message_bytes_a_sample")
+
+
+def samples_in_a_block(table: PriceTable) -> int:
+    """How many samples a message may have to be metered once; 0 if not even one."""
+    room = table.quota("iot_metering_bytes") - table.measure("message_bytes")
+    return max(0, int(room // table.measure("message_bytes_a_sample")))

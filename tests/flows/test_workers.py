@@ -1,0 +1,76 @@
+"""The pools of prefect.yaml: a worker takes a run of a deployment that it names, and schedules share the work."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mirakuru import SimpleExecutor
+
+from fleet.settings import Settings
+from flows.serve import deployments, ingestion_schedules
+from tests.flows.conftest import QUIET
+from tests.flows.environment import environment_of
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def prefect(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "prefect", *arguments]
+
+
+@pytest.fixture
+def environment(fleet_settings: Settings, prefect_server: Any) -> dict[str, str]:
+    """What a worker's machine has in its environment."""
+    return {
+        **os.environ,
+        **QUIET,
+        **environment_of(fleet_settings),
+        "PREFECT_HOME": str(prefect_server.home),
+        "PREFECT_API_URL": prefect_server.url,
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "FLEET_CHECKOUT": str(CHECKOUT),
+    }
+
+
+@pytest.fixture
+def worker(environment: dict[str, str], prefect_server: Any) -> Iterator[SimpleExecutor]:
+    """`prefect worker start` as the operator starts it; makes the pool."""
+    with (prefect_server.home / "worker.log").open("ab") as log:
+        command = prefect("worker", "start", "--pool", "fleet", "--type", "process")
+        process = SimpleExecutor(command, stdin=None, stdout=log, stderr=log, envvars=environment)
+        with process:
+            yield process
+
+
+@pytest.mark.integration
+def test_a_worker_of_the_process_pool_runs_a_deployment_of_prefect_yaml(
+    environment: dict[str, str], worker: SimpleExecutor, prefect_server: Any
+) -> None:
+    prefect_server.wait_for_pool("fleet")
+    deploy = prefect("--no-prompt", "deploy", "--name", "maintain-storage")
+    subprocess.run(deploy, cwd=CHECKOUT, env=environment, check=True, capture_output=True, timeout=60)
+    run = prefect_server.run("maintain-storage/maintain-storage", days_ahead=2)
+    state = prefect_server.wait(run)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert worker.running()
+
+
+def test_every_flow_that_is_served_is_deployed_by_prefect_yaml_too() -> None:
+    described = {one["name"]: one for one in yaml.safe_load((CHECKOUT / "prefect.yaml").read_text())["deployments"]}
+    assert described.keys() == {one.name for one in deployments()}
+    assert all(one["work_pool"]["name"] == "fleet" for one in described.values())
+    assert described["ingest-telemetry"]["work_pool"]["work_queue_name"] == "ingestion"
+
+
+def test_the_schedules_of_several_ingestion_runs_share_the_interval() -> None:
+    schedules = ingestion_schedules(60, workers=3)
+    assert {schedule.interval.total_seconds() for schedule in schedules if schedule.interval} == {60}
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    anchors = [schedule.anchor_date for schedule in schedules]
+    assert [(anchor - start).total_seconds() for anchor in anchors] == [0, 20, 40]
