@@ -52,7 +52,7 @@ class CertificateInactive(LinkRefusal):
 
 @dataclass(frozen=True)
 class NotAttached(LinkRefusal):
-    """The certificate is not attached to the thing that the link names."""
+    """The certificate is not attached to the thing that the link names, or not to that one alone."""
 
     sentence = "This battery cannot prove who it is: ask your installer."
 

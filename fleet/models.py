@@ -1,4 +1,7 @@
-"""The battery models that are made, with what their labels say. Flip is told this when a battery is commissioned."""
+"""The battery models that are made, with what their labels say. Flip is told this when a battery is commissioned.
+
+`MAKER` and `_MODELS` are the only two places that name them: put your own here before the first battery is provisioned.
+"""
 
 from dataclasses import dataclass
 
@@ -14,12 +17,14 @@ class Model:
     discharge_power_w: float
 
 
+MAKER = "Flip Fleet"
+"""The maker's name, as homeowners and Flip read it."""
 _MODELS = {
-    "home-5": Model("Flip Fleet", "Home 5", 5_000, 2_500, 2_500),
-    "home-10": Model("Flip Fleet", "Home 10", 10_000, 5_000, 5_000),
-    "home-13": Model("Flip Fleet", "Home 13", 13_500, 5_000, 5_000),
+    "home-5": Model(MAKER, "Home 5", 5_000, 2_500, 2_500),
+    "home-10": Model(MAKER, "Home 10", 10_000, 5_000, 5_000),
+    "home-13": Model(MAKER, "Home 13", 13_500, 5_000, 5_000),
 }
-"""Put your own here: the key is what `provision_devices` calls the model."""
+"""The key is what `provision_devices` calls the model."""
 
 
 def model_named(name: str) -> Model | None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+_HAVE_IT_MOVED = "ask Flip to move it to the home where it is registered now, or else to remove it"
+
 
 @dataclass(frozen=True, order=True)
 class Bound:
@@ -45,7 +47,7 @@ class Differences:
             *(_row(one.thing_name, one.site_id, "unknown at Flip", "is commissioned again") for one in self.lost),
             *(_row(one.thing_name, one.site_id, "Flip knows it", "is noted as commissioned") for one in self.unnoticed),
             *(
-                _row(thing_name, site_id, "Flip has it, nobody registered it at this home", "ask Flip to remove it")
+                _row(thing_name, site_id, "Flip has it, nobody registered it at this home", _HAVE_IT_MOVED)
                 for thing_name, site_id in self.strangers
             ),
             *(

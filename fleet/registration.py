@@ -102,7 +102,7 @@ def verify_link(
         return WrongAudience()
     if certificate.status != "ACTIVE" or not _is_in_force(x509_certificate, now):
         return CertificateInactive()
-    if claims.sub not in certificate.thing_names:
+    if certificate.thing_names != {claims.sub}:  # who holds the key of two could pass for either
         return NotAttached()
     return _refused_for_its_time(claims, now, leeway) or _verified(header, claims)
 

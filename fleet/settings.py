@@ -116,6 +116,12 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="What lets the web app bind a battery whose link it verified: `fleet app-credential` prints one.",
     )
+    flip_request_retention_days: int = Field(
+        90, ge=1, description="Days that what homeowners asked of Flip is kept after it ended: as you like."
+    )
+    rollup_retention_days: int = Field(
+        730, ge=31, description="Days that 5-minute rollups, which the charts read, are kept: as you like, 31 at least."
+    )
 
     @cached_property
     def names(self) -> ResourceNames:

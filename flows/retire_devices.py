@@ -8,7 +8,7 @@ from tasks.provisioning import retire_device
 
 @flow
 def retire_devices(names: list[str]) -> int:
-    """Delete the certificates and things of these devices for good; their stored telemetry stays.
+    """Delete the certificates and things of these devices for good; they are nobody's then. Their telemetry stays.
 
     Args:
         names: Thing names.

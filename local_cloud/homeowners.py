@@ -15,7 +15,6 @@ from fleet.infrastructure import InfrastructureNames, render_document
 from fleet.settings import Settings, get_settings
 from local_cloud import servers
 from local_cloud.running import Cloud
-from local_cloud.state import State
 from local_cloud.supabase.keys import read_keys
 
 _WEB_USER = "local-web"
@@ -56,7 +55,7 @@ def start_web(cloud: Cloud, stack: ExitStack) -> None:
     credential = SecretStr(state.secret("app-credential"))
     with connect(settings) as connection:
         add_app_credential(connection, "embedded cloud", credential)
-    key_id, secret_key = _web_access_key(settings, state)
+    key_id, secret_key = web_access_key(settings, state.folder / "web-access-key.secret")
     allowed = settings.model_copy(
         update={
             "aws_access_key_id": key_id,
@@ -69,9 +68,8 @@ def start_web(cloud: Cloud, stack: ExitStack) -> None:
     cloud.say(f"the web app is ready: {settings.base_url}")
 
 
-def _web_access_key(settings: Settings, state: State) -> tuple[str, str]:
-    """An access key that may do what the role `web` may, and no more."""
-    kept = state.folder / "web-access-key.secret"
+def web_access_key(settings: Settings, kept: Path) -> tuple[str, str]:
+    """An access key that may do what the role `web` may, and no more: the one in the file `kept`, or else a new one."""
     if kept.exists():
         return _read_key(kept)
     iam = aws.client(settings, "iam")

@@ -26,7 +26,7 @@ def session_routes(settings: Settings, store: Callable[[], SessionStore]) -> lis
     cookie = cookie_name(settings)
 
     async def keep(request: Request) -> Response:
-        ticket = await _ticket(request)
+        ticket = await _ticket(request, settings)
         key = await run_in_threadpool(store().redeem_ticket, ticket, time.time()) if ticket else None
         if key is None:
             return Response("This page's ticket is used or too old: sign in again.", 403)
@@ -38,7 +38,7 @@ def session_routes(settings: Settings, store: Callable[[], SessionStore]) -> lis
         return answer
 
     async def drop(request: Request) -> Response:
-        if not _is_same_origin(request):
+        if not _is_same_origin(request, settings):
             return Response("Only this site's own pages may ask for this.", 403)
         if key := request.cookies.get(cookie):
             await run_in_threadpool(store().forget, key)
@@ -49,9 +49,9 @@ def session_routes(settings: Settings, store: Callable[[], SessionStore]) -> lis
     return [Route(PATH, keep, methods=["POST"]), Route(PATH, drop, methods=["DELETE"])]
 
 
-async def _ticket(request: Request) -> str | None:
+async def _ticket(request: Request, settings: Settings) -> str | None:
     """The body of a request that this site's own page made; None when it is another's or too long to be a ticket."""
-    if not _is_same_origin(request):
+    if not _is_same_origin(request, settings):
         return None
     body = b""
     async for chunk in request.stream():
@@ -61,10 +61,20 @@ async def _ticket(request: Request) -> str | None:
     return body.decode("ascii", "replace")
 
 
-def _is_same_origin(request: Request) -> bool:
-    """A browser always says where a POST comes from; nothing else has a use for this route."""
-    origin = urlsplit(request.headers.get("origin", ""))
-    return bool(origin.netloc) and origin.netloc == request.headers.get("host")
+def _is_same_origin(request: Request, settings: Settings) -> bool:
+    """Whether a page at `base_url` asks, as browsers say of each POST; `Host` is whatever the other side wrote."""
+    origin = request.headers.get("origin", "")
+    return bool(origin) and _origin_of(origin) == _origin_of(settings.base_url)
+
+
+def _origin_of(url: str) -> tuple[str, str | None, int | None] | None:
+    """Scheme, host and port, as browsers tell origins apart; None for what is no address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None
 
 
 def _is_https(settings: Settings) -> bool:

@@ -1,6 +1,7 @@
 """One visitor's visit: who they are on this page run, and the cookie that keeps them signed in."""
 
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from streamlit_app.services.accounts import Account, Accounts
 from streamlit_app.web_state import session_store, settings
 
 _log = logging.getLogger("fleet.web")
-_ACCOUNT, _COOKIE_ORDER = "visit_account", "visit_cookie_order"
+_ACCOUNT, _COOKIE_ORDER, _VISIT = "visit_account", "visit_cookie_order", "visit_id"
 
 # Runs in the page once an order: the cookie itself is set and removed by the server's answer, out of reach of scripts.
 _COOKIE_SCRIPT = """
@@ -54,6 +55,11 @@ def present() -> Account:
     if not isinstance(found, Account):
         raise SignedOut("You are signed out: sign in again.")
     return found
+
+
+def request_code(email: str) -> str:
+    """Have a code mailed; the address as it was used. Raises what `Accounts.request_code` does."""
+    return accounts().request_code(email, st.session_state.setdefault(_VISIT, secrets.token_urlsafe(16)))
 
 
 def begin(signed_in: Account) -> None:

@@ -1,7 +1,7 @@
 """Tasks towards Flip. A task run is one request of a homeowner, some homes, or one request full of intervals."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from prefect import task
@@ -78,7 +78,7 @@ def forward_intervals(grace_s: float) -> Forwarded:
     """Send what waits in one request, at most 1,000 intervals; `sent` is 0 when nothing waits."""
     settings = get_settings()
     with postgres.connect(settings) as connection, FlipClient.from_settings(settings) as flip:
-        return forwarding.forward_once(connection, flip, datetime.now(UTC), timedelta(seconds=grace_s))
+        return forwarding.forward_once(connection, flip, postgres.clock(connection), timedelta(seconds=grace_s))
 
 
 @task
@@ -86,7 +86,7 @@ def report_forwarding(total: Forwarded, grace_s: float) -> dict[str, Any]:
     """Show how far the fleet is, and what Flip does not take and why, as artifacts and as an event."""
     with postgres.connect(get_settings()) as connection:
         ledger = ForwardingLedger(connection)
-        standing = ledger.standing(closed_until(datetime.now(UTC), timedelta(seconds=grace_s)))
+        standing = ledger.standing(closed_until(postgres.clock(connection), timedelta(seconds=grace_s)))
         failures = ledger.failures()
     figures = {
         "intervals sent": total.sent,

@@ -108,7 +108,8 @@ def _has(flip: FlipClient, site: Site, device: Device) -> bool:
 
 def _elsewhere(device: Device) -> Conflict:
     return Conflict(
-        f"Flip has the battery {device.id} under another home: ask the operators to have Flip move it, then try again."
+        f"Flip still has the battery {device.id} under another home, and only Flip can move it: ask the operator of "
+        "this website to have that done, then try again."
     )
 
 

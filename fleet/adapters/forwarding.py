@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleet.adapters.flip import FlipClient
+from fleet.adapters.flip.answers import TokenRefused
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.forwarding import ForwardingLedger, PointOutcome
-from fleet.errors import FleetError, InvalidInput
+from fleet.errors import FleetError, InvalidInput, NotConfigured, Unavailable
 from fleet.flip import Accepted, Rejected, TelemetryPoint, Unanswered
 from fleet.forwarding import GRACE, closed_until
 
 _MOST_REFUSALS = 40
 """To find 3 odd points among 1,000 takes about so many; when there are more, something else is wrong."""
+_PASSING = (Unavailable, NotConfigured, TokenRefused)
+"""What says nothing of the points: any other refusal may be of one device among them."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +43,9 @@ class Forwarded:
 def forward_once(connection: Connection, flip: FlipClient, now: datetime, grace: timedelta = GRACE) -> Forwarded:
     """Send what waits in one request, and write down what became of it; `sent` is 0 when nothing waits.
 
-    Raises `Unavailable` when Flip does not answer: everything waits as before. A process that dies between the answer
+    `now` is the database's clock: the trigger that marks late samples goes by it, a minute ahead of what is closed.
+    Raises `Unavailable` when Flip does not answer, `Refused`, `NotFound` or `Conflict` when it takes nothing of any
+    battery: everything waits as before. A process that dies between the answer
     and the writing sends the same intervals once more, which Flip replaces by device and start.
     """
     ledger = ForwardingLedger(connection)
@@ -56,26 +61,39 @@ def forward_once(connection: Connection, flip: FlipClient, now: datetime, grace:
 
 
 def _send(flip: FlipClient, points: Sequence[TelemetryPoint]) -> list[PointOutcome]:
-    """One outcome a point. A request that Flip refuses as a whole is halved, until the odd points stand alone."""
+    """One outcome a point. A request that Flip refuses as a whole is halved, until what is odd stands alone.
+
+    Raises the refusal when Flip takes nothing and blames no field: it may mean us, so everything waits.
+    """
     outcomes: dict[int, PointOutcome] = {}
-    halves, refusals = [range(len(points))], 0
+    halves, refusals = [range(len(points))], list[FleetError]()
     while halves:
         part = halves.pop()
         try:
-            found: Sequence[PointOutcome] = flip.send_telemetry([points[number] for number in part])
-        except InvalidInput as error:
-            refusals += 1
-            if len(part) > 1 and refusals < _MOST_REFUSALS:
-                middle = part.start + len(part) // 2
-                halves += [range(middle, part.stop), range(part.start, middle)]
-                continue
-            found = [Rejected(str(error), points[number].device_id) for number in part]
-        except FleetError as error:
+            outcomes |= zip(part, flip.send_telemetry([points[number] for number in part]), strict=True)
+        except _PASSING as error:
             if not outcomes:
                 raise
-            found = [Unanswered(str(error))] * len(part)
-        outcomes |= zip(part, found, strict=True)
+            outcomes |= {number: Unanswered(str(error)) for number in part}
+        except FleetError as error:
+            refusals.append(error)
+            border = _border(points, part, error) if len(refusals) < _MOST_REFUSALS else None
+            if border:
+                halves += [range(border, part.stop), range(part.start, border)]
+            else:
+                outcomes |= {number: Rejected(str(error), points[number].device_id) for number in part}
+    if refusals and not isinstance(refusals[0], InvalidInput) and not _count(points, list(outcomes.values())).accepted:
+        raise refusals[0]
     return [outcomes[number] for number in range(len(points))]
+
+
+def _border(points: Sequence[TelemetryPoint], part: range, error: FleetError) -> int | None:
+    """Where to halve: anywhere when fields are odd, between devices when Flip refuses one. None: it stands alone."""
+    borders: Sequence[int] = part[1:]
+    if not isinstance(error, InvalidInput):
+        borders = [number for number in borders if points[number].device_id != points[number - 1].device_id]
+    middle = part.start + len(part) // 2
+    return min(borders, key=lambda number: abs(number - middle), default=None)
 
 
 def _count(points: Sequence[TelemetryPoint], outcomes: Sequence[PointOutcome]) -> Forwarded:

@@ -1,7 +1,8 @@
 """Signing in with a mailed code or link, staying signed in, signing out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,8 +18,13 @@ LinkKind = Literal["email", "magiclink", "signup", "invite", "recovery"]
 LINK_KINDS: tuple[LinkKind, ...] = ("email", "magiclink", "signup", "invite", "recovery")
 
 CODES_AN_HOUR = 6
+"""For one address."""
+CODES_A_VISIT = 10
+"""For one visit and hour. A reload begins another: it keeps a person, not a program, from mailing strangers."""
+CODES_A_MINUTE = 30
+"""For all visitors together: no program can have more mails than that sent in our name."""
 WRONG_TRIES = 5
-_HOUR_S = 3600
+_HOUR_S, _MINUTE_S = 3600, 60
 _MAX_EMAIL_CHARACTERS = 254
 """RFC 5321's limit for an address."""
 
@@ -39,26 +45,21 @@ class Account:
 
 @dataclass(frozen=True)
 class Accounts:
-    """Signing in and out, with caps an address: Supabase's own caps count the web server, which all visitors share."""
+    """Signing in and out, under caps of our own: Supabase's count the web server, which all visitors share."""
 
     settings: Settings
     store: SessionStore
     clock: Callable[[], float] = time.time
 
-    def request_code(self, email: str) -> str:
+    def request_code(self, email: str, visit: str) -> str:
         """Have a code mailed; the address as it was used. Says nothing of whether the address has an account.
 
-        Raises `InvalidInput` for what is no address and `Unavailable` while a cap holds.
+        `visit` names the visitor's stay here. Raises `InvalidInput` for what is no address and `Unavailable` while a
+        cap holds.
         """
-        address = _address(email)
-        now = self.clock()
-        if not self.store.try_attempt("code", address, now, now - _HOUR_S, CODES_AN_HOUR):
-            raise Unavailable("Too many codes were sent to this address: wait an hour, or use the last one.")
-        try:
+        address, now = _address(email), self.clock()
+        with self._counted(_caps(address, visit), now):
             supabase.request_code(supabase.anon_client(self.settings), address, self.settings.base_url)
-        except Unavailable:
-            self.store.take_back_attempt("code", address, now)
-            raise
         self.store.clear_attempts("wrong", address)
         return address
 
@@ -79,10 +80,19 @@ class Accounts:
         self.store.take_back_attempt("wrong", address, now)  # it was right
         return self._kept(client, who)
 
-    def confirm(self, token_hash: str, kind: LinkKind) -> Account:
-        """Spend a mailed link, on a click. Raises `Refused` for a used or old one."""
-        client = supabase.anon_client(self.settings)
-        return self._kept(client, supabase.sign_in_with_link(client, token_hash, kind))
+    def confirm(self, token_hash: str, kind: LinkKind, email: str) -> Account:
+        """Spend a mailed link, on a click. Raises `Refused` for a used or old one, and for another address's.
+
+        What the link does not tell, whose account it opens, the visitor has to: or somebody could send them a link of
+        their own and have what the visitor then registers.
+        """
+        address, client = _address(email), supabase.anon_client(self.settings)
+        who = supabase.sign_in_with_link(client, token_hash, kind)
+        if who.email.lower() != address:
+            with suppress(Unavailable):
+                supabase.sign_out(client)
+            raise Refused("This link is not for that address: ask for a new code, and do not use links of others.")
+        return self._kept(client, who)
 
     def resume(self, key: str) -> Account | None:
         """The account whose kept session `key` opens, or None. Raises `Unavailable` while Supabase is down."""
@@ -108,6 +118,21 @@ class Accounts:
         self.store.forget(account.key)
         supabase.sign_out(account.client)
 
+    @contextmanager
+    def _counted(self, caps: Sequence["_Cap"], now: float) -> Iterator[None]:
+        """Count an attempt against each cap before it is made; one that came to nothing does not count."""
+        counted: list[_Cap] = []
+        try:
+            for cap in caps:
+                if not self.store.try_attempt(cap.kind, cap.subject, now, now - cap.period_s, cap.attempts):
+                    raise Unavailable(cap.sentence)
+                counted.append(cap)
+            yield
+        except Unavailable:
+            for cap in counted:
+                self.store.take_back_attempt(cap.kind, cap.subject, now)
+            raise
+
     def _current(self, account: Account) -> SignedIn:
         try:
             return supabase.current_session(account.client)
@@ -131,6 +156,28 @@ class Accounts:
 
     def _kept(self, client: Client, who: SignedIn) -> Account:
         return Account(client, who, self.store.open(Tokens(who.access_token, who.refresh_token), self.clock()))
+
+
+@dataclass(frozen=True)
+class _Cap:
+    """So many attempts of a kind in so many seconds."""
+
+    kind: str
+    subject: str
+    attempts: int
+    period_s: int
+    sentence: str
+
+
+def _caps(address: str, visit: str) -> tuple[_Cap, ...]:
+    sent = "Too many codes were sent to this address: wait an hour, or use the last one."
+    asked = "You asked for too many codes: wait an hour, or use the last one."
+    busy = "Very many people are signing in just now: try again in a minute."
+    return (
+        _Cap("code", address, CODES_AN_HOUR, _HOUR_S, sent),
+        _Cap("visit", visit, CODES_A_VISIT, _HOUR_S, asked),
+        _Cap("everybody", "", CODES_A_MINUTE, _MINUTE_S, busy),
+    )
 
 
 def _address(email: str) -> str:

@@ -107,7 +107,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnershipEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of hands that the reader was part of. `kind`: bound, released or transferred."""
+    """A change of hands that the reader was part of. `kind`: bound, released, transferred or retired."""
 
     kind: str
     happened_at: datetime

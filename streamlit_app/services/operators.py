@@ -9,7 +9,10 @@ from streamlit_app.services.rows import call, call_rows
 
 
 class FleetRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A battery of the fleet. `owner_email` None: not registered. Skew in seconds: received less measured."""
+    """A battery of the fleet. `owner_email` None: not registered. Skew in seconds: received less measured.
+
+    `commission_message`: why Flip does not have it, or not yet, as its owner reads it.
+    """
 
     thing_name: str
     model: str | None = None
@@ -20,6 +23,7 @@ class FleetRow(msgspec.Struct, frozen=True, kw_only=True):
     clock_skew_s: float | None = None
     owner_email: str | None = None
     commission_status: str | None = None
+    commission_message: str | None = None
     state_of_charge_pct: float | None = None
     total_count: int = 0
 

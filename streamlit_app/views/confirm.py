@@ -1,4 +1,7 @@
-"""Where a mailed link leads. Opening it spends nothing, because mail scanners open links; the button does."""
+"""Where a mailed link leads. Opening it spends nothing, because mail scanners open links; the button does.
+
+The visitor says who they are: the link does not tell, and a stranger's would sign them in to the stranger's account.
+"""
 
 import streamlit as st
 
@@ -15,9 +18,14 @@ def show() -> None:
     if not (0 < len(token_hash) <= _MAX_HASH_CHARACTERS) or kind not in LINK_KINDS:
         st.error("This link is not complete: open it from the mail again, or enter the code from the mail.")
         return
-    st.write("You asked to sign in with your e-mail address. Go on here, on the device that you want to use.")
-    if st.button("Sign in on this device", key="confirm_sign_in", type="primary"):
-        with visit.told():
-            visit.begin(visit.accounts().confirm(token_hash, kind))
-            places.go("home")
+    st.write("You asked to sign in. Go on here, on the device that you want to use.")
+    with st.form("confirm", border=False):
+        email = st.text_input(
+            "Your e-mail address", key="confirm_email", autocomplete="email", max_chars=254,
+            help="The one that the mail came to. A link signs in nobody else.",
+        )  # fmt: skip
+        if st.form_submit_button("Sign in on this device", key="confirm_sign_in", type="primary"):
+            with visit.told():
+                visit.begin(visit.accounts().confirm(token_hash, kind, email))
+                places.go("home")
     st.caption("You did not ask for it? Close this page: nothing happens.")

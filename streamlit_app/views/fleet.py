@@ -54,6 +54,7 @@ def _table(rows: list[FleetRow], search: str) -> None:
             "Clock skew (s)": [_seconds(row.clock_skew_s) for row in rows],
             "Owner": [row.owner_email or "not registered" for row in rows],
             "Flip": [row.commission_status or "" for row in rows],
+            "Why not": [row.commission_message or "" for row in rows],
         }
     )
     columns = {"Clock skew (s)": st.column_config.TextColumn(help="Received less measured: above 0 its clock is slow.")}

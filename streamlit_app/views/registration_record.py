@@ -7,7 +7,12 @@ import streamlit as st
 from streamlit_app import words
 from streamlit_app.services.batteries import RegistrationRecord
 
-_CHANGES = {"bound": "registered", "released": "given up", "transferred": "moved by an operator"}
+_CHANGES = {
+    "bound": "registered",
+    "released": "given up",
+    "transferred": "moved by an operator",
+    "retired": "taken out of service",
+}
 
 
 def show_record(record: RegistrationRecord, now: datetime) -> None:

@@ -57,5 +57,5 @@ def _ask_for_code(address: str) -> None:
 
 def _send_code(email: str) -> None:
     with visit.told():
-        st.session_state["sign_in_sent_to"] = visit.accounts().request_code(email)
+        st.session_state["sign_in_sent_to"] = visit.request_code(email)
         st.rerun()

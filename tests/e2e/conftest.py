@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.flip.steering import Steering
+from local_cloud.homeowners import web_access_key
 from tests.conftest import FLIP_TOKEN, free_port, new_database
 from tests.e2e.visitor import Visitor
 from tests.homeowner_world import HomeownerWorld, homeowner_world
@@ -36,7 +37,9 @@ def _world_in_place(
         homeowner_world(resources, flip, url, home, base_url, free_port()) as world,
     ):
         (home / "state").mkdir()
-        allowed = world.settings.model_copy(update={"app_credential": SecretStr(world.app_credential)})
+        key_id, secret_key = web_access_key(world.settings, home / "web-access-key.secret")
+        held = {"aws_access_key_id": key_id, "aws_secret_access_key": SecretStr(secret_key)}
+        allowed = world.settings.model_copy(update={**held, "app_credential": SecretStr(world.app_credential)})
         with servers.web(allowed, home / "state", home / "logs", port):
             yield world
 

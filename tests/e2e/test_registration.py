@@ -110,11 +110,26 @@ def test_a_mailed_link_signs_in_on_a_click_and_not_on_opening_it(world: Homeowne
     scanner.open(path)
     scanner.sees("You asked to sign in")
     homeowner.open(path)
+    homeowner.fill("Your e-mail address", email)
     homeowner.press("Sign in on this device")
     homeowner.sees("Signed in as")
     homeowner.sees("No battery yet")
+    scanner.fill("Your e-mail address", email)
     scanner.press("Sign in on this device")
     scanner.sees("This code is wrong, used or older")
+
+
+def test_a_mailed_link_of_somebody_else_signs_nobody_in(world: HomeownerWorld, visit: Visit) -> None:
+    attacker, victim, email = visit(), visit(), new_address()
+    attacker.open("/")
+    attacker.ask_for_code(email)
+    token_hash = world.project.mails(email)[-1]["BodyHtml"].split("token_hash=")[1].split("&")[0]
+    victim.open(f"/confirm?token_hash={token_hash}&type=email")
+    victim.fill("Your e-mail address", new_address())
+    victim.press("Sign in on this device")
+    victim.sees("This link is not for that address")
+    victim.open("/")
+    victim.sees("Sign in to see your batteries")
 
 
 def _tampered(world: HomeownerWorld) -> str:

@@ -207,6 +207,12 @@ def test_a_certificate_that_was_detached_is_refused() -> None:
     assert battery().judged(battery().token(), thing_names=frozenset()) == NotAttached()
 
 
+def test_a_certificate_that_is_attached_to_several_things_passes_for_none_of_them() -> None:
+    several = frozenset({"battery-1", "battery-2"})
+    for name in several:
+        assert battery().judged(signed(claims(sub=name)), thing_names=several) == NotAttached()
+
+
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED", "PENDING_TRANSFER", "REGISTER_INACTIVE", ""])
 def test_a_certificate_that_is_not_active_is_refused(status: str) -> None:
     assert battery().judged(battery().token(), status=status) == CertificateInactive()

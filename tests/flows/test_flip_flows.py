@@ -23,8 +23,9 @@ pytestmark = pytest.mark.integration
 REQUESTS, FORWARDING, RECONCILING = "process-flip-requests/test", "forward-telemetry/test", "reconcile-flip/test"
 FLOWS = (
     "flows.process_flip_requests:process_flip_requests flows.forward_telemetry:forward_telemetry "
-    "flows.reconcile_flip:reconcile_flip"
+    "flows.reconcile_flip:reconcile_flip flows.maintain_storage:maintain_storage"
 )
+MAINTENANCE = "maintain-storage/test"
 
 
 @pytest.fixture
@@ -106,6 +107,11 @@ def test_requests_are_worked_off_intervals_go_out_and_an_outage_only_delays_them
     assert "is commissioned again" in shown["data"]
     assert registration_of(connection, "battery-1")["commission_status"] == "pending"
     assert connection.execute("SELECT FROM fleet.flip_requests WHERE key = 'repair/battery-1'").fetchall()
+
+    connection.execute("UPDATE fleet.flip_requests SET finished_at = now() - interval '91 days' WHERE kind = 'enroll'")
+    connection.commit()
+    state = prefect_server.wait(prefect_server.run(MAINTENANCE))
+    assert (state["type"], "1 requests to Flip" in state["message"]) == ("COMPLETED", True)
 
 
 def test_a_request_whose_run_was_killed_is_taken_up_by_the_next_one(

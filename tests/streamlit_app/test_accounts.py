@@ -10,7 +10,14 @@ from pydantic import SecretStr
 
 from fleet.adapters.supabase import SignedOut
 from fleet.errors import InvalidInput, NotConfigured, Refused, Unavailable
-from streamlit_app.services.accounts import CODES_AN_HOUR, WRONG_TRIES, Account, Accounts
+from streamlit_app.services.accounts import (
+    CODES_A_MINUTE,
+    CODES_A_VISIT,
+    CODES_AN_HOUR,
+    WRONG_TRIES,
+    Account,
+    Accounts,
+)
 from streamlit_app.session_store import Tokens
 from tests.homeowner_world import HomeownerWorld
 from tests.supabase_project import new_address
@@ -71,7 +78,48 @@ def test_codes_for_an_address_are_capped(accounts: Accounts) -> None:
     for _ in range(CODES_AN_HOUR):
         accounts.store.note_attempt("code", address, time.time())
     with pytest.raises(Unavailable, match="wait an hour"):
-        accounts.request_code(address.upper())
+        accounts.request_code(address.upper(), "a visit")
+
+
+def test_codes_for_a_visit_are_capped_whatever_the_addresses(accounts: Accounts) -> None:
+    for _ in range(CODES_A_VISIT):
+        accounts.store.note_attempt("visit", "a visit", time.time())
+    with pytest.raises(Unavailable, match="You asked for too many"):
+        accounts.request_code(new_address(), "a visit")
+    assert accounts.request_code(new_address(), "another visit")
+
+
+def test_codes_for_everybody_are_capped_and_a_refusal_counts_for_nothing(accounts: Accounts) -> None:
+    address, now = new_address(), time.time()
+    for _ in range(CODES_A_MINUTE):
+        accounts.store.note_attempt("everybody", "", now)
+    held = replace(accounts, clock=lambda: now)
+    with pytest.raises(Unavailable, match="in a minute"):
+        held.request_code(address, "a visit")
+    assert [accounts.store.count_attempts(kind, of, 0) for kind, of in (("code", address), ("visit", "a visit"))] == [
+        0,
+        0,
+    ]
+    assert replace(accounts, clock=lambda: now + 61).request_code(address, "a visit") == address
+
+
+def test_a_mailed_link_signs_in_the_address_that_it_was_mailed_to_and_nobody_else(
+    accounts: Accounts, world: HomeownerWorld
+) -> None:
+    attacker, victim = new_address(), new_address()
+    accounts.request_code(attacker, "a visit")
+    link = world.project.mails(attacker)[-1]["BodyHtml"].split("token_hash=")[1].split("&")[0]
+    with pytest.raises(InvalidInput):
+        accounts.confirm(link, "email", "")
+    with pytest.raises(Refused, match="not for that address"):
+        accounts.confirm(link, "email", victim)
+    [sessions] = world.run_sql(
+        "SELECT count(*) AS open FROM auth.sessions JOIN auth.users ON users.id = user_id WHERE email = %s", attacker
+    )
+    assert sessions["open"] == 0
+    accounts.request_code(victim, "a visit")
+    link = world.project.mails(victim)[-1]["BodyHtml"].split("token_hash=")[1].split("&")[0]
+    assert accounts.confirm(link, "email", f" {victim.upper()} ").who.email == victim
 
 
 def test_wrong_tries_end_until_a_new_code_is_asked_for(accounts: Accounts, world: HomeownerWorld) -> None:
@@ -105,7 +153,7 @@ def test_wrong_tries_end_until_a_new_code_is_asked_for(accounts: Accounts, world
 )
 def test_what_is_no_address_is_refused_before_any_mail(accounts: Accounts, email: str) -> None:
     with pytest.raises(InvalidInput):
-        accounts.request_code(email)
+        accounts.request_code(email, "a visit")
 
 
 @pytest.mark.parametrize("code", ["", "abcdef", "١٢٣٤٥٦", "12345678901", "12 34 5x", "000000'--"])
@@ -127,4 +175,4 @@ def test_while_supabase_is_down_a_visitor_stays_signed_in(accounts: Accounts, si
 def test_a_missing_key_is_named(accounts: Accounts) -> None:
     bare = replace(accounts, settings=accounts.settings.model_copy(update={"supabase_anon_key": SecretStr("")}))
     with pytest.raises(NotConfigured, match="SUPABASE_ANON_KEY"):
-        bare.request_code(new_address())
+        bare.request_code(new_address(), "a visit")

@@ -121,6 +121,7 @@ def test_an_incomplete_mailed_link_spends_nothing(open_page: Open, query: dict[s
 def test_a_mailed_link_that_is_over_is_refused_on_the_click(open_page: Open) -> None:
     app = open_page("confirm", {"token_hash": "0" * 56, "type": "email"})
     assert _errors(app) == ""
+    app.text_input(key="confirm_email").set_value(new_address())
     app.button(key="confirm_sign_in").click().run(timeout=30)
     assert "wrong, used or older" in _errors(app)
 
@@ -136,10 +137,31 @@ def test_the_fleet_is_not_shown_to_a_homeowner(open_page: Open, sign_in: SignIn)
     assert "for operators" in _errors(app) and not app.dataframe
 
 
-def test_an_operator_sees_the_quarantine(open_page: Open, sign_in: SignIn, world: HomeownerWorld) -> None:
+def _operator(world: HomeownerWorld) -> str:
     email = new_address()
-    world.project.code(email)
+    world.project.code(email)  # makes the account
     world.make_operator(email)
+    return email
+
+
+def test_an_operator_sees_why_flip_did_not_take_a_battery(
+    open_page: Open, sign_in: SignIn, world: HomeownerWorld
+) -> None:
+    operator, owner, name = sign_in(_operator(world)), sign_in(), world.provision().name
+    world.run_sql(
+        "INSERT INTO fleet.registrations (thing_name, owner_id, certificate_id, registered_by, link_id, "
+        "commission_status, commission_message) VALUES (%s, %s, 'c', 'link', 'l', 'failed', 'Another home has it.')",
+        name,
+        owner.who.user_id,
+    )
+    app = open_page("fleet", account=operator)
+    app.text_input(key="fleet_search").set_value(name).run(timeout=30)
+    (row,) = app.dataframe[0].value.to_dict("records")
+    assert (row["Battery"], row["Flip"], row["Why not"]) == (name, "failed", "Another home has it.")
+
+
+def test_an_operator_sees_the_quarantine(open_page: Open, sign_in: SignIn, world: HomeownerWorld) -> None:
+    email = _operator(world)
     world.run_sql(
         "INSERT INTO fleet.quarantine (message_id, reason, detail, thing_name, body) "
         "VALUES ('m-1', 'not_json', 'The body is no JSON.', 'field-1', '\\x00')"

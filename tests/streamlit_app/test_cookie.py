@@ -62,14 +62,23 @@ def test_a_ticket_is_exchanged_once_for_a_cookie_that_scripts_cannot_read(store:
 def test_on_https_the_cookie_is_bound_to_tls_and_this_host(store: SessionStore) -> None:
     _, ticket = _ticket(store)
     client = _Client(store, "https://app.example.com")
-    answer = client.ask("POST", content=ticket, **SITE)
+    answer = client.ask("POST", content=ticket, origin="https://app.example.com")
     assert answer.headers["set-cookie"].startswith("__Host-fleet_session=")
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"origin": "https://evil.example"}, {"origin": "null"}, {"origin": "http://testserver.evil.example"}],
+    [
+        {},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://testserver.evil.example"},
+        {"origin": "https://testserver"},
+        {"origin": "http://testserver:81"},
+        {"origin": "http://[testserver"},
+        {"origin": "http://evil.example", "host": "evil.example"},
+    ],
 )
 def test_another_sites_page_gets_no_cookie_and_spends_no_ticket(store: SessionStore, headers: dict[str, str]) -> None:
     _, ticket = _ticket(store)
@@ -78,6 +87,22 @@ def test_another_sites_page_gets_no_cookie_and_spends_no_ticket(store: SessionSt
     assert answer.status_code == 403 and "set-cookie" not in answer.headers
     assert client.ask("DELETE", **headers).status_code == 403
     assert client.ask("POST", content=ticket, **SITE).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("base_url", "origin"),
+    [
+        ("https://app.example.com/", "https://app.example.com"),
+        ("https://App.example.com:443", "https://app.example.com"),
+        ("http://127.0.0.1:8501", "http://127.0.0.1:8501"),
+    ],
+)
+def test_the_sites_own_page_is_known_by_its_address_whatever_the_proxy_calls_it(
+    store: SessionStore, base_url: str, origin: str
+) -> None:
+    _, ticket = _ticket(store)
+    answer = _Client(store, base_url).ask("POST", content=ticket, origin=origin, host="upstream:8501")
+    assert answer.status_code == 204
 
 
 @pytest.mark.parametrize("body", [b"", b"guessed", b"x" * 100_000, b"\xff\x00"])

@@ -7,6 +7,7 @@ import pytest
 from postgrest.exceptions import APIError
 
 from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.flip_requests import FlipRequests
 from tests.supabase.conftest import Fleet, Person, home_of
 from tests.supabase.refusals import refused
 
@@ -116,6 +117,27 @@ def test_one_battery_is_commissioned_once_at_a_time(fleet: Fleet, ann: Person) -
     (first,) = requests(ann)
     assert ask(ann, "commission", "another key", thing_name=device) == first["request_id"]
     assert len(requests(ann)) == 1
+
+
+def test_the_key_of_a_repair_is_the_fleets_own_and_only_a_failed_repair_is_taken_up_again(
+    fleet: Fleet, ann: Person
+) -> None:
+    site_id = home_of(ann)
+    device, other = fleet.battery_of(ann, site_id), fleet.battery_of(ann, site_id)
+    for request in requests(ann):
+        settle(fleet, request["request_id"], "succeeded")
+    fleet.sql("UPDATE fleet.registrations SET commission_status = 'commissioned' WHERE owner_id = %s", ann.user_id)
+    key = f"repair/{device}"
+    for kind, thing_name in (("programs", None), ("update_site", None), ("commission", device)):
+        with refused("PT422", "fleet's own"):
+            ask(ann, kind, key, site_id=site_id, thing_name=thing_name)
+    with connect(fleet.project.settings) as connection:
+        assert FlipRequests(connection).ask_again([device]) == 1
+    (repair,) = [request for request in requests(ann) if request["key"] == key]
+    settle(fleet, repair["request_id"], "failed")
+    with refused("PT422", "fleet's own"):
+        ask(ann, "commission", key, thing_name=other)
+    assert ask(ann, "commission", key, thing_name=device) == repair["request_id"]
 
 
 def test_a_battery_is_commissioned_where_it_stands(fleet: Fleet, ann: Person) -> None:

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.supabase.conftest import Fleet, Person, home_of
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.devices import DeviceLedger
+from fleet.devices import ThingName
+from tests.supabase.conftest import Fleet, Person, certificate_of, home_of
 from tests.supabase.refusals import refused
 from tests.supabase_project import new_address
 
@@ -182,6 +185,21 @@ def test_the_next_household_sees_nothing_of_the_last_ones_days(
     assert series(ben, device) == 6
 
 
+def test_a_clock_that_was_fast_leaves_the_next_household_nothing_of_the_last_one(
+    fleet: Fleet, ann: Person, ben: Person, operator: Person
+) -> None:
+    device = fleet.battery_of(ann)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    fleet.samples(device, tomorrow, 100)
+    operator.call("transfer_device", p_thing_name=device, p_to_email=ben.email)
+    span = {"p_from": datetime.now(UTC).isoformat(), "p_to": (tomorrow + timedelta(days=9)).isoformat()}
+    assert ben.call("telemetry_series", p_thing_name=device, p_points=500, **span) == []
+    fleet.samples(device, tomorrow + timedelta(days=1), 3)
+    assert [
+        bucket["samples"] for bucket in ben.call("telemetry_series", p_thing_name=device, p_points=500, **span)
+    ] == [3]
+
+
 def test_an_owner_who_comes_back_sees_their_own_days_again(fleet: Fleet, ann: Person) -> None:
     device = fleet.battery_of(ann)
     fleet.samples(device, datetime.now(UTC) - timedelta(hours=2), 10)
@@ -207,3 +225,36 @@ def test_an_operator_sees_the_whole_record(fleet: Fleet, ann: Person, ben: Perso
     operator.call("transfer_device", p_thing_name=device, p_to_email=ben.email)
     (record,) = operator.call("registration_record", p_thing_name=device)
     assert [event["kind"] for event in record["history"]] == ["bound", "transferred"]
+
+
+def test_a_battery_that_is_retired_is_nobodys_and_its_name_comes_back_as_another_ones(
+    fleet: Fleet, ann: Person, ben: Person
+) -> None:
+    device = fleet.battery_of(ann)
+    fleet.samples(device, datetime.now(UTC) - timedelta(hours=2), 10)
+    with connect(fleet.project.settings) as connection:
+        DeviceLedger(connection).retired(ThingName(device))
+    assert ann.rows("my_batteries") == []
+    assert [request["status"] for request in ann.rows("my_flip_requests")] == ["failed"]
+    recorded = fleet.sql(
+        "SELECT kind, from_owner_id::text, actor_id, certificate_id FROM fleet.registration_events"
+        " WHERE thing_name = %s ORDER BY event_id DESC LIMIT 1",
+        device,
+    )
+    assert recorded == [
+        {"kind": "retired", "from_owner_id": ann.user_id, "actor_id": None, "certificate_id": certificate_of(device)}
+    ]
+    with refused("PT404", "not in service"):
+        ben.call("bind_device", **fleet.binding(device, home_of(ben)))
+    fleet.sql("UPDATE fleet.devices SET step = 'done' WHERE thing_name = %s", device)
+    ben.call("bind_device", **fleet.binding(device, home_of(ben)))
+    assert [battery["thing_name"] for battery in ben.rows("my_batteries")] == [device]
+    assert series(ben, device) == 0
+
+
+def test_retiring_a_battery_that_nobody_registered_records_no_change_of_hands(fleet: Fleet) -> None:
+    device = fleet.device()
+    with connect(fleet.project.settings) as connection:
+        DeviceLedger(connection).retired(ThingName(device))
+    assert fleet.sql("SELECT step::text FROM fleet.devices WHERE thing_name = %s", device) == [{"step": "retired"}]
+    assert fleet.sql("SELECT FROM fleet.registration_events WHERE thing_name = %s", device) == []

@@ -6,6 +6,7 @@ A query file holds `-- name: NAME`, one line of description, and the statement w
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Any, LiteralString, cast
@@ -39,6 +40,12 @@ def connect(settings: Settings) -> Iterator[Connection]:
         ) as connection,
     ):
         yield connection
+
+
+def clock(connection: Connection) -> datetime:
+    """The database's time now, UTC: what its triggers judge by, so that a worker's clock that is off does no harm."""
+    now: datetime = one(connection.execute("SELECT clock_timestamp() AS now"))["now"]
+    return now
 
 
 _KINDS: list[tuple[type[psycopg.Error], type[FleetError], str]] = [

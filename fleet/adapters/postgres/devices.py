@@ -83,8 +83,8 @@ class DeviceLedger:
         self._run("reached", thing_name=name.value, step=Step.RETIRING.value)
 
     def retired(self, name: ThingName) -> None:
-        """Out of service; the name may be provisioned anew."""
-        self._run("reached", thing_name=name.value, step=Step.RETIRED.value)
+        """Out of service and nobody's, which is recorded; the name may be provisioned anew."""
+        self._run("retired", thing_name=name.value)
 
     def failed(self, name: ThingName, failure: str) -> None:
         """Write down why the attempt stopped."""

@@ -43,6 +43,20 @@ UPDATE fleet.devices SET step = %(step)s::fleet.provisioning_step, failure = NUL
     provisioned_at = CASE WHEN %(step)s::text = 'done' THEN coalesce(provisioned_at, now()) ELSE provisioned_at END
 WHERE thing_name = %(thing_name)s
 
+-- name: retired
+-- Out of service, and nobody's: what its owner had is ended in the same transaction, on record.
+WITH gone AS (
+    DELETE FROM fleet.registrations WHERE thing_name = %(thing_name)s RETURNING thing_name, owner_id, certificate_id
+), recorded AS (
+    INSERT INTO fleet.registration_events (thing_name, kind, from_owner_id, certificate_id)
+    SELECT thing_name, 'retired', owner_id, certificate_id FROM gone
+), dropped AS (
+    UPDATE fleet.flip_requests SET status = 'failed', message = 'The battery was taken out of service.',
+        finished_at = now(), updated_at = now()
+    WHERE thing_name = %(thing_name)s AND status = 'pending'
+)
+UPDATE fleet.devices SET step = 'retired', failure = NULL, updated_at = now() WHERE thing_name = %(thing_name)s
+
 -- name: failed
 -- Why the attempt stopped; the step stays.
 UPDATE fleet.devices SET failure = %(failure)s, updated_at = now() WHERE thing_name = %(thing_name)s

@@ -11,7 +11,8 @@ from fleet.adapters.flip import FlipClient, RetryPolicy
 from fleet.adapters.flip.answers import TokenRefused
 from fleet.adapters.flip_requests import WorkedOff, work_off
 from fleet.adapters.postgres import Connection, connect, one
-from fleet.adapters.postgres.flip_requests import FlipRequests, inbox
+from fleet.adapters.postgres.flip_requests import FlipRequests, Inbox, inbox
+from fleet.adapters.reconciliation import compare, repair
 from fleet.errors import Unavailable
 from fleet.flip import CommissionRequest, accepted
 from fleet.flip_requests import LATER
@@ -132,6 +133,25 @@ def test_a_battery_that_flip_has_at_another_home_is_refused_and_moved_nowhere(
     assert [device.id for device in accepted(flip.devices(site))] == ["battery-2"]
     registration = registration_of(connection, "battery-1")
     assert (registration["commission_status"], registration["commission_message"]) == ("failed", outcome.message)
+
+
+def test_a_battery_that_changed_hands_fails_once_says_whom_to_ask_and_is_noted_when_flip_has_moved_it(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: str
+) -> None:
+    connection.execute("DELETE FROM fleet.registrations")
+    new_home = add_site(connection, STRANGER)
+    add_battery(connection, "battery-1", new_home, owner_id=STRANGER)
+    outcome = work_off(connection, flip, ask(connection, "commission", thing_name="battery-1", owner_id=STRANGER))
+    assert (outcome.status, "ask the operator of this website" in outcome.message) == ("failed", True)
+    assert Inbox(connection).due() == []
+    found = compare(connection, flip, [commissioned, new_home])
+    assert (found.strangers, found.lost, found.unnoticed) == ((("battery-1", commissioned),), (), ())
+    assert repair(connection, found) == 0 and Inbox(connection).due() == []
+
+    flip_server.reset()  # Flip was written to, and has it under the new home
+    flip.commission(CommissionRequest(site=home(new_home), devices=(battery("battery-1"),)))
+    repair(connection, compare(connection, flip, [commissioned, new_home]))
+    assert registration_of(connection, "battery-1")["commission_status"] == "commissioned"
 
 
 @pytest.mark.parametrize("path", ["/v1/commission", "/v1/site"])

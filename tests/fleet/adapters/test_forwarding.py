@@ -12,7 +12,7 @@ import pytest
 
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.forwarding import Forwarded, forward_once
-from fleet.adapters.postgres import Connection, connect, one
+from fleet.adapters.postgres import Connection, clock, connect, one
 from fleet.adapters.postgres.forwarding import ForwardingLedger
 from fleet.errors import FleetError, Unavailable
 from fleet.flip import CommissionRequest
@@ -210,6 +210,32 @@ def test_a_request_that_is_refused_as_a_whole_is_halved_until_the_odd_point_stan
     assert starts(flip_server) == intervals(8)[1:]
 
 
+@pytest.mark.parametrize("status", [403, 404, 409])
+def test_a_battery_that_flip_refuses_does_not_hold_up_the_others(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str], status: int
+) -> None:
+    for number in range(4):
+        commissioned(f"battery-{number}", intervals=2)
+    flip_server.inject(path="/v1/telemetry", status=status, times=3)  # for all four, the first two, and the first alone
+    assert forward(connection, flip) == Forwarded(sent=8, accepted=6, offline=8, rejected=2)
+    assert {failure["thing_name"] for failure in failures(connection)} == {"battery-0"}
+    assert {point["device_id"] for point in received(flip_server)} == {"battery-1", "battery-2", "battery-3"}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409])
+def test_when_flip_refuses_every_battery_it_may_mean_us_and_everything_waits(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str], status: int
+) -> None:
+    for number in range(2):
+        commissioned(f"battery-{number}", intervals=2)
+    flip_server.inject(path="/v1/telemetry", status=status, times=3)
+    with pytest.raises(FleetError):
+        forward(connection, flip)
+    assert failures(connection) == []
+    flip_server.heal()
+    assert forward(connection, flip).accepted == 4
+
+
 def test_when_flip_refuses_everything_it_is_not_flooded(
     connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str]
 ) -> None:
@@ -282,6 +308,17 @@ def test_a_sample_that_comes_late_makes_its_interval_go_again_and_no_other(
     assert forward(connection, flip) == Forwarded()
     assert Counter(starts(flip_server)) == Counter([*intervals(4), CLOSED - 3 * INTERVAL])
     assert received(flip_server)[-1]["battery_total_energy_charge_wh"] == 20
+
+
+def test_what_is_closed_goes_by_the_databases_clock(connection: Connection) -> None:
+    connection.execute("CREATE SCHEMA slow")
+    connection.execute(
+        "CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS "
+        "$$ SELECT pg_catalog.clock_timestamp() - interval '1 day' $$"
+    )
+    connection.execute("SET search_path = slow, pg_catalog")
+    behind = datetime.now(UTC) - clock(connection)
+    assert timedelta(hours=23) < behind < timedelta(hours=25)
 
 
 def test_a_late_sample_from_before_the_owner_or_from_the_future_is_not_sent(

@@ -1,0 +1,41 @@
+"""What is removed from the tables that would only grow."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fleet.adapters.postgres import Connection, queries
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long after their end requests to Flip are kept, and how long 5-minute rollups."""
+
+    flip_requests: timedelta
+    rollups: timedelta
+
+
+@dataclass(frozen=True)
+class Removed:
+    """How many rows went."""
+
+    used_links: int
+    flip_requests: int
+    rollups: int
+
+
+def prune(connection: Connection, keep: Retention, now: datetime) -> Removed:
+    """Remove what is older than it is kept; `now` is the database's clock, UTC. Commits after each table.
+
+    What is still to be done never goes, however old, nor does a change of hands in `fleet.registration_events`.
+    """
+    return Removed(
+        used_links=_remove(connection, "used_links", now=now),
+        flip_requests=_remove(connection, "flip_requests", before=now - keep.flip_requests),
+        rollups=_remove(connection, "rollups", before=now - keep.rollups),
+    )
+
+
+def _remove(connection: Connection, query: str, **parameters: datetime) -> int:
+    removed = connection.execute(queries("retention")[query], parameters).rowcount
+    connection.commit()
+    return removed
