@@ -24,7 +24,8 @@ from tests.supabase.test_grants import API, RELATIONS
 pytestmark = pytest.mark.integration
 
 FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
-CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING}
+STORAGE = {"fleet.telemetry_dirty", "fleet.telemetry_archives"}
+CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *STORAGE}
 OPERATORS_ONLY = {"fleet.quarantine"}
 TABLES = sorted(name for name in RELATIONS if name.startswith("fleet."))
 VIEWS = sorted(name.removeprefix("public.") for name in RELATIONS if name.startswith("public."))
@@ -97,6 +98,10 @@ def world(fleet: Fleet) -> World:
         "INSERT INTO fleet.forwarding_failures (thing_name, start_time, reason) VALUES (%s, now(), 'refused')", device
     )
     fleet.sql("INSERT INTO fleet.forwarding_late (thing_name, start_time) VALUES (%s, now())", device)
+    fleet.sql("INSERT INTO fleet.telemetry_dirty VALUES (%s, now())", device)
+    fleet.sql(
+        "INSERT INTO fleet.telemetry_archives VALUES (%s, 'b', now(), 0, 1, NULL, 1, now(), now(), 1, '')", device
+    )
     fleet.sql("INSERT INTO fleet.app_credentials (name, secret_sha256) VALUES (%s, sha256('x'))", device)
     relations = catalogue.relations(fleet.project.settings.require_database_url())
     return World(fleet, ann, device, site_id, enrollment_id, relations)

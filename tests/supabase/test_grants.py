@@ -25,7 +25,10 @@ RELATIONS = {
     "fleet.app_credentials": [],
     "fleet.devices": READ,
     "fleet.telemetry": READ,
-    "fleet.telemetry_5min": READ,
+    "fleet.telemetry_1min": READ,
+    "fleet.telemetry_1h": READ,
+    "fleet.telemetry_dirty": [],
+    "fleet.telemetry_archives": [],
     "fleet.telemetry_latest": READ,
     "fleet.quarantine": READ,
     "fleet.forwarding": [],
@@ -53,9 +56,17 @@ DEFINERS = {
 }
 CALLED_BY_INVOKERS = {
     "claims", "current_user_id", "is_operator", "require_user", "require_operator", "is_state_code", "interval_start",
-    "clean_text", "accounts", "require_visible_device", "telemetry_buckets",
+    "clean_text", "accounts", "require_visible_device", "hours_by_minute", "visible_rollups", "telemetry_buckets",
 }  # fmt: skip
-INLINED = {"claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition"}
+INLINED = {
+    "claims",
+    "current_user_id",
+    "is_operator",
+    "is_state_code",
+    "interval_start",
+    "ensure_telemetry_partition",
+    "archive_part",
+}
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
 
 
