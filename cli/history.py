@@ -1,9 +1,10 @@
 """`fleet history`: a device's samples as a table or as CSV."""
 
 import csv
+import os
 import sys
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 
 from cli.tables import print_table
 from fleet.adapters.history import history
@@ -40,12 +41,12 @@ def show(device: str, start: datetime, end: datetime) -> None:
 
 def write_csv(device: str, start: datetime, end: datetime) -> None:
     """Write every row and every column to the standard output, as they come."""
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    header = STORED_COLUMNS
-    for row in history(get_settings(), device, start, end):
-        if header:
-            out.writerow(header)
-            header = ()
-        out.writerow([each.isoformat() if isinstance(each, datetime) else each for each in row])
-    if header:
-        out.writerow(header)
+    out, rows = csv.writer(sys.stdout, lineterminator="\n"), history(get_settings(), device, start, end)
+    first = list(islice(rows, 1))  # what cannot be read is told before the header is written
+    try:
+        out.writerow(STORED_COLUMNS)
+        for row in chain(first, rows):
+            out.writerow([each.isoformat() if isinstance(each, datetime) else each for each in row])
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; the interpreter must not try to flush into it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -71,7 +71,7 @@ def part_of(thing_name: str, parts: int) -> int:
 
 
 def span(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """A span from `start` up to `end`. Raises `InvalidInput` where a zone is missing or they are the wrong way round."""
+    """A span from `start` up to `end`. Raises `InvalidInput` where a zone is missing or the end comes first."""
     if start.tzinfo is None or end.tzinfo is None:
         raise InvalidInput("A time needs its zone: write 2026-11-01T00:00:00Z, or +01:00 at its end.")
     if not start < end:

@@ -22,7 +22,7 @@ class InfrastructureNames(ResourceNames):
     @property
     def roles(self) -> Mapping[str, str]:
         """The name of each job's role, by the job's key in `terraform/roles.tf`."""
-        jobs = ["provisioning", "ingestion", "web", "rule", "iot_logging"]
+        jobs = ["provisioning", "ingestion", "storage", "web", "rule", "iot_logging"]
         return {job: f"{self.project}-{job.replace('_', '-')}" for job in jobs}
 
     @property
@@ -56,6 +56,8 @@ class Outputs:
     thing_group_name: str
     provisioning_role_arn: str
     ingestion_role_arn: str
+    storage_role_arn: str
+    archive_bucket: str
     web_role_arn: str
     alarm_topic_arn: str
     smtp_host: str

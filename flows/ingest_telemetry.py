@@ -12,6 +12,7 @@ from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.adapters.postgres.telemetry import Stored
 from fleet.settings import get_settings
 from flows.schedule import seconds_late
+from tasks.storage import roll_up_telemetry
 from tasks.telemetry import ingest_slice, report_ingestion
 
 _SLICE_S = 20.0
@@ -33,9 +34,12 @@ def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wai
             return Completed(name="Skipped", message="Another run is ingesting now.")
         if not any_device(settings):
             return Completed(name="Skipped", message="No device is provisioned yet.")
+        rolled_up = roll_up_telemetry.submit()  # what earlier runs stored, beside this one's storing
         while True:
             left = max(0.0, end - time.monotonic())
             total += ingest_slice(settings.names.telemetry_queue, min(_SLICE_S, left), Pace(batch_messages, wait_s))
             if left <= _SLICE_S:
                 break
-    return report_ingestion(settings.names.telemetry_queue, total, time.monotonic() - started)
+    report = report_ingestion(settings.names.telemetry_queue, total, time.monotonic() - started)
+    rolled_up.result()  # a failure is this run's failure, once all is stored and told
+    return report

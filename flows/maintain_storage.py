@@ -1,25 +1,33 @@
-"""Make the telemetry partitions ahead of need, and remove what is over."""
+"""Make the telemetry partitions ahead of need, remove what is over, and archive the days that are."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prefect import flow
 from prefect.states import Completed
 
-from tasks.storage import remove_what_is_over
+from fleet.settings import get_settings
+from tasks.storage import archive_telemetry, remove_what_is_over, report_archive
 from tasks.telemetry import make_partitions
 
 
 @flow
-def maintain_storage(days_ahead: int = 7) -> Any:
-    """Make the day partitions up to `days_ahead` (UTC), and remove what is older than the settings keep it.
+def maintain_storage(days_ahead: int = 7, keep_days: int | None = None) -> Any:
+    """Make the day partitions up to `days_ahead` (UTC), remove what is older than the settings keep it, and move older
+    samples to the archive in S3.
 
     Args:
         days_ahead: Days from today that have a partition afterwards.
+        keep_days: Days that samples stay in the database, at least 15. Empty: FLEET_TELEMETRY_RETENTION_DAYS.
     """
-    made = make_partitions(datetime.now(UTC).date().isoformat(), days_ahead)
+    today = datetime.now(UTC).date()
+    made = make_partitions(today.isoformat(), days_ahead)
     removed = remove_what_is_over()
+    kept = max(15, keep_days) if keep_days else get_settings().telemetry_retention_days
+    archived = archive_telemetry((today - timedelta(days=kept)).isoformat())
+    report_archive(archived)
     return Completed(
         message=f"{made} partitions made; removed {removed.used_links} used links, {removed.flip_requests} requests to "
-        f"Flip, {removed.rollups} rollups."
+        f"Flip, {removed.minutes} minutes and {removed.hours} hours of rollups; {archived.samples_removed} samples of "
+        f"{archived.days_removed} days archived."
     )

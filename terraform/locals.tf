@@ -16,8 +16,11 @@ locals {
   thing_type                  = "${var.project}-battery"
   thing_group                 = "${var.project}-batteries"
 
+  archive_bucket = "${var.project}-${local.account}-${local.region}-ar"
+
   provisioning_role = "${var.project}-provisioning"
   ingestion_role    = "${var.project}-ingestion"
+  storage_role      = "${var.project}-storage"
   web_role          = "${var.project}-web"
   rule_role         = "${var.project}-rule"
   iot_logging_role  = "${var.project}-iot-logging"
@@ -32,6 +35,7 @@ locals {
     partition                   = local.partition
     region                      = local.region
     project                     = var.project
+    archive_bucket              = local.archive_bucket
     telemetry_queue             = local.telemetry_queue
     telemetry_dead_letter_queue = local.telemetry_dead_letter_queue
     rule_error_queue            = local.rule_error_queue

@@ -3,6 +3,7 @@ locals {
   roles = {
     provisioning = { name = local.provisioning_role, trust = "job_trust.json", policy = "provisioning_policy.json" }
     ingestion    = { name = local.ingestion_role, trust = "job_trust.json", policy = "ingestion_policy.json" }
+    storage      = { name = local.storage_role, trust = "job_trust.json", policy = "storage_policy.json" }
     web          = { name = local.web_role, trust = "job_trust.json", policy = "web_policy.json" }
     rule         = { name = local.rule_role, trust = "iot_trust.json", policy = "rule_policy.json" }
     iot_logging  = { name = local.iot_logging_role, trust = "iot_trust.json", policy = "iot_logging_policy.json" }

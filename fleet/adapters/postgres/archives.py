@@ -68,7 +68,7 @@ class ArchiveLedger:
         self._connection.commit()
 
     def drop_day(self, day: date, table: str) -> int:
-        """Drop a day table whose files are in the ledger; returns its samples. Raises `Conflict` if they are not all."""
+        """Drop a day table whose files are in the ledger; returns its samples. Raises `Conflict` if not all are."""
         samples = self.count(table)
         kept = sum(row["samples"] for row in self._rows("ledger", day=day))
         if samples != kept:
