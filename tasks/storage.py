@@ -41,7 +41,7 @@ def remove_what_is_over() -> Removed:
     timeout_seconds=6 * 3600,
 )
 def archive_telemetry(before: str) -> ArchivedDays:
-    """Move the samples of the days before `before` (YYYY-MM-DD, UTC) to the archive; a retry goes on where it stopped."""
+    """Move the samples of the days before `before` (YYYY-MM-DD, UTC) to the archive; a retry goes on where that was."""
     settings = get_settings()
     with postgres.connect(settings) as connection:
         return archiving.archive_days(connection, ArchiveStore(settings), date.fromisoformat(before))

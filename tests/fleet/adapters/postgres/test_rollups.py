@@ -37,7 +37,7 @@ def put(connection: Connection, *samples: dict[str, Any]) -> int:
 def reading(number: int) -> dict[str, Any]:
     """The sample of 5 n seconds: counters that grow, a state of charge that climbs."""
     return sample(
-        number, START + timedelta(seconds=5 * number), battery_charged_energy_wh=10.0 * number,
+        number + 1, START + timedelta(seconds=5 * number), battery_charged_energy_wh=10.0 * number,
         state_of_charge_pct=number % 100, home_power_w=number * 1.5, grid_online=number % 13 != 0,
     )  # fmt: skip
 
