@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import cached_property
 from pathlib import Path
 
 from fleet.adapters.aws import client, translated
@@ -18,6 +19,7 @@ class ArchiveStore:
         self._settings = settings
         self._s3 = client(settings, "s3")
 
+    @cached_property
     def bucket(self) -> str:
         """The bucket's name. Asks AWS for the account, so missing credentials are told here."""
         with translated("reading the account (sts:GetCallerIdentity)"):

@@ -34,9 +34,10 @@ def archive_days(connection: Connection, store: ArchiveStore, before: date) -> A
 
     Those that the default partition keeps (a clock from 1970 or 2099, a day that was gone already) follow when they
     were stored before then. Raises `NotFound` without the bucket, `Unavailable` when S3 or PostgreSQL does not answer.
+    Where nothing is due, AWS is not asked.
     """
     done = ArchivedDays()
-    run = _Run(ArchiveLedger(connection), store, store.bucket(), done)
+    run = _Run(ArchiveLedger(connection), store, done)
     for day, table in run.ledger.detach_due(before).items():
         run.archive_day(day, table)
     run.archive_late(datetime.combine(before, time(), UTC))
@@ -47,7 +48,6 @@ def archive_days(connection: Connection, store: ArchiveStore, before: date) -> A
 class _Run:
     ledger: ArchiveLedger
     store: ArchiveStore
-    bucket: str
     done: ArchivedDays
 
     def archive_day(self, day: date, table: str) -> None:
@@ -78,8 +78,8 @@ class _Run:
             if not parquet.count(file):
                 return
             written = parquet.examine(file)
-            self.store.put(self.bucket, slice_.key, file)
-            archived = Archived(self.bucket, slice_, written)
+            archived = Archived(self.store.bucket, slice_, written)
+            self.store.put(archived.bucket, slice_.key, file)
             _compare(written, parquet.examine(self.store.fetch(archived, Path(folder))), slice_.key)
         self.ledger.note(archived)
         self.done.files.append(archived)
