@@ -9,27 +9,23 @@ asked as a homeowner's request does. Nothing of it stays.
 import argparse
 import json
 import statistics
-import tempfile
 import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, LiteralString
 
-from pydantic import SecretStr
-
+from benchmarks.database import throwaway_project, timed
 from cli.tables import print_table
 from fleet.adapters.postgres import Connection, connect
-from fleet.adapters.postgres.migrations import ensure_partitions, migrate
+from fleet.adapters.postgres.migrations import ensure_partitions
 from fleet.adapters.postgres.rollups import roll_up
-from fleet.settings import Settings
-from local_cloud import servers
 
-DAYS, LIMIT_MS, ROUNDS, MOST_POINTS = 30, 200, 7, 2_000
+DAYS, LIMIT_MS, MOST_POINTS = 30, 200, 2_000
 SAMPLES, DEVICES = 2_000_000, 100
 FULL_SAMPLES, FULL_DEVICES = 20_000_000, 1_000
 OWNER = str(uuid.UUID(int=1))
+HOMEOWNER = {"role": "authenticated", "sub": OWNER}
 
 SERIES: LiteralString = "SELECT public.telemetry_series(%(thing)s, now() - %(span)s::interval, now(), %(points)s) AS it"
 READY: LiteralString = "SELECT to_jsonb(array_agg(ready)) AS it FROM public.telemetry_readiness(%(thing)s) AS ready"
@@ -65,29 +61,26 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=DEVICES)
     given = parser.parse_args()
     size = Size(FULL_SAMPLES, FULL_DEVICES) if given.full else Size(given.samples, given.devices)
-    with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-", ignore_cleanup_errors=True) as home:
-        server = servers.postgres(Path(home) / "data")
-        try:
-            line = measure(Settings(database_url=SecretStr(server.url)), size)
-        finally:
-            server.stop()
+    with throwaway_project() as settings, connect(settings) as connection:
+        line = measure(connection, size)
     print(json.dumps(line))
     assert max(line["first_ms"].values()) < LIMIT_MS
     assert max(line["points"].values()) <= MOST_POINTS
 
 
-def measure(settings: Settings, size: Size) -> dict[str, Any]:
+def measure(connection: Connection, size: Size) -> dict[str, Any]:
     """Fill the database and time each query: the first time, and the median of more."""
-    migrate(settings)
-    with connect(settings) as connection:
-        minutes, rolled_s = fill(connection, size)
-        connection.autocommit = True
-        connection.execute("VACUUM (ANALYZE)")
-        taken = {name: timed(connection, *query) for name, query in QUERIES.items()}
-    rows = [
-        {"query": name, "first_ms": times[0], "median_ms": statistics.median(times), "points": points, "KB": size_kb}
-        for name, (times, points, size_kb) in taken.items()
-    ]
+    minutes, rolled_s = fill(connection, size)
+    connection.autocommit = True
+    connection.execute("VACUUM (ANALYZE)")
+    rows = list[dict[str, Any]]()
+    for name, (statement, parameters) in QUERIES.items():
+        taken = timed(connection, statement, {**parameters, "thing": "battery-1"}, HOMEOWNER)
+        first, median = taken.milliseconds[0], statistics.median(taken.milliseconds)
+        kilobytes = len(json.dumps(taken.answer)) / 1000
+        rows.append(
+            {"query": name, "first_ms": first, "median_ms": median, "points": len(taken.answer), "KB": kilobytes}
+        )
     print_table(rows, empty="")
     return {
         "benchmark": "charts",
@@ -141,24 +134,6 @@ def fill(connection: Connection, size: Size) -> tuple[int, float]:
     )
     connection.commit()
     return minutes, rolled_s
-
-
-def timed(
-    connection: Connection, statement: LiteralString, parameters: dict[str, object]
-) -> tuple[list[float], int, float]:
-    """Milliseconds of each run, the points and their size, in a transaction as PostgREST opens one for a homeowner."""
-    taken, answer = [], list[Any]()
-    for _ in range(ROUNDS):
-        with connection.transaction():
-            claims = json.dumps({"role": "authenticated", "sub": OWNER})
-            connection.execute("SELECT set_config('request.jwt.claims', %s, true)", [claims])
-            connection.execute("SET LOCAL ROLE authenticated")
-            start = time.perf_counter()
-            rows = connection.execute(statement, {**parameters, "thing": "battery-1"}).fetchall()
-            taken.append((time.perf_counter() - start) * 1000)
-            answer = rows[0]["it"]
-            assert answer
-    return taken, len(answer), len(json.dumps(answer)) / 1000
 
 
 if __name__ == "__main__":
