@@ -1,7 +1,7 @@
 """How long the operators' fleet table takes with 10,000 devices: a table and one JSON line.
 
-`.venv/bin/python -m benchmarks.fleet_table [--devices 10000]` makes a PostgreSQL of its own in a temporary folder, with an
-owner and a latest state for each device, and asks as an operator's request does. Nothing of it stays.
+`.venv/bin/python -m benchmarks.fleet_table [--devices 10000]` makes a PostgreSQL of its own in a temporary folder,
+gives each device an owner and a latest state, and asks as an operator's request does. Nothing of it stays.
 """
 
 import argparse

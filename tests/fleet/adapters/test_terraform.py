@@ -128,7 +128,7 @@ def test_what_exists_and_the_state_does_not_know_is_adopted(infrastructure: Appl
 
     plan = terraform.plan("adopting")
     adopted = {change.address for change in plan.changes if change.action == "adopt"}
-    assert adopted == {"aws_iot_topic_rule.telemetry", 'aws_iam_role.this["rule"]'}
+    assert adopted == {"aws_iot_topic_rule.telemetry", 'aws_iam_role.this["rule"]', "aws_s3_bucket.archive"}
     assert (plan.summary.add, plan.summary.destroy, plan.is_empty) == (0, 0, False)
     terraform.apply(plan)
     assert terraform.plan("adopted").is_empty
