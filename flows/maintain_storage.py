@@ -1,10 +1,11 @@
 """Make the telemetry partitions ahead of need, remove what is over, and archive the days that are."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.states import Completed
+from pydantic import Field
 
 from fleet.settings import get_settings
 from tasks.storage import archive_telemetry, remove_what_is_over, report_archive
@@ -12,7 +13,7 @@ from tasks.telemetry import make_partitions
 
 
 @flow
-def maintain_storage(days_ahead: int = 7, keep_days: int | None = None) -> Any:
+def maintain_storage(days_ahead: int = 7, keep_days: Annotated[int, Field(ge=15)] | None = None) -> Any:
     """Make the day partitions up to `days_ahead` (UTC), remove what is older than the settings keep it, and move older
     samples to the archive in S3.
 
@@ -23,7 +24,7 @@ def maintain_storage(days_ahead: int = 7, keep_days: int | None = None) -> Any:
     today = datetime.now(UTC).date()
     made = make_partitions(today.isoformat(), days_ahead)
     removed = remove_what_is_over()
-    kept = max(15, keep_days) if keep_days else get_settings().telemetry_retention_days
+    kept = keep_days or get_settings().telemetry_retention_days
     archived = archive_telemetry((today - timedelta(days=kept)).isoformat())
     report_archive(archived)
     return Completed(
