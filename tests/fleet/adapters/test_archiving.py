@@ -7,17 +7,19 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from fleet import archive
 from fleet.adapters.archive_store import ArchiveStore
 from fleet.adapters.archiving import archive_days
-from fleet.adapters.aws import client
+from fleet.adapters.aws import client, translated
 from fleet.adapters.history import history
 from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.archives import ArchiveLedger
 from fleet.adapters.postgres.rollups import roll_up
 from fleet.archive import Row
-from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Unavailable
+from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused, Unavailable
+from fleet.infrastructure import load_outputs
 from fleet.settings import Settings
 from tests.registered_homes import add_battery
 
@@ -243,3 +245,25 @@ def test_parts_are_the_same_in_the_database_and_here(place: Place) -> None:
     )
     found = [row["part"] for row in place.connection.execute(statement, [names])]
     assert found == [archive.part_of(name, 7) for name in names]
+
+
+def test_the_jobs_role_may_do_all_of_it_and_delete_nothing(place: Place) -> None:
+    role = load_outputs(place.settings.state_dir).storage_role_arn
+    given = client(place.settings, "sts").assume_role(RoleArn=role, RoleSessionName="storage")["Credentials"]
+    settings = place.settings.model_copy(
+        update={
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": SecretStr(given["SecretAccessKey"]),
+            "aws_session_token": SecretStr(given["SessionToken"]),
+        }
+    )
+    place.samples(10)
+    (file,) = archive_days(place.connection, ArchiveStore(settings), BEFORE).files
+    assert len(list(history(settings, "battery-1", START, START + timedelta(days=1)))) == 10
+    for refused in (
+        lambda s3: s3.delete_object(Bucket=file.bucket, Key=file.slice.key),
+        lambda s3: s3.put_object(Bucket=file.bucket, Key="elsewhere", Body=b""),
+        lambda s3: s3.list_buckets(),
+    ):
+        with pytest.raises(Refused), translated("trying"):
+            refused(client(settings, "s3"))
