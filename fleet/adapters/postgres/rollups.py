@@ -4,8 +4,8 @@ from functools import cache
 
 from fleet.adapters.postgres import Connection, queries, translated
 
-MARKS_AT_ONCE = 5_000
-"""Marks a transaction: about a second's work, so that nobody who waits for it waits long."""
+MARKS_AT_ONCE = 20_000
+"""Marks a transaction: a second or two, so that nobody who waits for it waits long, and few hours are done twice."""
 
 _COUNTERS = ("battery_charged_energy_wh", "battery_discharged_energy_wh", "home_energy_wh", "solar_energy_wh")
 FIRST = ("measured_at", "sequence", *_COUNTERS)
