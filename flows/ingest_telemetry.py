@@ -34,12 +34,14 @@ def ingest_telemetry(time_budget_s: float = 55, batch_messages: int = 2_000, wai
             return Completed(name="Skipped", message="Another run is ingesting now.")
         if not any_device(settings):
             return Completed(name="Skipped", message="No device is provisioned yet.")
-        rolled_up = roll_up_telemetry.submit()  # what earlier runs stored, beside this one's storing
+        rolling_up = roll_up_telemetry.submit()  # what was stored before, beside storing
         while True:
             left = max(0.0, end - time.monotonic())
             total += ingest_slice(settings.names.telemetry_queue, min(_SLICE_S, left), Pace(batch_messages, wait_s))
             if left <= _SLICE_S:
                 break
+            if rolling_up.state.is_final():
+                rolling_up = roll_up_telemetry.submit()
     report = report_ingestion(settings.names.telemetry_queue, total, time.monotonic() - started)
-    rolled_up.result()  # a failure is this run's failure, once all is stored and told
+    rolling_up.result()  # its failure is this run's failure, once all is stored and told
     return report
