@@ -52,7 +52,7 @@ class World:
         aws.client(self.settings, "sqs").purge_queue(QueueUrl=self.queue_url)
         with connect(self.settings) as connection:
             connection.execute(
-                "TRUNCATE fleet.telemetry, fleet.telemetry_latest, fleet.telemetry_5min, fleet.forwarding_late"
+                "TRUNCATE fleet.telemetry, fleet.telemetry_latest, fleet.telemetry_dirty, fleet.command_answers"
             )
 
     def send(self, messages: int, samples: int) -> None:

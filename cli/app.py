@@ -76,6 +76,20 @@ def migrate() -> None:
     print("\n".join(applied) if applied else "The database is up to date.")
 
 
+@app.command()
+def history(
+    device: Annotated[str, typer.Option(help="Thing name of the device.")],
+    start: Annotated[str, typer.Option("--from", metavar="ISO", help="First moment, such as 2026-11-01T00:00:00Z.")],
+    end: Annotated[str, typer.Option("--to", metavar="ISO", help="The moment after the last one.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Every sample and column as CSV.")] = False,
+) -> None:
+    """A device's samples in the order of its clock, out of the database and the archive."""
+    from cli import history as samples
+
+    span = samples.moment(start, "--from"), samples.moment(end, "--to")
+    (samples.write_csv if as_csv else samples.show)(device, *span)
+
+
 @app.command("app-credential")
 def app_credential(
     name: Annotated[str, typer.Option(help="What to call it in the list.")] = "web",

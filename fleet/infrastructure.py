@@ -22,8 +22,9 @@ class InfrastructureNames(ResourceNames):
     @property
     def roles(self) -> Mapping[str, str]:
         """The name of each job's role, by the job's key in `terraform/roles.tf`."""
-        jobs = ["provisioning", "ingestion", "webhooks", "dispatch", "web", "rule", "iot_logging", "webhook_gateway"]
-        return {job: f"{self.project}-{job.replace('_', '-')}" for job in jobs}
+        jobs = ["provisioning", "ingestion", "storage", "webhooks", "dispatch", "web"]
+        services = ["rule", "iot_logging", "webhook_gateway"]
+        return {job: f"{self.project}-{job.replace('_', '-')}" for job in [*jobs, *services]}
 
     @property
     def smtp_user(self) -> str:
@@ -63,6 +64,8 @@ class Outputs:
     thing_group_name: str
     provisioning_role_arn: str
     ingestion_role_arn: str
+    storage_role_arn: str
+    archive_bucket: str
     web_role_arn: str
     alarm_topic_arn: str
     smtp_host: str

@@ -60,3 +60,7 @@ class ResourceNames:
     @property
     def thing_group(self) -> str:
         return f"{self.project}-batteries"
+
+    def archive_bucket(self, account: str, region: str) -> str:
+        """Bucket names are the whole world's, hence account and region; at most 63 characters with our 32."""
+        return f"{self.project}-{account}-{region}-ar"

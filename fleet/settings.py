@@ -121,7 +121,16 @@ class Settings(BaseSettings):
         90, ge=1, description="Days that what homeowners asked of Flip is kept after it ended: as you like."
     )
     rollup_retention_days: int = Field(
-        730, ge=31, description="Days that 5-minute rollups, which the charts read, are kept: as you like, 31 at least."
+        730, ge=31, description="Days that 1-hour rollups, which long charts read, are kept: as you like, 31 at least."
+    )
+    minute_retention_days: int = Field(
+        90, ge=31, description="Days that 1-minute rollups are kept, for charts up to 8 days: as you like, 31 at least."
+    )
+    telemetry_retention_days: int = Field(
+        30,
+        ge=15,
+        description="Days that samples stay in the database before they go to the archive in S3: as you like, 15 at "
+        "least, since a message may wait in the queue for 14.",
     )
 
     ingestion_workers: int = Field(

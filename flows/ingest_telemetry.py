@@ -11,6 +11,7 @@ from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import some_at_a_time
 from fleet.settings import get_settings
 from flows.schedule import seconds_late
+from tasks.storage import roll_up_telemetry
 from tasks.telemetry import ingest_slice, report_ingestion
 
 _SLICE_S = 20.0
@@ -35,10 +36,15 @@ def ingest_telemetry(time_budget_s: float = 315, batch_messages: int = 2_000, wa
             return Completed(name="Skipped", message="As many runs as FLEET_INGESTION_WORKERS says are ingesting now.")
         if not any_device(settings, wait_s=end - time.monotonic()):
             return Completed(name="Skipped", message="No device is provisioned yet.")
+        rolling_up = roll_up_telemetry.submit()  # what was stored before, beside storing
         while True:
             left = max(0.0, end - time.monotonic())
             pace = Pace(batch_messages, wait_s)
             ingest_slice(settings.names.telemetry_queue, min(_SLICE_S, left), pace, tally)
             if left <= _SLICE_S:
                 break
-    return report_ingestion(settings.names.telemetry_queue, tally.stored, time.monotonic() - started)
+            if rolling_up.state.is_final():
+                rolling_up = roll_up_telemetry.submit()
+    report = report_ingestion(settings.names.telemetry_queue, tally.stored, time.monotonic() - started)
+    rolling_up.result()  # its failure is this run's failure, once all is stored and told
+    return report

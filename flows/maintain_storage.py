@@ -1,27 +1,38 @@
-"""Make the telemetry partitions ahead of need, and remove what is over."""
+"""Make the telemetry partitions ahead of need, remove what is over, and archive the days that are."""
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.states import Completed
+from pydantic import Field
 
-from tasks.storage import remove_what_is_over
+from fleet.settings import get_settings
+from tasks.storage import archive_telemetry, remove_what_is_over, report_archive
 from tasks.telemetry import make_partitions
 from tasks.webhooks import forget_webhooks
 
 
 @flow
-def maintain_storage(days_ahead: int = 7, webhook_days: int = 30) -> Any:
-    """Make the day partitions up to `days_ahead` (UTC), and remove what is older than the settings keep it.
+def maintain_storage(
+    days_ahead: int = 7, keep_days: Annotated[int, Field(ge=15)] | None = None, webhook_days: int = 30
+) -> Any:
+    """Make the day partitions up to `days_ahead` (UTC), remove what is older than the settings keep it, and move older
+    samples to the archive in S3.
 
     Args:
         days_ahead: Days from today that have a partition afterwards.
+        keep_days: Days that samples stay in the database, at least 15. Empty: FLEET_TELEMETRY_RETENTION_DAYS.
         webhook_days: Days that webhooks are kept, refused ones too: a replay is known for so long.
     """
-    made = make_partitions(datetime.now(UTC).date().isoformat(), days_ahead)
+    today = datetime.now(UTC).date()
+    made = make_partitions(today.isoformat(), days_ahead)
     removed, webhooks = remove_what_is_over(), forget_webhooks(webhook_days)
+    kept = keep_days or get_settings().telemetry_retention_days
+    archived = archive_telemetry((today - timedelta(days=kept)).isoformat())
+    report_archive(archived)
     return Completed(
         message=f"{made} partitions made; removed {removed.used_links} used links, {removed.flip_requests} requests to "
-        f"Flip, {removed.rollups} rollups, {webhooks} webhooks."
+        f"Flip, {webhooks} webhooks, {removed.minutes} minutes and {removed.hours} hours of rollups; "
+        f"{archived.samples_removed} samples of {archived.days_removed} days archived."
     )

@@ -18,6 +18,7 @@ from fleet.adapters.aws import client, translated
 from fleet.errors import NotConfigured
 from fleet.infrastructure import InfrastructureNames, Outputs, load_outputs, render_document, save_outputs
 from fleet.settings import Settings
+from local_cloud import archive
 from local_cloud.webhook_route import WebhookRoute
 
 RETENTION_S = 14 * 24 * 3600
@@ -58,6 +59,10 @@ class _Builder:
     def account(self) -> str:
         return str(self.aws("sts").get_caller_identity()["Account"])
 
+    @property
+    def archive_bucket(self) -> str:
+        return self.names.archive_bucket(self.account, self.settings.aws_region)
+
     def aws(self, service: str) -> Any:
         return client(self.settings, service)
 
@@ -81,6 +86,7 @@ class _Builder:
             "partition": "aws",
             "region": self.settings.aws_region,
             "project": names.project,
+            "archive_bucket": self.archive_bucket,
             "telemetry_queue": names.telemetry_queue,
             "telemetry_dead_letter_queue": names.telemetry_dead_letter_queue,
             "rule_error_queue": names.rule_error_queue,
@@ -120,6 +126,8 @@ class _Builder:
             thing_group_name=names.thing_group,
             provisioning_role_arn=roles["provisioning"],
             ingestion_role_arn=roles["ingestion"],
+            storage_role_arn=roles["storage"],
+            archive_bucket=archive.create_bucket(self.settings, self.archive_bucket),
             web_role_arn=roles["web"],
             alarm_topic_arn=topic,
             smtp_host=f"email-smtp.{self.settings.aws_region}.amazonaws.com",

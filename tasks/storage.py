@@ -1,14 +1,24 @@
-"""Tasks that keep the database from growing for ever."""
+"""Tasks that keep the database from growing for ever, and its rollups right."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from prefect import task
+from prefect.artifacts import create_table_artifact
 
-from fleet.adapters import postgres
-from fleet.adapters.postgres import retention
+from fleet.adapters import archiving, postgres
+from fleet.adapters.archive_store import ArchiveStore
+from fleet.adapters.archiving import ArchivedDays
+from fleet.adapters.postgres import retention, rollups
 from fleet.adapters.postgres.retention import Removed, Retention
 from fleet.settings import get_settings
 from tasks.policy import may_go_through_later
+
+
+@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+def roll_up_telemetry() -> int:
+    """Compute the 1-minute and 1-hour rollups anew where samples came; returns how many minutes."""
+    with postgres.connect(get_settings()) as connection:
+        return rollups.roll_up(connection)
 
 
 @task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
@@ -17,7 +27,44 @@ def remove_what_is_over() -> Removed:
     settings = get_settings()
     keep = Retention(
         flip_requests=timedelta(days=settings.flip_request_retention_days),
-        rollups=timedelta(days=settings.rollup_retention_days),
+        minutes=timedelta(days=settings.minute_retention_days),
+        hours=timedelta(days=settings.rollup_retention_days),
     )
     with postgres.connect(settings) as connection:
         return retention.prune(connection, keep, postgres.clock(connection))
+
+
+@task(
+    retries=3,
+    retry_delay_seconds=[30, 120, 600],
+    retry_condition_fn=may_go_through_later,
+    timeout_seconds=6 * 3600,
+)
+def archive_telemetry(before: str) -> ArchivedDays:
+    """Move the samples of the days before `before` (YYYY-MM-DD, UTC) to the archive; a retry goes on where that was."""
+    settings = get_settings()
+    with postgres.connect(settings) as connection:
+        return archiving.archive_days(connection, ArchiveStore(settings), date.fromisoformat(before))
+
+
+@task(task_run_name="report")
+def report_archive(done: ArchivedDays) -> None:
+    """Show the files of a run as a table artifact."""
+    rows = [
+        {
+            "day": each.slice.day.isoformat(),
+            "file": f"s3://{each.bucket}/{each.slice.key}",
+            "samples": each.written.samples,
+            "MB": round(each.written.bytes / 1e6, 1),
+            "from": each.written.earliest_measured_at.isoformat(),
+            "to": each.written.latest_measured_at.isoformat(),
+            "SHA-256": each.written.sha256,
+        }
+        for each in done.files
+    ]
+    create_table_artifact(
+        rows,
+        key="telemetry-archive",
+        description=f"What the last run wrote and read back: {len(rows)} files. {done.samples_removed} samples of "
+        f"{done.days_removed} days, and what came late, left the database.",
+    )

@@ -19,8 +19,11 @@ locals {
   thing_type                  = "${var.project}-battery"
   thing_group                 = "${var.project}-batteries"
 
+  archive_bucket = "${var.project}-${local.account}-${local.region}-ar"
+
   provisioning_role    = "${var.project}-provisioning"
   ingestion_role       = "${var.project}-ingestion"
+  storage_role         = "${var.project}-storage"
   webhooks_role        = "${var.project}-webhooks"
   dispatch_role        = "${var.project}-dispatch"
   web_role             = "${var.project}-web"
@@ -38,6 +41,7 @@ locals {
     partition                   = local.partition
     region                      = local.region
     project                     = var.project
+    archive_bucket              = local.archive_bucket
     telemetry_queue             = local.telemetry_queue
     telemetry_dead_letter_queue = local.telemetry_dead_letter_queue
     rule_error_queue            = local.rule_error_queue

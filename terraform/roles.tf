@@ -5,6 +5,7 @@ locals {
     ingestion    = { name = local.ingestion_role, trust = "job_trust.json", policy = "ingestion_policy.json" }
     webhooks     = { name = local.webhooks_role, trust = "job_trust.json", policy = "webhooks_policy.json" }
     dispatch     = { name = local.dispatch_role, trust = "job_trust.json", policy = "dispatch_policy.json" }
+    storage      = { name = local.storage_role, trust = "job_trust.json", policy = "storage_policy.json" }
     web          = { name = local.web_role, trust = "job_trust.json", policy = "web_policy.json" }
     rule         = { name = local.rule_role, trust = "iot_trust.json", policy = "rule_policy.json" }
     iot_logging  = { name = local.iot_logging_role, trust = "iot_trust.json", policy = "iot_logging_policy.json" }

@@ -56,7 +56,7 @@ variable "iot_log_level" {
 }
 
 variable "existing" {
-  description = "Names of the rule, policy, user and roles of this project that exist already; see adopted.tf."
+  description = "Names of the rule, policy, user, roles and archive of this project that exist already; see adopted.tf."
   type        = set(string)
   default     = []
 }

@@ -43,7 +43,7 @@ class Forwarded:
 def forward_once(connection: Connection, flip: FlipClient, now: datetime, grace: timedelta = GRACE) -> Forwarded:
     """Send what waits in one request, and write down what became of it; `sent` is 0 when nothing waits.
 
-    `now` is the database's clock: the trigger that marks late samples goes by it, a minute ahead of what is closed.
+    `now` is the database's clock: what marks late samples goes by it too, a minute ahead of what is closed.
     Raises `Unavailable` when Flip does not answer, `Refused`, `NotFound` or `Conflict` when it takes nothing of any
     battery: everything waits as before. A process that dies between the answer
     and the writing sends the same intervals once more, which Flip replaces by device and start.

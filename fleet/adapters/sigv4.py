@@ -1,6 +1,6 @@
 """AWS Signature Version 4 for one kind of request: a POST of JSON to `/`, with the operation in `X-Amz-Target`.
 
-botocore and awscrt sign anything; one fixed shape costs a tenth of it (docs/decisions/0004). A test holds every
+botocore and awscrt sign anything; one fixed shape costs a tenth of it (docs/decisions/0006). A test holds every
 signature against botocore's. Source: AWS General Reference, "Create a signed AWS API request".
 """
 

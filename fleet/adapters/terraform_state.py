@@ -108,15 +108,19 @@ def _answer(call: Any) -> Any | None:
 
 
 def existing_names(settings: Settings) -> list[str]:
-    """Which of the project's resources exist that AWS refuses to make twice: rule, device policy, roles, SMTP user.
+    """Which of the project's resources exist that AWS refuses to make twice: rule, policy, roles, SMTP user, archive.
 
     A create whose answer was lost leaves one that no state knows; the plan takes over what is named here.
     """
     names, iam, iot = InfrastructureNames(settings.project), client(settings, "iam"), client(settings, "iot")
+    with translated("reading the account (sts:GetCallerIdentity)"):
+        account = client(settings, "sts").get_caller_identity()["Account"]
+    s3, archive = client(settings, "s3"), names.archive_bucket(account, settings.aws_region)
     looks: dict[str, Callable[[], object]] = {
         names.telemetry_rule: lambda: iot.get_topic_rule(ruleName=names.telemetry_rule),
         names.device_policy: lambda: iot.get_policy(policyName=names.device_policy),
         names.smtp_user: lambda: iam.get_user(UserName=names.smtp_user),
+        archive: lambda: s3.head_bucket(Bucket=archive),
         **{role: partial(iam.get_role, RoleName=role) for role in names.roles.values()},
     }
     with translated("looking at what exists of the infrastructure"):

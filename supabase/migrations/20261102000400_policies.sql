@@ -32,7 +32,7 @@ CREATE POLICY owner_or_operator_reads ON fleet.devices FOR SELECT TO authenticat
 
 -- Telemetry: from the moment on that the battery is the household's. The partitions have no policy and are granted to
 -- nobody: a query through the parent is held by the parent's policy.
-GRANT SELECT ON fleet.telemetry, fleet.telemetry_5min, fleet.telemetry_latest TO authenticated;
+GRANT SELECT ON fleet.telemetry, fleet.telemetry_1min, fleet.telemetry_1h, fleet.telemetry_latest TO authenticated;
 CREATE POLICY owner_or_operator_reads ON fleet.telemetry FOR SELECT TO authenticated
     USING (
         (SELECT fleet.is_operator()) OR EXISTS (
@@ -41,12 +41,24 @@ CREATE POLICY owner_or_operator_reads ON fleet.telemetry FOR SELECT TO authentic
               AND telemetry.measured_at >= mine.visible_from AND telemetry.received_at >= mine.visible_from
         )
     );
-CREATE POLICY owner_or_operator_reads ON fleet.telemetry_5min FOR SELECT TO authenticated
+-- A rollup's start is the device's clock, and that may have been fast: the next household sees none that holds a sample
+-- which arrived before its own time. One that holds samples of both households stays hidden: it cannot be taken apart.
+CREATE POLICY owner_or_operator_reads ON fleet.telemetry_1min FOR SELECT TO authenticated
     USING (
         (SELECT fleet.is_operator()) OR EXISTS (
             SELECT FROM fleet.registrations AS mine
-            WHERE mine.thing_name = telemetry_5min.thing_name AND mine.owner_id = (SELECT fleet.current_user_id())
-              AND telemetry_5min.interval_start >= mine.visible_from
+            WHERE mine.thing_name = telemetry_1min.thing_name AND mine.owner_id = (SELECT fleet.current_user_id())
+              AND telemetry_1min.bucket_start >= mine.visible_from
+              AND telemetry_1min.earliest_received_at >= mine.visible_from
+        )
+    );
+CREATE POLICY owner_or_operator_reads ON fleet.telemetry_1h FOR SELECT TO authenticated
+    USING (
+        (SELECT fleet.is_operator()) OR EXISTS (
+            SELECT FROM fleet.registrations AS mine
+            WHERE mine.thing_name = telemetry_1h.thing_name AND mine.owner_id = (SELECT fleet.current_user_id())
+              AND telemetry_1h.bucket_start >= mine.visible_from
+              AND telemetry_1h.earliest_received_at >= mine.visible_from
         )
     );
 CREATE POLICY owner_or_operator_reads ON fleet.telemetry_latest FOR SELECT TO authenticated

@@ -13,6 +13,54 @@ END
 $$;
 COMMENT ON FUNCTION fleet.require_visible_device IS 'PT404 unless the device is the caller''s, or the caller an operator.';
 
+CREATE FUNCTION fleet.hours_by_minute(p_thing_name text, p_from timestamptz, p_to timestamptz)
+RETURNS SETOF timestamptz
+LANGUAGE sql STABLE SET search_path = ''
+AS $$
+    SELECT hour FROM fleet.registrations AS mine, date_bin('1 hour', mine.visible_from, '2000-01-01T00:00:00Z') AS hour
+    WHERE mine.thing_name = p_thing_name AND mine.owner_id = fleet.current_user_id()
+        AND hour >= p_from AND hour < p_to AND NOT fleet.is_operator()
+        AND NOT EXISTS (
+            SELECT FROM fleet.telemetry_1h WHERE thing_name = p_thing_name AND bucket_start = hour
+        )
+$$;
+COMMENT ON FUNCTION fleet.hours_by_minute IS
+    'The hour in which a battery became the caller''s, where its rollup is hidden from them: its minutes are not all.';
+
+CREATE FUNCTION fleet.visible_rollups(p_thing_name text, p_from timestamptz, p_to timestamptz, p_unit interval)
+RETURNS TABLE (
+    bucket_start timestamptz, samples integer, samples_grid_online integer, state_of_charge_sum_pct double precision,
+    state_of_charge_min_pct double precision, state_of_charge_max_pct double precision,
+    battery_charge_power_sum_w double precision, battery_discharge_power_sum_w double precision,
+    home_power_sum_w double precision, solar_power_sum_w double precision
+)
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+DECLARE
+    shared_hour timestamptz := (SELECT hour FROM fleet.hours_by_minute(p_thing_name, p_from, p_to) AS hour);
+BEGIN
+    IF p_unit = interval '1 hour' THEN
+        RETURN QUERY
+        SELECT part.bucket_start, part.samples, part.samples_grid_online, part.state_of_charge_sum_pct,
+            part.state_of_charge_min_pct, part.state_of_charge_max_pct, part.battery_charge_power_sum_w,
+            part.battery_discharge_power_sum_w, part.home_power_sum_w, part.solar_power_sum_w
+        FROM fleet.telemetry_1h AS part
+        WHERE part.thing_name = p_thing_name AND part.bucket_start >= p_from AND part.bucket_start < p_to;
+    END IF;
+    RETURN QUERY
+    SELECT part.bucket_start, part.samples, part.samples_grid_online, part.state_of_charge_sum_pct,
+        part.state_of_charge_min_pct, part.state_of_charge_max_pct, part.battery_charge_power_sum_w,
+        part.battery_discharge_power_sum_w, part.home_power_sum_w, part.solar_power_sum_w
+    FROM fleet.telemetry_1min AS part
+    WHERE part.thing_name = p_thing_name
+        AND part.bucket_start >= CASE WHEN p_unit = interval '1 hour' THEN shared_hour ELSE p_from END
+        AND part.bucket_start < CASE WHEN p_unit = interval '1 hour' THEN shared_hour + p_unit ELSE p_to END;
+END
+$$;
+COMMENT ON FUNCTION fleet.visible_rollups IS
+    'The rollups of a device that the caller may see, by minute or by hour; of an hour shared with the last household, '
+    'the minutes.';
+
 CREATE FUNCTION fleet.telemetry_buckets(p_thing_name text, p_from timestamptz, p_to timestamptz, p_points integer)
 RETURNS TABLE (
     bucket_start timestamptz, bucket_s double precision, samples bigint, state_of_charge_pct double precision,
@@ -23,10 +71,12 @@ RETURNS TABLE (
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
 DECLARE
-    -- Up to here every sample is looked at (35,000 at one in 5 s); beyond, 5-minute rollups.
-    longest_raw CONSTANT interval := '2 days';
-    first_at timestamptz := p_from;
+    -- A sample in 5 s makes 12 a minute: up to here 11,520 minutes are read, and beyond no more than 9,600 hours.
+    longest_by_minute CONSTANT interval := '8 days';
+    minutes_are_kept CONSTANT interval := '31 days'; -- at least: FLEET_MINUTE_RETENTION_DAYS; hours are kept longer
     step interval;
+    unit interval;
+    first_at timestamptz;
 BEGIN
     PERFORM fleet.require_visible_device(p_thing_name);
     IF p_points IS NULL OR p_points NOT BETWEEN 1 AND 2000 THEN
@@ -36,29 +86,34 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'PT422', MESSAGE = 'Ask for a time from one moment to a later one, 400 days at most.';
     END IF;
 
-    IF p_to <= p_from + longest_raw THEN
-        step := make_interval(secs => greatest(1, ceil(extract(epoch FROM p_to - p_from) / p_points)));
+    step := make_interval(secs => greatest(1, ceil(extract(epoch FROM p_to - p_from) / p_points)));
+    IF step < interval '1 minute' THEN
         RETURN QUERY
-        SELECT date_bin(step, measured_at, first_at), extract(epoch FROM step)::double precision, count(*),
+        SELECT date_bin(step, measured_at, p_from), extract(epoch FROM step)::double precision, count(*),
             avg(reading.state_of_charge_pct), min(reading.state_of_charge_pct), max(reading.state_of_charge_pct),
             avg(reading.battery_charge_power_w), avg(reading.battery_discharge_power_w), avg(reading.home_power_w),
             avg(reading.solar_power_w), bool_and(reading.grid_online)
         FROM fleet.telemetry AS reading
         WHERE thing_name = p_thing_name AND measured_at >= p_from AND measured_at < p_to
         GROUP BY 1;
-    ELSE
-        first_at := fleet.interval_start(p_from);
-        step := make_interval(mins => 5 * ceil(extract(epoch FROM p_to - first_at) / p_points / 300)::integer);
+        IF FOUND THEN
+            RETURN;
+        END IF; -- the samples may be in the archive by now: the minutes are kept longer
+    END IF;
+    FOREACH unit IN ARRAY ARRAY[interval '1 minute', interval '1 hour'] LOOP
+        CONTINUE WHEN unit = interval '1 minute' AND p_to > p_from + longest_by_minute;
+        first_at := date_bin(unit, p_from, '2000-01-01T00:00:00Z');
+        step := unit * ceil(extract(epoch FROM p_to - first_at) / p_points / extract(epoch FROM unit))::integer;
         RETURN QUERY
-        SELECT date_bin(step, interval_start, first_at), extract(epoch FROM step)::double precision,
+        SELECT date_bin(step, part.bucket_start, first_at), extract(epoch FROM step)::double precision,
             sum(part.samples), sum(state_of_charge_sum_pct) / sum(part.samples), min(part.state_of_charge_min_pct),
             max(part.state_of_charge_max_pct), sum(battery_charge_power_sum_w) / sum(part.samples),
             sum(battery_discharge_power_sum_w) / sum(part.samples), sum(home_power_sum_w) / sum(part.samples),
             sum(solar_power_sum_w) / sum(part.samples), sum(part.samples) = sum(samples_grid_online)
-        FROM fleet.telemetry_5min AS part
-        WHERE thing_name = p_thing_name AND interval_start >= first_at AND interval_start < p_to
+        FROM fleet.visible_rollups(p_thing_name, first_at, p_to, unit) AS part
         GROUP BY 1;
-    END IF;
+        EXIT WHEN FOUND OR p_from > now() - minutes_are_kept;
+    END LOOP;
 END
 $$;
 COMMENT ON FUNCTION fleet.telemetry_buckets IS 'The buckets of telemetry_series as rows, in no order.';
@@ -74,7 +129,8 @@ $$;
 COMMENT ON FUNCTION public.telemetry_series IS
     'At most p_points (1 to 2000) buckets of bucket_s seconds, oldest first, by the device''s clock, UTC: samples, '
     'averages of state of charge (percent) and powers (W), the range of the state of charge, and whether the grid was '
-    'there all the time. A bucket without samples is left out. Beyond two days buckets are whole multiples of 5 minutes. '
+    'there all the time. A bucket without samples is left out. From 1 minute on buckets are whole minutes, beyond 8 days '
+    'whole hours. '
     'PT404, PT422.';
 
 CREATE FUNCTION public.telemetry_readiness(p_thing_name text) RETURNS TABLE (
@@ -92,11 +148,20 @@ BEGIN
     window_start := window_end - window_length;
     RETURN QUERY
     WITH present AS (
-        SELECT interval_start AS at FROM fleet.telemetry_5min
-        WHERE thing_name = p_thing_name AND interval_start >= window_start AND interval_start < window_end
+        SELECT bucket_start + n * interval '5 minutes' AS at
+        FROM fleet.telemetry_1h AS part, generate_series(0, 11) AS n
+        WHERE thing_name = p_thing_name AND bucket_start > window_start - interval '1 hour'
+            AND bucket_start < window_end AND (part.intervals_present >> n) & 1 = 1
+        UNION
+        SELECT fleet.interval_start(bucket_start)
+        FROM fleet.hours_by_minute(p_thing_name, window_start - interval '1 hour', window_end) AS hour
+        JOIN fleet.telemetry_1min ON bucket_start >= hour AND bucket_start < hour + interval '1 hour'
+        WHERE thing_name = p_thing_name
+    ), within AS (
+        SELECT at FROM present WHERE at >= window_start AND at < window_end
     ), edges AS ( -- from each interval to the next one, the window's own edges included
         SELECT at, lead(at) OVER (ORDER BY at) AS next_at FROM (
-            SELECT at FROM present UNION ALL VALUES (window_start - interval '5 minutes'), (window_end)
+            SELECT at FROM within UNION ALL VALUES (window_start - interval '5 minutes'), (window_end)
         ) AS points
     ), gap AS (
         SELECT at + interval '5 minutes' AS starts_at, next_at AS ends_at FROM edges
@@ -104,7 +169,7 @@ BEGIN
     ), totals AS (
         SELECT (extract(epoch FROM window_length) / 300)::integer AS expected, count(*)::integer AS present,
             min(at) AS first_at
-        FROM present
+        FROM within
     )
     SELECT coalesce(extract(epoch FROM window_end - totals.first_at) / 86400, 0)::double precision, totals.expected,
         totals.present, totals.expected - totals.present, window_start, window_end, totals.first_at, gap.starts_at,
@@ -118,13 +183,17 @@ COMMENT ON FUNCTION public.telemetry_readiness IS
     'none). One row; PT404.';
 
 REVOKE ALL ON FUNCTION
-    fleet.require_visible_device(text), fleet.telemetry_buckets(text, timestamptz, timestamptz, integer)
+    fleet.require_visible_device(text), fleet.hours_by_minute(text, timestamptz, timestamptz),
+    fleet.visible_rollups(text, timestamptz, timestamptz, interval),
+    fleet.telemetry_buckets(text, timestamptz, timestamptz, integer)
 FROM PUBLIC;
 REVOKE ALL ON FUNCTION
     public.telemetry_series(text, timestamptz, timestamptz, integer), public.telemetry_readiness(text)
 FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION
-    fleet.require_visible_device(text), fleet.telemetry_buckets(text, timestamptz, timestamptz, integer),
+    fleet.require_visible_device(text), fleet.hours_by_minute(text, timestamptz, timestamptz),
+    fleet.visible_rollups(text, timestamptz, timestamptz, interval),
+    fleet.telemetry_buckets(text, timestamptz, timestamptz, integer),
     public.telemetry_series(text, timestamptz, timestamptz, integer),
     public.telemetry_readiness(text)
 TO authenticated;

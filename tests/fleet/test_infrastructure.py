@@ -112,4 +112,6 @@ def test_a_document_is_filled_in_as_terraform_does() -> None:
 
 
 def test_the_longest_bucket_name_is_one_that_s3_takes() -> None:
-    assert len(InfrastructureNames("p" * 32).state_bucket("0" * 12, "ap-northeast-1")) <= 63
+    names = InfrastructureNames("p" * 32)
+    for bucket in (names.state_bucket, names.archive_bucket):
+        assert len(bucket("0" * 12, "ap-northeast-1")) <= 63

@@ -18,7 +18,10 @@ from tests.messages import body, sample
 
 pytestmark = pytest.mark.integration
 
-FLOWS = "flows.ingest_telemetry:ingest_telemetry flows.replay_quarantine:replay_quarantine"
+FLOWS = (
+    "flows.ingest_telemetry:ingest_telemetry flows.replay_quarantine:replay_quarantine "
+    "flows.maintain_storage:maintain_storage"
+)
 
 
 @pytest.fixture
@@ -78,6 +81,23 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
         "Skipped",
         "As many runs as FLEET_INGESTION_WORKERS says are ingesting now.",
     )
+
+    with connect(fleet_settings) as connection:
+        connection.execute("SELECT fleet.ensure_telemetry_partition((now() - interval '40 days')::date)")
+        connection.execute(
+            "INSERT INTO fleet.telemetry SELECT * FROM jsonb_populate_record((SELECT row FROM fleet.telemetry AS row"
+            " LIMIT 1), jsonb_build_object('measured_at', now() - interval '40 days'))"
+        )
+    state = prefect_server.wait(prefect_server.run("maintain-storage/test"))
+    assert "1 samples of 1 days archived" in state["message"]
+    (file,) = json.loads(prefect_server.artifacts("telemetry-archive")[0]["data"])
+    assert (file["samples"], len(file["SHA-256"])) == (1, 64)
+    with connect(fleet_settings) as connection:
+        rolled_up = connection.execute("SELECT sum(samples) AS n FROM fleet.telemetry_1min").fetchone()
+        assert (rolled_up, connection.execute("SELECT count(*) AS n FROM fleet.telemetry").fetchone()) == (
+            {"n": 4},
+            {"n": 3},
+        )
 
 
 def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing(

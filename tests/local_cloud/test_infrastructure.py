@@ -66,6 +66,13 @@ def reported(settings: Settings) -> dict[str, Any]:
         "keys": len(iam.list_access_keys(UserName=names.smtp_user)["AccessKeyMetadata"]),
     }
     found |= {f"webhook {what}": value for what, value in route(settings, names.webhook_api).items()}
+    s3, bucket = client(settings, "s3"), load_outputs(settings.state_dir).archive_bucket
+    found |= {
+        "archive versions": s3.get_bucket_versioning(Bucket=bucket),
+        "archive encryption": s3.get_bucket_encryption(Bucket=bucket),
+        "archive privacy": s3.get_public_access_block(Bucket=bucket),
+        "archive ages": s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"],
+    }
     for name in queues:
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         found[f"queue {name}"] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]

@@ -16,6 +16,7 @@ from supabase import Client
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.app_credentials import add_app_credential
 from fleet.adapters.postgres.migrations import migrate
+from fleet.adapters.postgres.rollups import roll_up
 from tests.supabase_project import SupabaseProject, new_address
 
 HOME = {"first_name": "Ann", "street_address": "1 Main St", "city": "Reno", "state_code": "NV", "zip_code": "88801"}
@@ -101,6 +102,8 @@ class Fleet:
             " n %% 7 <> 0, 100, 0, n, 0, 5000, 10000, n %% 100, 20, 300, n, 200, n FROM generate_series(1, %s) AS n",
             device, start, every, count,
         )  # fmt: skip
+        with connect(self.project.settings) as connection:
+            roll_up(connection)
 
     def enrollment(self, device: str, site_id: str, status: str = "ACTIVE") -> str:
         """An enrollment as the flow writes it down."""

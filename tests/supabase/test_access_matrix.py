@@ -25,8 +25,9 @@ from tests.supabase.test_grants import API, RELATIONS
 pytestmark = pytest.mark.integration
 
 FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
+STORAGE = {"fleet.telemetry_dirty", "fleet.telemetry_archives"}
 DISPATCH = {"fleet.command_cursors", "fleet.command_messages", "fleet.command_answers"}
-CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH}
+CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH, *STORAGE}
 OPERATORS_ONLY = {"fleet.quarantine", "fleet.flip_webhooks", "fleet.refused_webhooks"}
 TABLES = sorted(name for name in RELATIONS if name.startswith("fleet."))
 JOINS = {"my_batteries", "my_commands"}
@@ -109,6 +110,10 @@ def world(fleet: Fleet) -> World:
         "INSERT INTO fleet.forwarding_failures (thing_name, start_time, reason) VALUES (%s, now(), 'refused')", device
     )
     fleet.sql("INSERT INTO fleet.forwarding_late (thing_name, start_time) VALUES (%s, now())", device)
+    fleet.sql("INSERT INTO fleet.telemetry_dirty VALUES (%s, now())", device)
+    fleet.sql(
+        "INSERT INTO fleet.telemetry_archives VALUES (%s, 'b', now(), 0, 1, NULL, 1, now(), now(), 1, '')", device
+    )
     fleet.sql("INSERT INTO fleet.app_credentials (name, secret_sha256) VALUES (%s, sha256('x'))", device)
     event_id, command_id = _control(fleet, device, site_id)
     relations = catalogue.relations(fleet.project.settings.require_database_url())

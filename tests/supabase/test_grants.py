@@ -25,7 +25,10 @@ RELATIONS = {
     "fleet.app_credentials": [],
     "fleet.devices": READ,
     "fleet.telemetry": READ,
-    "fleet.telemetry_5min": READ,
+    "fleet.telemetry_1min": READ,
+    "fleet.telemetry_1h": READ,
+    "fleet.telemetry_dirty": [],
+    "fleet.telemetry_archives": [],
     "fleet.telemetry_latest": READ,
     "fleet.quarantine": READ,
     "fleet.forwarding": [],
@@ -64,12 +67,13 @@ DEFINERS = {
 }
 CALLED_BY_INVOKERS = {
     "claims", "current_user_id", "is_operator", "require_user", "require_operator", "is_state_code", "interval_start",
-    "clean_text", "accounts", "require_visible_device", "telemetry_buckets", "command_window_end", "command_readings",
-    "counted_wh", "command_measurements", "asked_energy_wh", "report_standing", "require_dispatch",
+    "clean_text", "accounts", "require_visible_device", "hours_by_minute", "visible_rollups", "telemetry_buckets",
+    "command_window_end", "command_readings", "counted_wh", "command_measurements", "asked_energy_wh",
+    "report_standing", "require_dispatch",
 }  # fmt: skip
 INLINED = {
     "claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition",
-    "command_window_end", "command_readings", "counted_wh", "asked_energy_wh", "report_standing",
+    "archive_part", "command_window_end", "command_readings", "counted_wh", "asked_energy_wh", "report_standing",
 }  # fmt: skip
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
 

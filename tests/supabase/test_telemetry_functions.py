@@ -5,10 +5,6 @@ from typing import Any
 
 import pytest
 
-from fleet.adapters.postgres import connect
-from fleet.adapters.postgres.telemetry import Received, store
-from fleet.telemetry import parse
-from tests.messages import NOON, body
 from tests.supabase.conftest import Fleet, Person
 from tests.supabase.refusals import refused
 
@@ -47,14 +43,33 @@ def test_a_day_is_drawn_from_the_samples(fleet: Fleet, ann: Person, device: str)
 
 def test_rollups_draw_the_same_as_the_samples(fleet: Fleet, ann: Person, device: str) -> None:
     fleet.samples(device, START, 3 * 720)
-    fine = series(ann, device, START, START + DAY, 288)
-    coarse = series(ann, device, START, START + 3 * DAY, 864)
-    assert [bucket["bucket_s"] for bucket in coarse[:1]] == [300]
-    assert [{**bucket, "state_of_charge_pct": 0} for bucket in coarse] == [
-        {**b, "state_of_charge_pct": 0} for b in fine
-    ]
-    averages = [[bucket["state_of_charge_pct"] for bucket in buckets] for buckets in (coarse, fine)]
-    assert averages[0] == pytest.approx(averages[1])
+    samples = fleet.sql(
+        "SELECT count(*), avg(state_of_charge_pct), min(state_of_charge_pct), max(state_of_charge_pct),"
+        " avg(home_power_w) AS home FROM fleet.telemetry WHERE thing_name = %s"
+        " GROUP BY date_bin('1 hour', measured_at, 'epoch') ORDER BY min(measured_at)", device,
+    )  # fmt: skip
+    for end, points, length_s in [(3 * HOUR, 3, 3600), (3 * DAY, 72, 3600), (20 * DAY, 480, 3600)]:
+        buckets = series(ann, device, START, START + end, points)
+        assert [(bucket["bucket_s"], bucket["samples"]) for bucket in buckets] == [(length_s, 720)] * 3
+        for bucket, exact in zip(buckets, samples, strict=True):
+            assert bucket["state_of_charge_pct"] == pytest.approx(exact["avg"])
+            assert (bucket["state_of_charge_min_pct"], bucket["state_of_charge_max_pct"]) == (
+                exact["min"],
+                exact["max"],
+            )
+            assert (bucket["home_power_w"], bucket["grid_online"]) == (exact["home"], False)
+
+
+@pytest.mark.parametrize("gone", ["telemetry", "telemetry_1min"])
+def test_a_day_whose_samples_or_minutes_are_over_is_drawn_from_what_is_kept(
+    fleet: Fleet, ann: Person, device: str, gone: str
+) -> None:
+    fleet.samples(device, START, 720)
+    fleet.sql("DELETE FROM fleet.telemetry WHERE thing_name = %s", device)
+    if gone == "telemetry_1min":
+        fleet.sql("DELETE FROM fleet.telemetry_1min WHERE thing_name = %s", device)
+    buckets = series(ann, device, START, START + HOUR, 2000)
+    assert [bucket["samples"] for bucket in buckets] == ([12] * 60 if gone == "telemetry" else [720])
 
 
 @pytest.mark.parametrize("days", [0.01, 1, 2, 2.1, 7, 30, 365])
@@ -85,8 +100,9 @@ def test_a_time_without_samples_is_left_out(fleet: Fleet, ann: Person, device: s
 
 def test_the_grid_was_there_when_every_sample_says_so(fleet: Fleet, ann: Person, device: str) -> None:
     fleet.samples(device, START, 6)  # each seventh of `samples` has no grid
+    assert series(ann, device, START, START + HOUR, 2000)[0]["grid_online"] is True
     assert series(ann, device, START, START + HOUR, 1)[0]["grid_online"] is True
-    assert series(ann, device, START, START + 3 * DAY, 1)[0]["grid_online"] is True
+    assert series(ann, device, START, START + 30 * DAY, 1)[0]["grid_online"] is True
 
 
 @pytest.mark.parametrize("points", [0, -1, 2001, None])
@@ -103,25 +119,6 @@ def test_a_number_of_points_that_cannot_be_drawn_is_refused(ann: Person, device:
 def test_a_time_that_cannot_be_drawn_is_refused(ann: Person, device: str, start: str, end: str) -> None:
     with refused("PT422", "later one"):
         ann.call("telemetry_series", p_thing_name=device, p_from=start, p_to=end, p_points=10)
-
-
-def test_a_redelivered_message_counts_once_in_a_rollup(fleet: Fleet, ann: Person) -> None:
-    text = body()
-    message = parse(text)
-    name = getattr(message, "thing_name", "")
-    fleet.sql("INSERT INTO fleet.devices (thing_name, model, key_on_device) VALUES (%s, 'm', false)", name)
-    with connect(fleet.project.settings) as connection:
-        stored = [store(connection, [(Received(str(time), text, NOON), message)]).samples for time in range(2)]
-    (rollup,) = fleet.sql("SELECT sum(samples) AS n FROM fleet.telemetry_5min WHERE thing_name = %s", name)
-    assert stored[1] == 0
-    assert rollup["n"] == stored[0] > 0
-
-
-def test_a_sample_that_comes_late_finds_its_interval(fleet: Fleet, device: str) -> None:
-    fleet.samples(device, START + timedelta(minutes=1), 3)
-    fleet.samples(device, START + timedelta(minutes=3), 2)
-    rows = fleet.sql("SELECT interval_start, samples FROM fleet.telemetry_5min WHERE thing_name = %s", device)
-    assert rows == [{"interval_start": START, "samples": 5}]
 
 
 def ready(person: Person, device: str) -> dict[str, Any]:
@@ -158,10 +155,12 @@ def test_the_first_gap_is_named_from_its_start_to_its_end(fleet: Fleet, ann: Per
 def test_a_gap_within_is_found(fleet: Fleet, ann: Person, device: str) -> None:
     fleet.samples(device, datetime.now(UTC) - timedelta(days=30, minutes=10), 8650, timedelta(minutes=5))
     window_start = datetime.fromisoformat(ready(ann, device)["window_start"])
-    gap_start, gap_end = window_start + 3 * DAY, window_start + 3 * DAY + timedelta(minutes=15)
+    gap_start = (window_start + 3 * DAY).replace(minute=0)
+    gap_end = gap_start + timedelta(minutes=15)
+    fleet.sql("DELETE FROM fleet.telemetry_1min WHERE thing_name = %s", device)
     fleet.sql(
-        "DELETE FROM fleet.telemetry_5min WHERE thing_name = %s AND interval_start >= %s AND interval_start < %s",
-        device, gap_start, gap_end,
+        "UPDATE fleet.telemetry_1h SET intervals_present = intervals_present & ~7 WHERE thing_name = %s"
+        " AND bucket_start = date_bin('1 hour', %s, 'epoch')", device, gap_start,
     )  # fmt: skip
     answer = ready(ann, device)
     assert answer["intervals_missing"] == 3

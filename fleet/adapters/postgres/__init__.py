@@ -59,6 +59,11 @@ _KINDS: list[tuple[type[psycopg.Error], type[FleetError], str]] = [
     (psycopg.IntegrityError, Conflict, "PostgreSQL refused: {}."),
     (psycopg.DataError, InvalidInput, "PostgreSQL cannot store this: {}."),
     (
+        psycopg.errors.LockNotAvailable,
+        Unavailable,
+        "Somebody else has been using a table for long ({}): the same call may go through later.",
+    ),
+    (
         psycopg.errors.TransactionRollback,
         Unavailable,
         "PostgreSQL gave another transaction precedence ({}): the same call may go through now.",

@@ -1,4 +1,4 @@
-"""The ledger of what was sent to Flip, and the samples that are to be sent. Times are UTC."""
+"""The ledger of what was sent to Flip, and the rollups that points are made of. Times are UTC."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,14 +9,15 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from fleet.adapters.postgres import Connection, one, queries
+from fleet.adapters.postgres.rollups import FIRST, roll_up_some
 from fleet.flip import MAX_POINTS, Accepted, Rejected, TelemetryPoint, Unanswered
 from fleet.forwarding import INTERVAL, LOOK_BACK, Span, next_spans, points
 from fleet.models import rated_capacity_wh
 from fleet.telemetry import Mode, Sample
 
 PointOutcome = Accepted[TelemetryPoint] | Rejected | Unanswered
-_COLUMNS = ", ".join(Sample.__struct_fields__)
-_READ = _COLUMNS.replace("mode", "mode::text")  # an enum would come as bytes
+_FIRST = [f"first_{column}" if column in FIRST else f"last_{column}" for column in Sample.__struct_fields__]
+_LAST = [f"last_{column}" for column in Sample.__struct_fields__]
 _MODE = Sample.__struct_fields__.index("mode")
 _MODES = {mode.value: mode for mode in Mode}
 
@@ -55,7 +56,13 @@ class ForwardingLedger:
         self._connection.commit()
 
     def next_work(self, until: datetime, now: datetime) -> Work:
-        """The closed intervals that wait, oldest first; then those to send again."""
+        """The closed intervals that wait, oldest first; then those to send again.
+
+        The rollups are brought up to date first, and stay as they are until `points` has read them: what is stored
+        from now on leaves a mark on the intervals that were closed.
+        """
+        while roll_up_some(self._connection):
+            self._connection.commit()
         behind = [
             (row["thing_name"], row["forwarded_until"]) for row in self._rows("behind", until=until, limit=MAX_POINTS)
         ]
@@ -117,7 +124,8 @@ class ForwardingLedger:
             "look_back": LOOK_BACK,
         }
         found: dict[int, list[Sample]] = defaultdict(list)
-        statement = queries("forwarding")["samples"].format(columns=_COLUMNS, read=_READ).encode()
+        lists = {"first_columns": ", ".join(map(_read, _FIRST)), "last_columns": ", ".join(map(_read, _LAST))}
+        statement = queries("forwarding")["samples"].format(**lists).encode()
         with self._connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             for number, *values in cursor.execute(statement, parameters).fetchall():
                 values[_MODE] = _MODES[values[_MODE]]
@@ -139,6 +147,10 @@ class ForwardingLedger:
 
     def _rows(self, query: str, **parameters: object) -> list[dict[str, Any]]:
         return self._connection.execute(queries("forwarding")[query], parameters).fetchall()
+
+
+def _read(column: str) -> str:
+    return f"{column}::text" if column == "last_mode" else column  # an enum would come as bytes
 
 
 def _identities(sent: Sequence[TelemetryPoint]) -> dict[str, list[Any]]:

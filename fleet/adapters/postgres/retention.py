@@ -8,10 +8,11 @@ from fleet.adapters.postgres import Connection, queries
 
 @dataclass(frozen=True)
 class Retention:
-    """How long after their end requests to Flip are kept, and how long 5-minute rollups."""
+    """How long after their end requests to Flip are kept, and how long rollups, by the device's clock."""
 
     flip_requests: timedelta
-    rollups: timedelta
+    minutes: timedelta
+    hours: timedelta
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class Removed:
 
     used_links: int
     flip_requests: int
-    rollups: int
+    minutes: int
+    hours: int
 
 
 def prune(connection: Connection, keep: Retention, now: datetime) -> Removed:
@@ -31,7 +33,8 @@ def prune(connection: Connection, keep: Retention, now: datetime) -> Removed:
     return Removed(
         used_links=_remove(connection, "used_links", now=now),
         flip_requests=_remove(connection, "flip_requests", before=now - keep.flip_requests),
-        rollups=_remove(connection, "rollups", before=now - keep.rollups),
+        minutes=_remove(connection, "minutes", before=now - keep.minutes),
+        hours=_remove(connection, "hours", before=now - keep.hours),
     )
 
 

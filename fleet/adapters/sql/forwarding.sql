@@ -38,7 +38,8 @@ ORDER BY forwarding.forwarded_until, forwarding.thing_name LIMIT %(limit)s
 (
     SELECT late.thing_name, late.start_time FROM fleet.forwarding_late AS late
     JOIN fleet.forwarding USING (thing_name) JOIN fleet.registrations USING (thing_name)
-    WHERE late.start_time < forwarding.forwarded_until AND registrations.commission_status = 'commissioned'
+    WHERE late.start_time >= forwarding.since AND late.start_time < forwarding.forwarded_until
+        AND registrations.commission_status = 'commissioned'
     ORDER BY late.start_time LIMIT %(limit)s
 )
 UNION
@@ -55,22 +56,28 @@ LIMIT %(limit)s
 SELECT thing_name, start_time, marked_at FROM fleet.forwarding_late WHERE thing_name = ANY(%(thing_names)s)
 
 -- name: samples
--- The samples of each span, by number, and the last one before it.
-SELECT span.number, {read}
+-- The first and the last sample of each minute of each span, by number, and of the last minute before it. Of a first one
+-- only its counters are known, and no more is asked of it.
+SELECT span.number, edge.*
 FROM unnest(%(thing_names)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
     WITH ORDINALITY AS span (thing_name, span_start, span_end, number)
 CROSS JOIN LATERAL (
-    SELECT {columns} FROM fleet.telemetry AS inside
+    SELECT inside.* FROM fleet.telemetry_1min AS inside
     WHERE inside.thing_name = span.thing_name
-        AND inside.measured_at >= span.span_start AND inside.measured_at < span.span_end
+        AND inside.bucket_start >= span.span_start AND inside.bucket_start < span.span_end
     UNION ALL
     (
-        SELECT {columns} FROM fleet.telemetry AS earlier
+        SELECT earlier.* FROM fleet.telemetry_1min AS earlier
         WHERE earlier.thing_name = span.thing_name
-            AND earlier.measured_at >= span.span_start - %(look_back)s AND earlier.measured_at < span.span_start
-        ORDER BY earlier.measured_at DESC, earlier.sequence DESC LIMIT 1
+            AND earlier.bucket_start >= span.span_start - %(look_back)s AND earlier.bucket_start < span.span_start
+        ORDER BY earlier.bucket_start DESC LIMIT 1
     )
-) AS sample
+) AS minute
+CROSS JOIN LATERAL (
+    SELECT {first_columns} WHERE first_sequence <> last_sequence OR first_measured_at <> last_measured_at
+    UNION ALL
+    SELECT {last_columns}
+) AS edge
 
 -- name: models
 -- Which model each battery is.

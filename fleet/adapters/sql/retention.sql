@@ -6,7 +6,12 @@ DELETE FROM fleet.used_links WHERE expires_at < %(now)s - interval '1 day'
 -- What homeowners asked of Flip, long after it ended.
 DELETE FROM fleet.flip_requests WHERE finished_at < %(before)s
 
--- name: rollups
--- Five-minute rollups by the device's clock, through each device's own part of the index.
-DELETE FROM fleet.telemetry_5min AS rollup USING fleet.devices AS device
-WHERE rollup.thing_name = device.thing_name AND rollup.interval_start < %(before)s
+-- name: minutes
+-- 1-minute rollups by the device's clock, through each device's own part of the index.
+DELETE FROM fleet.telemetry_1min AS rollup USING fleet.devices AS device
+WHERE rollup.thing_name = device.thing_name AND rollup.bucket_start < %(before)s
+
+-- name: hours
+-- 1-hour rollups, in the same way.
+DELETE FROM fleet.telemetry_1h AS rollup USING fleet.devices AS device
+WHERE rollup.thing_name = device.thing_name AND rollup.bucket_start < %(before)s

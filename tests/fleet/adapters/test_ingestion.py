@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from fleet.adapters import ingestion
 from fleet.adapters.ingestion import Pace, Tally, ingest
 from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.rollups import roll_up
 from fleet.adapters.postgres.telemetry import Stored
 from fleet.adapters.sqs import Queue
 from fleet.errors import Unavailable
@@ -53,9 +54,10 @@ def work(settings: Settings, pace: Pace, seconds: float, tally: Tally | None = N
 
 def count(settings: Settings) -> dict[str, Any]:
     with connect(settings) as connection:
+        roll_up(connection)
         row = connection.execute(
             "SELECT count(*) AS rows, count(DISTINCT (thing_name, sequence)) AS samples,"
-            " (SELECT sum(samples) FROM fleet.telemetry_5min) AS rolled_up,"
+            " (SELECT sum(samples) FROM fleet.telemetry_1min) AS rolled_up,"
             " (SELECT count(*) FROM fleet.quarantine) AS quarantined FROM fleet.telemetry"
         ).fetchone()
     assert row

@@ -124,11 +124,11 @@ def test_what_exists_and_the_state_does_not_know_is_adopted(infrastructure: Appl
     iot.create_topic_rule(ruleName=rule, topicRulePayload={name: made[name] for name in ("sql", "actions")})
     with pytest.raises(Conflict, match="run the flow again and it adopts what exists"):
         terraform.apply(planned)  # as when the answer to a create is lost and it is sent again
-    forget(settings, 'aws_iam_role.this["rule"]')
+    forget(settings, 'aws_iam_role.this["rule"]', "aws_s3_bucket.archive")
 
     plan = terraform.plan("adopting")
     adopted = {change.address for change in plan.changes if change.action == "adopt"}
-    assert adopted == {"aws_iot_topic_rule.telemetry", 'aws_iam_role.this["rule"]'}
+    assert adopted == {"aws_iot_topic_rule.telemetry", 'aws_iam_role.this["rule"]', "aws_s3_bucket.archive"}
     assert (plan.summary.add, plan.summary.destroy, plan.is_empty) == (0, 0, False)
     terraform.apply(plan)
     assert terraform.plan("adopted").is_empty

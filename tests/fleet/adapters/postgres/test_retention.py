@@ -8,12 +8,13 @@ import pytest
 
 from fleet.adapters.postgres import Connection, clock, connect
 from fleet.adapters.postgres.retention import Removed, Retention, prune
+from fleet.adapters.postgres.rollups import roll_up
 from fleet.settings import Settings
 from tests.registered_homes import OWNER, add_battery, add_site, measure
 
 pytestmark = pytest.mark.integration
 
-KEEP = Retention(flip_requests=timedelta(days=90), rollups=timedelta(days=730))
+KEEP = Retention(flip_requests=timedelta(days=90), minutes=timedelta(days=90), hours=timedelta(days=730))
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_a_used_link_is_kept_until_it_could_bind_nothing_any_more(connection: Co
             "VALUES (%s, 'battery-1', %s, now() - %s::interval)",
             [f"link-of-16-letters-{name}", OWNER, ended],
         )
-    assert prune(connection, KEEP, clock(connection)) == Removed(used_links=1, flip_requests=0, rollups=0)
+    assert prune(connection, KEEP, clock(connection)) == Removed(used_links=1, flip_requests=0, minutes=0, hours=0)
     assert column(connection, "SELECT link_id FROM fleet.used_links") == {
         "link-of-16-letters-recent",
         "link-of-16-letters-good",
@@ -55,9 +56,12 @@ def test_a_request_is_kept_for_a_time_after_it_ended_and_as_long_as_it_waits(con
 def test_rollups_go_when_they_are_too_old_for_the_charts(connection: Connection) -> None:
     add_battery(connection, "battery-1", add_site(connection))
     now = clock(connection)
-    measure(connection, "battery-1", now - timedelta(days=731), [0, 1])
-    measure(connection, "battery-1", now - timedelta(days=729), [0], first=3)
-    assert prune(connection, KEEP, now).rollups >= 1
-    (start,) = connection.execute("SELECT interval_start AS at FROM fleet.telemetry_5min").fetchall()
-    assert start["at"] > now - timedelta(days=730)
-    assert prune(connection, KEEP, now).rollups == 0
+    for first, days in enumerate([731, 729, 91, 89], 1):
+        measure(connection, "battery-1", now - timedelta(days=days), [0], first=first)
+    assert roll_up(connection) == 4
+    removed = prune(connection, KEEP, now)
+    assert (removed.minutes, removed.hours) == (3, 1)
+    assert len(column(connection, "SELECT bucket_start FROM fleet.telemetry_1min")) == 1
+    assert len(column(connection, "SELECT bucket_start FROM fleet.telemetry_1h")) == 3
+    removed = prune(connection, KEEP, now)
+    assert (removed.minutes, removed.hours) == (0, 0)

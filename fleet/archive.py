@@ -1,0 +1,88 @@
+"""How the samples of a day that leave the database are laid out as Parquet files, and how they are put together again.
+
+A file holds one UTC day of some devices, ordered by device, time and sequence. Times are UTC.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from fleet.errors import InvalidInput
+
+PART_SAMPLES = 2_000_000
+"""Samples a file, about: some 60 MB, which a reader of one device has to fetch."""
+
+Row = tuple[object, ...]
+"""A sample, in the order of the columns of `fleet.telemetry`: thing name, measured at, sequence and so on."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Which samples a file holds: part `part` of `parts` of a day.
+
+    `stored_before` is None for the whole of a day. A sample that came when its day was gone already waits in the
+    default partition; the file of those that were stored there before that moment has it.
+    """
+
+    day: date
+    part: int = 0
+    parts: int = 1
+    stored_before: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        """The object's key, the same at each try."""
+        name = f"part-{self.part:04}-of-{self.parts:04}"
+        if self.stored_before:
+            name = f"late-before-{self.stored_before:%Y%m%d}"
+        return f"telemetry/day={self.day.isoformat()}/{name}.parquet"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A Parquet file as it is: how many samples, from when to when they were measured, its size and its SHA-256."""
+
+    samples: int
+    earliest_measured_at: datetime
+    latest_measured_at: datetime
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A line of the ledger: a file that is in the bucket."""
+
+    bucket: str
+    slice: Slice
+    written: Written
+
+
+def parts_for(samples: int) -> int:
+    """How many files a day of so many samples becomes."""
+    return max(1, -(-samples // PART_SAMPLES))
+
+
+def part_of(thing_name: str, parts: int) -> int:
+    """Which part a device is in; the database's `fleet.archive_part` says the same."""
+    return int(hashlib.md5(thing_name.encode(), usedforsecurity=False).hexdigest()[:8], 16) % parts
+
+
+def span(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """A span from `start` up to `end`. Raises `InvalidInput` where a zone is missing or the end comes first."""
+    if start.tzinfo is None or end.tzinfo is None:
+        raise InvalidInput("A time needs its zone: write 2026-11-01T00:00:00Z, or +01:00 at its end.")
+    if not start < end:
+        raise InvalidInput(f"From {start.isoformat()} to {end.isoformat()} is no time: name a moment and a later one.")
+    return start, end
+
+
+def merged(streams: Iterable[Iterable[Row]]) -> Iterator[Row]:
+    """One device's samples in the order of their times, each one once; every stream has to be in that order."""
+    last: object = None
+    for row in heapq.merge(*streams, key=lambda row: row[1:3]):
+        if row[1:3] != last:
+            yield row
+        last = row[1:3]
