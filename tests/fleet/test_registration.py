@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import string
 from dataclasses import replace
@@ -136,6 +137,7 @@ def test_whatever_claims_are_signed_only_ours_are_read(odd: dict[str, object]) -
         signed(claims(), kid="A" * 64), signed(claims(), kid="a" * 63), signed(claims(), typ="JWE"),
         signed(claims(), jwk={"kty": "EC"}), signed(claims(), x5c=["MII"]), signed(claims(), jku="https://evil.example"),
     ],
+    ids=itertools.count(1),  # signatures are random, and every worker has to name the same tests
 )  # fmt: skip
 def test_what_is_no_link_of_ours_is_malformed_even_with_a_true_signature(token: str) -> None:
     assert battery().judged(token) == Malformed()
