@@ -86,19 +86,20 @@ def test_processes_of_a_dask_cluster_do_what_threads_do(provision: Run, fleet_se
     assert (steps.count("done"), len(steps)) == (80, 82)
 
 
-@pytest.mark.parametrize(
-    ("parameters", "sentence"),
-    [
-        ({"names": ["a/b"]}, "is no thing name"),
-        ({"names": ["a", "a"]}, "more than once"),
-        ({"count": 1, "names": ["a"]}, "Give exactly one of"),
-        ({}, "Give exactly one of"),
-        ({"count": 1, "concurrency": 0}, "use 1 to 32"),
-        ({"csv_file": "/nowhere.csv"}, "cannot be read as CSV"),
-        ({"csr_folder": "/nowhere"}, "holds no file NAME.csr"),
-    ],
-)
-def test_wrong_input_is_a_failed_state_that_says_it(provision: Run, parameters: dict[str, Any], sentence: str) -> None:
-    state, _ = provision(**parameters)
-    assert state["type"] == "FAILED"
-    assert sentence in state["message"]
+WRONG = [
+    ({"names": ["a/b"]}, "is no thing name"),
+    ({"names": ["a", "a"]}, "more than once"),
+    ({"count": 1, "names": ["a"]}, "Give exactly one of"),
+    ({}, "Give exactly one of"),
+    ({"count": 1, "concurrency": 0}, "use 1 to 32"),
+    ({"csv_file": "/nowhere.csv"}, "cannot be read as CSV"),
+    ({"csr_folder": "/nowhere"}, "holds no file NAME.csr"),
+]
+
+
+def test_wrong_input_is_a_failed_state_that_says_it(provision: Run, prefect_server: Any) -> None:
+    # All at once: each run is a process that first imports Prefect.
+    runs = [prefect_server.run("provision-devices/test", **parameters) for parameters, _ in WRONG]
+    states = [prefect_server.wait(run) for run in runs]
+    for state, (parameters, sentence) in zip(states, WRONG, strict=True):
+        assert (state["type"], sentence in state["message"]) == ("FAILED", True), f"{parameters}: {state['message']}"
