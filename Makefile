@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
+# Much of a test is waiting for a server: one worker a core, but 2 at least and 4 at most.
+WORKERS = -n $$(n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n))) --dist loadgroup --no-loadscope-reorder
 DEBIAN_PACKAGES := chromium fonts-dejavu-core
 BENCHMARKS := ingest provisioning simulator verify_link telemetry_queries
 
@@ -40,8 +42,8 @@ down:  ## Stop the embedded cloud; its state stays in .fleet/
 	@$(BIN)/fleet down
 
 test: install terraform  ## Everything that needs no browser
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not integration and not e2e"
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "integration and not e2e"
+	@$(BIN)/pytest -q $(WORKERS) -m "not integration and not e2e"
+	@$(BIN)/pytest -q $(WORKERS) -m "integration and not e2e"
 
 test-e2e: install  ## The web app in a real browser (needs make debian); screenshots in test-output/
 	@$(BIN)/pytest -q -n 2 --dist loadgroup -m e2e tests/e2e

@@ -31,16 +31,23 @@ FLIP_WEBHOOK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1zdGFuZC1pbi1mb3ItdGVzdHM="
 hypothesis.settings.register_profile("fleet", deadline=None)
 hypothesis.settings.load_profile("fleet")
 
+SLOW = ("infrastructure", "prefect_server", "test_cloud.py")
+"""What starts slow servers: Terraform's apply, a Prefect server, the whole embedded cloud."""
 ACCESS_KEY, SECRET_KEY = "LKIATESTTESTTESTTEST", "test-secret-of-the-embedded-cloud"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep on one worker what shares a slow server (Terraform's apply, a Prefect server); the rest by file."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        group = next((name for name in ("infrastructure", "prefect_server") if name in fixtures), item.path.name)
+    """Keep on one worker what shares a slow server, the rest by file; what takes longest begins first."""
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: groups[item] not in SLOW)
+
+
+def _group(item: pytest.Item) -> str:
+    fixtures = getattr(item, "fixturenames", ())
+    return next((name for name in SLOW if name in fixtures), item.path.name)
 
 
 def free_port() -> int:
