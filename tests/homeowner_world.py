@@ -20,6 +20,7 @@ from fleet.adapters.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.flip_requests import inbox
 from fleet.adapters.postgres.migrations import migrate
+from fleet.adapters.postgres.rollups import roll_up
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.devices import KEY_FILE, ThingName, read_artifacts
 from fleet.errors import Unavailable
@@ -82,6 +83,7 @@ class HomeownerWorld:
                 message = body(name, samples[start : start + _MESSAGE_SAMPLES], received_at_ms=received_at_ms)
                 received = Received(uuid.uuid4().hex, message, end)
                 store(connection, [(received, parse(message))])
+            roll_up(connection)
         return count
 
     def work_off(self) -> int:
