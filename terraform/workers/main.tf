@@ -12,7 +12,7 @@ locals {
   # jobs' roles. Provisioning and Terraform run on a machine with files of its own (pool `fleet`), not here.
   workers = {
     ingestion = { count = var.ingestion_workers, runs = 1, documents = ["ingestion_policy.json"] }
-    default   = { count = 1, runs = var.general_runs_at_once, documents = [] }
+    default   = { count = 1, runs = var.general_runs_at_once, documents = ["webhooks_policy.json", "dispatch_policy.json", "storage_policy.json"] }
   }
 
   document_values = {
@@ -22,6 +22,9 @@ locals {
     telemetry_queue             = "${var.project}-telemetry"
     telemetry_dead_letter_queue = "${var.project}-telemetry-dead-letters"
     rule_error_queue            = "${var.project}-rule-errors"
+    webhook_queue               = "${var.project}-webhooks"
+    webhook_dead_letter_queue   = "${var.project}-webhooks-dead-letters"
+    archive_bucket              = "${var.project}-${local.account}-${local.region}-ar"
   }
 
   settings = merge(var.settings, {
