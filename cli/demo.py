@@ -38,10 +38,12 @@ class Demo:
         self.once, self.local = once, local
         self.seconds: dict[str, float] = {}
         self.infrastructure = ""
+        self.has_begun = False
         self._began = time.monotonic()
 
     def say(self, line: str) -> None:
         """A line of progress."""
+        self.has_begun = True
         print(f"[{time.monotonic() - self._began:6.1f} s] {line}", flush=True)
 
     @contextmanager
@@ -64,7 +66,8 @@ def run(once: bool) -> int:
         demo.say("stopped")
         return 130 if once else 0
     finally:
-        demo.say("everything that was started has ended")
+        if demo.has_begun:
+            demo.say("everything that was started has ended")
     if figures is None:
         return 0
     print(json.dumps(figures), flush=True)
@@ -102,7 +105,7 @@ def _story(demo: Demo, running: Cloud) -> dict[str, Any] | None:
         demo.say(f"{fleet.alive()} device agents run, each a process with its own certificate")
         with demo.step("households"):
             dispatch = _dispatch(demo, running, folders)
-        _show_addresses(demo, folders[0])
+        _show_addresses(demo, folders)
         with demo.step("event"):
             counted = _watch(demo, running, fleet, folders, dispatch)
         demo.say("draining the agents")
@@ -132,7 +135,8 @@ def _dispatch(demo: Demo, running: Cloud, folders: list[Path]) -> Dispatch | Non
     if not theirs:
         return None
     made = households.register(settings, state, theirs)
-    demo.say(f"{made} batteries were registered, each by its household with a signed link and a mailed code")
+    if made:
+        demo.say(f"{made} batteries were registered, each by its household with a signed link and a mailed code")
     households.wait_until_commissioned(settings, theirs)
     dispatch = Dispatch(settings, state.secret("flip-admin"), theirs)
     start_in_s, duration_s = (_SHORT_EVENT_IN_S, _SHORT_EVENT_S) if demo.once else (_EVENT_IN_S, _EVENT_S)
@@ -144,12 +148,13 @@ def _dispatch(demo: Demo, running: Cloud, folders: list[Path]) -> Dispatch | Non
     return dispatch
 
 
-def _show_addresses(demo: Demo, folder: Path) -> None:
+def _show_addresses(demo: Demo, folders: list[Path]) -> None:
     base_url = get_settings().base_url
     demo.say(f"Prefect UI: http://127.0.0.1:{demo.local.prefect_port}")
     demo.say(f"Web app:    {base_url}  (sign in with any address; the code of its mail is shown here)")
     demo.say(f"Operators:  {base_url}/dispatches  (sign in as {households.OPERATOR})")
-    demo.say(f"Register {folder.name} (15 minutes): {registration_url(folder, base_url, datetime.now(UTC))}")
+    if folder := next(iter(households.unregistered(get_settings(), folders)), None):
+        demo.say(f"Register {folder.name} (15 minutes): {registration_url(folder, base_url, datetime.now(UTC))}")
     demo.say("Ctrl-C stops everything")
 
 

@@ -29,11 +29,16 @@ OPERATOR = "operator@example.org"
 def register(settings: Settings, state: State, folders: Sequence[Path]) -> int:
     """Register each battery that nobody has yet to a household of its own; how many that were."""
     settings = settings.model_copy(update={"app_credential": SecretStr(state.secret("app-credential"))})
-    taken = _registered(settings)
-    free = [folder for folder in folders if folder.name not in taken]
+    free = unregistered(settings, folders)
     for folder in free:
         _register(settings, _sign_in(settings, state, f"{folder.name}@example.org"), folder)
     return len(free)
+
+
+def unregistered(settings: Settings, folders: Sequence[Path]) -> list[Path]:
+    """Those of these batteries that are nobody's yet."""
+    taken = _registered(settings)
+    return [folder for folder in folders if folder.name not in taken]
 
 
 def ensure_operator(settings: Settings, state: State) -> None:

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
@@ -33,8 +34,10 @@ def running(local: LocalSettings, say: Say) -> Iterator[Cloud]:
         _start_aws(cloud, stack)
         migrate(get_settings())
         homeowners.start_stand_ins(cloud, stack)
-        _start_prefect(cloud, stack)
-        homeowners.start_web(cloud, stack)
+        with ThreadPoolExecutor(1) as beside:  # Prefect and the web app do not need each other
+            web = beside.submit(homeowners.start_web, cloud, stack)
+            _start_prefect(cloud, stack)
+            web.result()
         yield cloud
 
 

@@ -32,7 +32,7 @@ def power_frame(power: FleetPower, zone: tzinfo) -> pd.DataFrame:
 
 def power_chart(power: FleetPower, key: DispatchKey, asked_power_w: float, zone: tzinfo) -> Chart:
     """Charging and discharging over time, the asked power as a dashed step, and marks at start and end."""
-    x, y = alt.X(f"{_TIME}:T", title=None), alt.Y(f"{_POWER}:Q", title=_POWER)
+    x, y = alt.X(f"{_TIME}:T", title=None, axis=alt.Axis(format="%H:%M")), alt.Y(f"{_POWER}:Q", title=_POWER)
     colours = alt.Scale(domain=[_DISCHARGING, _CHARGING, _ASKED])
     colour = alt.Color(f"{_SERIES}:N", scale=colours, legend=alt.Legend(title=None, orient="bottom"))
     moment = alt.Tooltip(f"{_TIME}:T", title="Time", format="%b %d, %H:%M:%S")

@@ -17,7 +17,6 @@ _DELAYS_S = [1.0, 2.0, 5.0]
     retries=3,
     retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
-    timeout_seconds=300,
 )
 def dispatch_slice(seconds: float) -> Dispatched:
     """Send what is due and count in what batteries answer, for about `seconds`."""
@@ -29,7 +28,6 @@ def dispatch_slice(seconds: float) -> Dispatched:
     retries=3,
     retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
-    timeout_seconds=300,
 )
 def report_slice(seconds: float) -> Reported:
     """Tell Flip what became of commands, for about `seconds`."""

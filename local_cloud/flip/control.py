@@ -24,6 +24,8 @@ class Control:
     def create(self, new: NewEvent) -> dict[str, list[str]]:
         """One event a site and one command a device. 404 for an unknown device, 422 when there is none at all."""
         new = new.model_copy(update={"start_at": self._starts_at(new)})  # the same moment for every site
+        if self._starts_at(new) + timedelta(seconds=new.duration_s) <= self._clock.now():
+            raise fields_refused(("start_at", "the event would be over already"))
         devices = self._devices(new.device_ids)
         sites = dict.fromkeys(device["site_id"] for device in devices)
         made: dict[str, list[str]] = {"event_ids": [], "command_ids": []}

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from fleet.errors import InvalidInput, Unavailable
+from fleet.errors import InvalidInput, NotFound, Unavailable
 
 
 class Steering:
@@ -76,5 +76,17 @@ class Steering:
         except httpx.TransportError as error:
             raise Unavailable("The Flip stand-in does not answer: start the embedded cloud (make up).") from error
         if not answer.is_success:
-            raise InvalidInput(f"The Flip stand-in refused ({answer.status_code}): {answer.text[:500]}")
+            kind = NotFound if answer.status_code == httpx.codes.NOT_FOUND else InvalidInput
+            raise kind(f"The Flip stand-in refused: {_problem(answer)}")
         return answer.json() if answer.content else None
+
+
+def _problem(answer: httpx.Response) -> str:
+    """What the answer says, as a sentence: `detail` is one, or a list of fields with what is wrong of each."""
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:500]
+    if isinstance(detail, str):
+        return detail
+    return "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in detail) + "."

@@ -22,26 +22,33 @@ def show_event(account: Account, event: Event, mine: Mapping[str, Battery], comm
     with st.container(border=True, key=f"event_{event.event_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{words.plain(words.span(event.starts_at, event.ends_at, now))}**")
-            label, colour = _look(event, now)
+            label, colour = _look(event, commands, now)
             st.badge(label, color=colour)
         for part in event.schedule:
             st.write(words.plain(_happening(event, part, commands, now)))
         if event.is_participating:
             for name in event.thing_names:
-                st.write(words.plain(_kept(name, event, mine.get(name), commands)))
+                st.write(words.plain(_kept(name, event, commands)))
         for command in commands:
             st.caption(words.plain(f"{command.thing_name}: {_standing(event, command, now)}"))
         asked = flip.newest(flip.my_requests(account), "change_event", event_id=event.event_id)
-        if asked is None or not asked.is_under_way:
+        if (asked is None or not asked.is_under_way) and not _is_replaced(commands):
             _decide(account, event)
             if event.is_participating:
                 _set_reserves(account, event, mine, commands)
         show_requests("change_event", event_id=event.event_id)
 
 
-def _look(event: Event, now: datetime) -> tuple[str, _Colour]:
+def _is_replaced(commands: list[CommandResult]) -> bool:
+    """Whether another request took the event's place: there is nothing left to decide."""
+    return any(one.state == "superseded" for one in commands) and not any(one.is_open for one in commands)
+
+
+def _look(event: Event, commands: list[CommandResult], now: datetime) -> tuple[str, _Colour]:
     if not event.is_participating:
         return "Not taking part", "gray"
+    if _is_replaced(commands):
+        return "Replaced", "gray"
     if event.is_running(now):
         return "Under way", "green"
     return words.ahead(event.starts_at, now).capitalize(), "blue"
@@ -56,9 +63,11 @@ def _happening(event: Event, part: Part, commands: list[CommandResult], now: dat
     start, end = part.starts_at or event.starts_at, part.ends_at or event.ends_at
     when = "" if (start, end) == (event.starts_at, event.ends_at) else f"{words.span(start, end, now)}: "
     lasts = f", for {words.duration((end - start).total_seconds())}" if end else ", until further notice"
-    if event.is_participating:
-        return f"{when}{names} {does}{lasts}."
-    return f"{when}{names} {does}{lasts}: so it was planned, but you take no part."
+    if not event.is_participating:
+        return f"{when}{names} {does}{lasts}: so it was planned, but you take no part."
+    if _is_replaced(commands):
+        return f"{when}{names} {does}{lasts}: so it was planned, until another request took its place."
+    return f"{when}{names} {does}{lasts}."
 
 
 def _standing(event: Event, command: CommandResult, now: datetime) -> str:
@@ -68,20 +77,19 @@ def _standing(event: Event, command: CommandResult, now: datetime) -> str:
     return event_words.outcome(command, now)
 
 
-def _kept(name: str, event: Event, battery: Battery | None, commands: list[CommandResult]) -> str:
-    percent = _reserve_pct(name, event, battery, commands)
+def _kept(name: str, event: Event, commands: list[CommandResult]) -> str:
+    percent = _reserve_pct(name, event, commands)
     if percent is None:
         return f"What {name} keeps for outages stays as you have set it."
     return f"At least {percent:.0f} % stays in {name} for outages."
 
 
-def _reserve_pct(name: str, event: Event, battery: Battery | None, commands: list[CommandResult]) -> float | None:
-    """The homeowner's word for this event, or else the utility's, or else what the battery keeps anyway."""
+def _reserve_pct(name: str, event: Event, commands: list[CommandResult]) -> float | None:
+    """The homeowner's word for this event, or else the utility's; None: what the battery keeps outside of events."""
     if (said := event.reserve_pct(name)) is not None:
         return said
     asked = (one.backup_reserve_pct for one in commands if one.thing_name == name)
-    found = next((percent for percent in asked if percent is not None), None)
-    return battery.backup_reserve_pct if found is None and battery is not None else found
+    return next((percent for percent in asked if percent is not None), None)
 
 
 def _decide(account: Account, event: Event) -> None:
@@ -110,6 +118,7 @@ def _set_reserves(account: Account, event: Event, mine: Mapping[str, Battery], c
 
 
 def _ask_reserve(label: str, name: str, event: Event, battery: Battery, commands: list[CommandResult]) -> int:
-    kept_pct = _reserve_pct(name, event, battery, commands) or 0
-    whole = round(min(100.0, max(0.0, kept_pct)))
+    known = _reserve_pct(name, event, commands)
+    kept_pct = battery.backup_reserve_pct if known is None else known  # the slider has to begin somewhere
+    whole = round(min(100.0, max(0.0, kept_pct or 0)))
     return st.slider(label, 0, 100, whole, key=f"reserve_{event.event_id}_{name}")

@@ -29,7 +29,8 @@ def show() -> None:
     _show_without_event(found, results, now)
     if not coming:
         _say_none()
-    show_history([result for result in results if result.is_history(now)], now)
+    shown_above = [result for result in results if any(result.belongs_to(event) for event in coming)]
+    show_history([result for result in results if result.is_history(now) and result not in shown_above], now)
     st.caption(f"Times are yours: {visit.local_zone()}.")
     _watch(_picture(found, results, now))
 
