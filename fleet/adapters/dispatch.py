@@ -21,8 +21,9 @@ from fleet.settings import Settings
 
 _log = logging.getLogger(__name__)
 _BATTERIES_AT_ONCE = 100
-_REPORTS_AT_ONCE = 64
 _FLIP_CALLS_AT_ONCE = 8
+_REPORTS_AT_ONCE = 2 * _FLIP_CALLS_AT_ONCE
+"""A Flip that hangs keeps a round for two of its timeouts."""
 _LOOKS_EVERY_S = 1.0
 _NEVER = (NotFound, InvalidInput, Conflict)
 """What Flip answers for good."""
