@@ -232,8 +232,10 @@ WHERE command.thing_name = ANY(%(thing_names)s) AND command.flip_status = 'OK'
     AND (command.ends_at IS NULL OR command.ends_at > %(now)s - interval '1 day')
 
 -- name: reports_due
--- What Flip is to be told now, longest due first.
-SELECT command_id FROM fleet.commands WHERE next_report_at <= %(now)s ORDER BY next_report_at LIMIT %(limit)s
+-- What Flip is to be told now, longest due first. What waited while Flip changed the command is an answer to the change
+-- no more: Flip would take it for one.
+SELECT command_id FROM fleet.commands WHERE next_report_at <= %(now)s AND report_revision = revision
+ORDER BY next_report_at LIMIT %(limit)s
 
 -- name: claim_report
 -- In this session's hands, as long as that tells Flip: so no older word comes after a newer one.
@@ -246,7 +248,7 @@ SELECT pg_advisory_unlock(hashtextextended('fleet.commands/' || %(command_id)s, 
 -- name: report
 -- What is to be told now, read once it is in this session's hands.
 SELECT report, report_revision, report_attempts FROM fleet.commands
-WHERE command_id = %(command_id)s AND next_report_at <= %(now)s
+WHERE command_id = %(command_id)s AND next_report_at <= %(now)s AND report_revision = revision
 
 -- name: reported
 -- Flip took it; what became due since stays due.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from pydantic import SecretStr
 
@@ -84,6 +85,24 @@ def test_an_outage_of_flip_only_delays_the_report(
     make_due(connection)
     assert report_due(connection, quick_flip) == Reported(taken=1)
     assert told_to(flip_server) == ["FAILED_FAULT"]
+
+
+def test_an_answer_that_waited_while_flip_canceled_the_command_is_not_told_as_the_cancellations(
+    connection: Connection, quick_flip: FlipClient, flip_server: Steering, flip: FlipClient
+) -> None:
+    flip.commission(CommissionRequest(site=home(), devices=(battery("battery-1"),)))
+    made = flip_server.create_event(start_in_s=600, duration_s=600, mode="STANDBY")
+    now = datetime.now(UTC)
+    waiting = told(made["command_ids"][0], start_at=now, ends_at=now + timedelta(hours=1), said=now)
+    receive(connection, waiting, now)
+    connection.execute("UPDATE fleet.command_messages SET sends = 1")
+    connection.execute(
+        "UPDATE fleet.commands SET state = 'running', report = 'OK', report_revision = 1, next_report_at = now()"
+    )
+    later = now + timedelta(seconds=1)
+    receive(connection, msgspec.structs.replace(waiting, status="CANCELED", updated_at=later), later)
+    assert report_due(connection, quick_flip) == Reported(), "the battery does not know of the cancellation yet"
+    assert told_to(flip_server) == []
 
 
 def test_a_command_that_flip_does_not_know_is_not_told_for_ever(
