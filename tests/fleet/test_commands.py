@@ -198,6 +198,8 @@ def test_a_revision_that_cannot_be_done_is_undone_on_the_battery() -> None:
         (given_up(pending(), NOW, NOW), 0, None),
         (after(given_up(pending(), NOW, NOW), "RUNNING"), 60, "OK"),
         (after(pending(), "EXPIRED"), 12, "FAILED_OFFLINE"),
+        (after(pending(), "EXPIRED", "ack"), 12, "FAILED_OFFLINE"),
+        (after(pending(), "ack", "EXPIRED"), 12, "FAILED_OFFLINE"),
         (after(pending(CANCELED), "ack"), 0, "OK"),
         (settle(new(CANCELED), False, HOME_13, NOW)[0], 0, "OK"),
     ],

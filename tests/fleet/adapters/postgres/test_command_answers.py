@@ -174,6 +174,16 @@ def test_after_12_minutes_flip_hears_offline_and_a_late_answer_puts_it_right(con
     assert (command_of(connection)["report"], command_of(connection)["state"]) == ("OK", "acknowledged")
 
 
+def test_what_came_after_its_end_by_the_batterys_word_is_no_success(connection: Connection) -> None:
+    """The acknowledgement is cumulative: the message that says EXPIRED has the command's number too."""
+    receive(connection, told())
+    send(connection)
+    assert hear(connection, 1, result(1, "EXPIRED")) == 1
+    row = command_of(connection)
+    assert (row["state"], row["acknowledged_at"], row["report"]) == ("expired", None, None)
+    assert messages_of(connection)[0]["next_send_at"] is None
+
+
 def test_what_expired_unheard_is_put_right_by_the_batterys_own_word(connection: Connection) -> None:
     receive(connection, told())
     send(connection)
