@@ -1,7 +1,7 @@
 """Flip's commands taken in: a first word, a newer one, a cancellation, and what the battery is to be told of it."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -145,7 +145,7 @@ def _end(command: flip.Command) -> datetime | None:
     if command.ends_at is not None or command.duration_s is None:
         return command.ends_at
     try:
-        return command.start_at + timedelta(seconds=command.duration_s)
+        return command.start_at.astimezone(UTC) + timedelta(seconds=command.duration_s)
     except (OverflowError, ValueError):
         return None
 
