@@ -44,11 +44,19 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
     results += [one.result(raise_on_failure=False) for one in telling]
     sent = sum((one for one in results if isinstance(one, Dispatched)), Dispatched())
     told = sum((one for one in results if isinstance(one, Reported)), Reported())
-    problems = [str(one) for one in results if isinstance(one, BaseException)]
     figures = report_dispatching(sent, told, time.monotonic() - started)
-    if problems:
-        return Failed(message=f"{problems[0]} (slices that failed: {len(problems)})")
+    if problem := problem_of(sent, [str(one) for one in results if isinstance(one, BaseException)]):
+        return Failed(message=problem)
     return Completed(message=", ".join(f"{value} {name}" for name, value in figures.items()), data=figures)
+
+
+def problem_of(sent: Dispatched, failures: list[str]) -> str:
+    """Why a run is a failed one, in a sentence; empty when it is none."""
+    if failures:
+        return f"{failures[0]} (slices that failed: {len(failures)})"
+    if sent.refused and not sent.messages:
+        return f"IoT Core took none of {sent.refused} messages to batteries: the run's log says why."
+    return ""
 
 
 def side_by_side(seconds_each: Iterable[float], send: Begin, tell: Begin) -> tuple[list[Any], list[PrefectFuture[Any]]]:

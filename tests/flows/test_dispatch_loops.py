@@ -5,7 +5,8 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from flows.dispatch_commands import side_by_side
+from fleet.adapters.dispatch import Dispatched
+from flows.dispatch_commands import problem_of, side_by_side
 
 
 class Begun:
@@ -64,3 +65,9 @@ def test_what_failed_is_told_and_ends_nothing() -> None:
         )
     assert [str(one) for one in results] == ["slice 1", "slice 2"]
     assert [one.result(raise_on_failure=False) for one in telling] == ["1.0", "2.0"]
+
+
+def test_a_run_of_which_iot_core_took_nothing_is_no_success() -> None:
+    assert "took none of 3" in problem_of(Dispatched(refused=3), [])
+    assert problem_of(Dispatched(messages=1, refused=3), []) == problem_of(Dispatched(), []) == ""
+    assert problem_of(Dispatched(messages=1), ["It broke.", "Again."]) == "It broke. (slices that failed: 2)"

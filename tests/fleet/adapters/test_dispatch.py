@@ -87,6 +87,16 @@ def test_an_outage_of_flip_only_delays_the_report(
     assert told_to(flip_server) == ["FAILED_FAULT"]
 
 
+def test_a_token_that_flip_does_not_take_fails_the_run_and_the_report_waits(
+    connection: Connection, command_id: str, flip_settings: Settings
+) -> None:
+    wrong = FlipClient(flip_settings.flip_base_url, SecretStr("revoked"), retries=RetryPolicy(attempts=1))
+    with wrong, pytest.raises(Refused, match="FLEET_FLIP_TOKEN"):
+        report_due(connection, wrong)
+    row = command_of(connection, command_id)
+    assert row["report_attempts"] == 1 and row["next_report_at"] > datetime.now(UTC)
+
+
 def test_an_answer_that_waited_while_flip_canceled_the_command_is_not_told_as_the_cancellations(
     connection: Connection, quick_flip: FlipClient, flip_server: Steering, flip: FlipClient
 ) -> None:
