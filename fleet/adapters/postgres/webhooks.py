@@ -18,8 +18,8 @@ from fleet.webhooks import Posted, Refusal, Verified
 Outcome = Literal["applied", "outdated", "unknown_type", "unknown_subject", "unreadable"]
 
 REFUSED_A_DAY = 5_000
-REFUSED_BYTES = 16 * 1024
-"""A stranger may post as fast as the route lets him: what is kept of it, 80 MB a day, fits on any disk."""
+REFUSED_BYTES = 2 * 1024
+"""A stranger may post as fast as the route lets him: what is kept of it, 300 MB in 30 days, fits on any disk."""
 _SHOWN_BYTES = 60
 
 
