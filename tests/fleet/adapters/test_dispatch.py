@@ -1,5 +1,7 @@
 """Reports reach Flip once each, over its outages, and never the older one last; IoT Core's no holds up nobody else."""
 
+import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +18,7 @@ from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.adapters.sqs import Queue
-from fleet.errors import Refused
+from fleet.errors import Refused, Unavailable
 from fleet.flip import CommissionRequest
 from fleet.infrastructure import InfrastructureNames
 from fleet.settings import Settings
@@ -183,6 +185,21 @@ def test_what_iot_core_does_not_take_is_sent_again_later(
         (message,) = messages_of(connection)
         assert message["sends"] == 1 and message["next_send_at"] > now
         assert command_of(connection)["state"] == "pending"
+
+
+def test_an_endpoint_that_hangs_is_given_up_soon() -> None:
+    """Or nobody would tell Flip in time who is offline."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = Settings(
+            aws_endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            aws_access_key_id="KEY",
+            aws_secret_access_key=SecretStr("secret"),
+        )
+        with CommandPublisher(there, timeout_s=0.2) as publisher:
+            began = time.monotonic()
+            errors = publisher.publish([(f"battery-{number}", b"{}") for number in range(16)])
+    assert {type(error) for error in errors} == {Unavailable}
+    assert time.monotonic() - began < 10, "the default would be five tries of 60 s"
 
 
 @pytest.mark.integration
