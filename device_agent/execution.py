@@ -14,7 +14,7 @@ from device_agent.capabilities import refusal
 from fleet.battery import BatterySpecification
 from fleet.command_message import CANCEL, DeviceCommand, ResultStatus
 from fleet.precedence import active, superseded_at
-from fleet.telemetry import CommandResult
+from fleet.telemetry import MAX_REASON, CommandResult
 
 KEPT_AFTER = timedelta(days=1)
 """So long a command that is over still counts against older ones that come late."""
@@ -127,4 +127,5 @@ def _become(
 
 
 def _answer(sequence: int, status: ResultStatus, at: datetime, reason: str = "") -> CommandResult:
+    reason = reason[:MAX_REASON]  # the cloud takes no message with a longer one, and none of the samples in it
     return CommandResult(sequence, status.value, reason, at.replace(microsecond=at.microsecond // 1000 * 1000))

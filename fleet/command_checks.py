@@ -75,7 +75,9 @@ def _take_back(command: Command, is_maybe_on_battery: bool, at: datetime) -> tup
     if not is_maybe_on_battery:
         return move(command, State.CANCELED, at, "the battery never had it"), Saying.NOTHING
     if command.order.is_over(at):
-        return move(command, State.EXPIRED, at, "its end came before it was taken back"), Saying.NOTHING
+        # A battery that had started it has ended it by itself: nothing is left of it, as Flip wants it.
+        to = State.CANCELED if command.started_at else State.EXPIRED
+        return move(command, to, at, "its end came before it was taken back"), Saying.NOTHING
     return move(command, State.PENDING, at, "the battery is to drop it"), Saying.CANCEL
 
 

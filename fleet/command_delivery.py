@@ -127,9 +127,9 @@ def _newly_acknowledged(said: Mapping[int, Said], sequence: int, last_sequence: 
 
 
 def _current(said: Mapping[int, Said], commands: Mapping[str, Command], sequence: int) -> Command | None:
-    """The command that `sequence` tells of, if that is its revision still."""
+    """The command that `sequence` tells of, if that was sent and is its revision still: of no other has it a say."""
     one = said.get(sequence)
-    command = commands.get(one.command_id) if one else None
+    command = commands.get(one.command_id) if one and one.sends else None
     return command if one and _is_of(one, command) else None
 
 

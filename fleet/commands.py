@@ -183,7 +183,9 @@ def delivered(command: Command, at: datetime) -> Command:
 
 
 def acknowledged(command: Command, at: datetime) -> Command:
-    """The battery has the message of this revision on its disk."""
+    """The battery has the message of this revision on its disk, and did not say that it came after its end."""
+    if command.state is S.EXPIRED:
+        return command
     if command.state not in UNHEARD:
         return command if command.acknowledged_at else replace(command, acknowledged_at=at)
     to = S.CANCELED if command.order.is_taken_back else S.ACKNOWLEDGED
@@ -200,8 +202,9 @@ def answered(command: Command, status: str, reason: str, at: datetime) -> Comman
         return command
     if to is not command.state:
         command = _through(command, to, at, f"the battery says {status}", reason)
-    has_it = to is not S.EXPIRED and to is command.state
-    return replace(command, acknowledged_at=at) if has_it and not command.acknowledged_at else command
+    if command.state is S.EXPIRED:
+        return replace(command, acknowledged_at=None)
+    return replace(command, acknowledged_at=at) if to is command.state and not command.acknowledged_at else command
 
 
 def given_up(command: Command, superseded_at: datetime | None, now: datetime) -> Command:

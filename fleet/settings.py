@@ -22,7 +22,13 @@ OPERATOR_FILE, STATE_DIR, LOCAL_FILE = Path(".env"), Path(".fleet"), "local.env"
 class Settings(BaseSettings):
     """Empty endpoints mean the real services. A value that is missing fails where it is needed, by its name."""
 
-    model_config = SettingsConfigDict(env_prefix="FLEET_", env_ignore_empty=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FLEET_",
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        str_strip_whitespace=True,  # a secret that was read from a file often ends with its line
+    )
 
     project: str = Field("flip-fleet", description="Prefix of every AWS resource's name.")
     state_dir: Path = Field(STATE_DIR, description="Folder for local state, logs and Terraform outputs.")

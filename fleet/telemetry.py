@@ -16,6 +16,8 @@ SCHEMA = 1
 MAX_BODY_BYTES = 256 * 1024
 """Above IoT Core's 128 KB a message with the rule's additions; checked before anything is parsed."""
 MAX_SAMPLES = 1_000
+MAX_REASON = 500
+"""Characters of a command result's reason."""
 
 # `gc=False` below: these values hold no cycle, and thousands at once would make the garbage collector walk them.
 
@@ -67,7 +69,7 @@ class CommandResult(msgspec.Struct, frozen=True, gc=False):
 
     sequence: Sequence
     status: Annotated[str, msgspec.Meta(max_length=32)]
-    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=MAX_REASON)] = ""
     at: Instant | None = None
 
 

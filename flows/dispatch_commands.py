@@ -1,6 +1,7 @@
 """Send Flip's commands to the batteries, count in what they answer, and tell Flip what became of it."""
 
 import time
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from prefect import flow
@@ -17,6 +18,10 @@ from tasks.commands import dispatch_slice, report_dispatching, report_slice
 # Prefect's types do not let a runner of one kind of future pass as a runner of futures.
 _RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=2))
 _WORK = "dispatch_commands"
+_TELLING_MAY_LAST_S = 0.5
+"""How much longer than sending a slice of telling Flip is waited for: usually they end together."""
+
+Begin = Callable[[float], PrefectFuture[Any]]
 
 
 @flow(task_runner=_RUNNER)
@@ -30,22 +35,39 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
         overtime_s: Seconds that it works on after that, unless the next run is there.
     """
     started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
-    sent, told, problems = Dispatched(), Reported(), list[str]()
     with one_at_a_time(get_settings(), _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is dispatching now.")
-        for seconds in slices(get_settings(), _WORK, end, overtime_s):
-            results = _work(seconds)
-            sent += sum((one for one in results if isinstance(one, Dispatched)), Dispatched())
-            told += sum((one for one in results if isinstance(one, Reported)), Reported())
-            problems += [str(one) for one in results if isinstance(one, BaseException)]
+        each = slices(get_settings(), _WORK, end, overtime_s)
+        results, telling = side_by_side(each, dispatch_slice.submit, report_slice.submit)
+    # The next run sends already; reports are claimed one by one, so that it may tell Flip too.
+    results += [one.result(raise_on_failure=False) for one in telling]
+    sent = sum((one for one in results if isinstance(one, Dispatched)), Dispatched())
+    told = sum((one for one in results if isinstance(one, Reported)), Reported())
     figures = report_dispatching(sent, told, time.monotonic() - started)
-    if problems:
-        return Failed(message=f"{problems[0]} (slices that failed: {len(problems)})")
+    if problem := problem_of(sent, [str(one) for one in results if isinstance(one, BaseException)]):
+        return Failed(message=problem)
     return Completed(message=", ".join(f"{value} {name}" for name, value in figures.items()), data=figures)
 
 
-def _work(seconds: float) -> list[Any]:
-    """Both loops side by side; what they did, or why one could not."""
-    futures: list[PrefectFuture[Any]] = [dispatch_slice.submit(seconds), report_slice.submit(seconds)]
-    return [future.result(raise_on_failure=False) for future in futures]
+def problem_of(sent: Dispatched, failures: list[str]) -> str:
+    """Why a run is a failed one, in a sentence; empty when it is none."""
+    if failures:
+        return f"{failures[0]} (slices that failed: {len(failures)})"
+    if sent.refused and not sent.messages:
+        return f"IoT Core took none of {sent.refused} messages to batteries: the run's log says why."
+    return ""
+
+
+def side_by_side(seconds_each: Iterable[float], send: Begin, tell: Begin) -> tuple[list[Any], list[PrefectFuture[Any]]]:
+    """Both loops, slice after slice: what sending did, or why it could not, and the slices of telling Flip.
+
+    Sending waits for no telling: a Flip that hangs keeps a slice of that for long, and the next one begins after it.
+    """
+    sent, telling = list[Any](), list[PrefectFuture[Any]]()
+    for seconds in seconds_each:
+        if not telling or telling[-1].state.is_final():
+            telling.append(tell(seconds))
+        sent.append(send(seconds).result(raise_on_failure=False))
+        telling[-1].wait(_TELLING_MAY_LAST_S)
+    return sent, telling

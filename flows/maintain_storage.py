@@ -15,7 +15,9 @@ from tasks.webhooks import forget_webhooks
 
 @flow
 def maintain_storage(
-    days_ahead: int = 7, keep_days: Annotated[int, Field(ge=15)] | None = None, webhook_days: int = 30
+    days_ahead: int = 7,
+    keep_days: Annotated[int, Field(ge=15)] | None = None,
+    webhook_days: Annotated[int, Field(ge=15)] = 30,
 ) -> Any:
     """Make the day partitions up to `days_ahead` (UTC), remove what is older than the settings keep it, and move older
     samples to the archive in S3.
@@ -23,7 +25,8 @@ def maintain_storage(
     Args:
         days_ahead: Days from today that have a partition afterwards.
         keep_days: Days that samples stay in the database, at least 15. Empty: FLEET_TELEMETRY_RETENTION_DAYS.
-        webhook_days: Days that webhooks are kept, refused ones too: a replay is known for so long.
+        webhook_days: Days that webhooks are kept, refused ones too, at least 15: a replay is known for so long, and it
+            may wait in the queue for 14.
     """
     today = datetime.now(UTC).date()
     made = make_partitions(today.isoformat(), days_ahead)

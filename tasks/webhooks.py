@@ -33,8 +33,10 @@ def process_slice(seconds: float, wait_s: float) -> TakenIn:
     """Take in what the queue has for about `seconds`. The database first: nothing is taken that cannot be stored."""
     settings = get_settings()
     keys = SigningKeys(settings.flip_webhook_secret.get_secret_value())
-    with postgres.connect(settings) as connection:
-        queue = Queue(settings, settings.names.webhook_queue, attribute_names=HEADERS)
+    with (
+        postgres.connect(settings) as connection,
+        Queue(settings, settings.names.webhook_queue, attribute_names=HEADERS) as queue,
+    ):
         return webhook_intake.process(queue, connection, keys, Commands(connection).receive, seconds, wait_s)
 
 

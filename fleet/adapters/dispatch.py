@@ -16,13 +16,14 @@ from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.command_answers import count_in_answers
 from fleet.adapters.postgres.command_reports import Report, Reports
 from fleet.adapters.postgres.command_sending import claim_messages, end_overdue, mark_delivered
-from fleet.errors import Conflict, FleetError, InvalidInput, NotFound
+from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused
 from fleet.settings import Settings
 
 _log = logging.getLogger(__name__)
 _BATTERIES_AT_ONCE = 100
-_REPORTS_AT_ONCE = 64
 _FLIP_CALLS_AT_ONCE = 8
+_REPORTS_AT_ONCE = 2 * _FLIP_CALLS_AT_ONCE
+"""A Flip that hangs keeps a round for two of its timeouts."""
 _LOOKS_EVERY_S = 1.0
 _NEVER = (NotFound, InvalidInput, Conflict)
 """What Flip answers for good."""
@@ -112,14 +113,17 @@ def report(settings: Settings, seconds: float) -> Reported:
 
 
 def report_due(connection: Connection, flip: FlipClient) -> Reported:
-    """Tell Flip what is due now, several commands at a time."""
+    """Tell Flip what is due now, several commands at a time. Raises `Refused` when Flip does not take our token."""
     reports, total = Reports(connection), Reported()
     with (
         reports.claimed(datetime.now(UTC), _REPORTS_AT_ONCE) as due,
         ThreadPoolExecutor(_FLIP_CALLS_AT_ONCE) as pool,
     ):
-        for one, error in zip(due, pool.map(lambda one: _tell(flip, one), due), strict=True):
+        errors = list(pool.map(lambda one: _tell(flip, one), due))
+        for one, error in zip(due, errors, strict=True):
             total += _note(reports, one, error)
+    if not total.taken and (refused := next((error for error in errors if isinstance(error, Refused)), None)):
+        raise refused
     return total
 
 

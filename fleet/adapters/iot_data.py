@@ -14,16 +14,25 @@ from fleet.settings import Settings
 from fleet.topics import commands_topic
 
 _AT_ONCE = 16
+_TIMEOUT_S = 5.0
 
 
 class CommandPublisher:
     """Publishes to many devices at once, QoS 1, never retained. One client; close it, or use it as a context.
 
-    A message that IoT Core took is not on the device yet: that is what the device's own acknowledgement is for.
+    A message that IoT Core took is not on the device yet: that is what the device's own acknowledgement is for. What it
+    did not take is sent again by whoever has it written down, so an endpoint that hangs is given up soon: after two
+    tries of `timeout_s` seconds each, for connecting and for answering.
     """
 
-    def __init__(self, settings: Settings, at_once: int = _AT_ONCE) -> None:
-        self._client = aws.client(_at_the_data_endpoint(settings), "iot-data", Config(parameter_validation=False))
+    def __init__(self, settings: Settings, at_once: int = _AT_ONCE, timeout_s: float = _TIMEOUT_S) -> None:
+        soon = Config(
+            parameter_validation=False,
+            connect_timeout=timeout_s,
+            read_timeout=timeout_s,
+            retries={"mode": "standard", "max_attempts": 2},
+        )
+        self._client = aws.client(_at_the_data_endpoint(settings), "iot-data", soon)
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="publish")
 
     def publish(self, messages: Sequence[tuple[str, bytes]]) -> list[FleetError | None]:

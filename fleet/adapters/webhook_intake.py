@@ -22,7 +22,8 @@ from fleet.webhooks import HEADERS, Posted, SigningKeys
 _BATCH = 50
 """Webhooks a commit: each is seen, and its device's order let go, when all of them are stored."""
 _WHY = {"outdated": "What is kept is as new.", "unknown_subject": "No home or battery here is the one that is meant."}
-_UNUSABLE = (psycopg.DataError, psycopg.IntegrityError, InvalidInput, OverflowError)
+_TOO_LARGE = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+_UNUSABLE = (psycopg.DataError, psycopg.IntegrityError, *_TOO_LARGE, InvalidInput, OverflowError)
 """What one message's content can cause; anything else is not its fault."""
 _log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """Tolerant reading: unknown fields are passed over, unknown enum values stay text, an odd item harms only itself."""
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,8 +13,8 @@ T = TypeVar("T")
 def read(kind: type[T], item: object) -> Accepted[T] | Rejected:
     """Read one decoded JSON value as `kind`; never raises on what Flip may send."""
     try:
-        return Accepted(msgspec.convert(_without_nulls(item), kind, strict=False))
-    except (msgspec.ValidationError, RecursionError) as error:
+        return Accepted(_in_our_years(msgspec.convert(_without_nulls(item), kind, strict=False)))
+    except (msgspec.ValidationError, RecursionError, OverflowError) as error:
         return Rejected(f"Flip's {kind.__name__} cannot be read: {str(error)[:300]}.", _id_of(item))
 
 
@@ -36,6 +37,14 @@ def items_in(answer: object, key: str) -> list[Any] | None:
     if isinstance(answer, dict):
         answer = next((answer[name] for name in (key, "items", "data") if name in answer), None)
     return answer if isinstance(answer, list) else None
+
+
+def _in_our_years(value: T) -> T:
+    """The value. Raises `OverflowError` for a time that UTC has in year 0 or 10000: nobody could read it back."""
+    for name in getattr(value, "__struct_fields__", ()):
+        if isinstance(at := getattr(value, name), datetime):
+            at.astimezone(UTC)
+    return value
 
 
 def _without_nulls(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,6 +180,14 @@ def test_a_finished_command_can_be_revised_to_run_again(device) -> None:
     device.at(minute(10))
     device.take(order(2, 0, 60, "a"), minute(20))
     assert device.at(minute(20)) == 2
+
+
+def test_an_answer_with_a_long_reason_is_one_that_the_cloud_takes(device) -> None:
+    device.take(order(1, 0, 10), minute(-1))
+    device.at(minute(1), fault="The inverter says: " + "0x1F " * 400)
+    (answer,) = device.answers
+    said = msgspec.json.encode(answer)
+    assert msgspec.json.decode(said, type=CommandResult).reason.startswith("The inverter says: 0x1F")
 
 
 def test_a_fault_fails_what_would_start_and_what_runs(device) -> None:

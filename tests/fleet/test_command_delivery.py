@@ -83,6 +83,7 @@ class World:
         self.delivery = replace(self.delivery, said=said, commands=commands, last_sequence=last)
 
     def cloud_sends(self, is_crashing: bool = False) -> None:
+        self.drop_expired()
         message = to_send([*self.delivery.said.values()], self.now)
         if not any(one.next_send_at and one.next_send_at <= self.now for one in self.delivery.said.values()):
             return
@@ -124,11 +125,16 @@ class World:
     def give_up(self) -> None:
         """The clock's work: what ended is withdrawn, and what nobody heard of with it."""
         commands = {name: given_up(one, None, self.now) for name, one in self.delivery.commands.items()}
+        self.delivery = replace(self.delivery, commands=commands)
+        self.drop_expired()
+
+    def drop_expired(self) -> None:
+        """Before each sending too: a later number must not acknowledge what was left out of its message."""
         said = {
             sequence: replace(one, next_send_at=None) if one.is_over(self.now) else one
             for sequence, one in self.delivery.said.items()
         }
-        self.delivery = replace(self.delivery, commands=commands, said=said)
+        self.delivery = replace(self.delivery, said=said)
 
     def believed(self) -> dict[str, tuple[Command, list[int]]]:
         """Each command, with the numbers of its current revision."""

@@ -187,6 +187,15 @@ def test_a_revision_that_cannot_be_done_is_undone_on_the_battery() -> None:
     assert (command.state, saying) == (State.FAILED, Saying.CANCEL)
 
 
+@pytest.mark.parametrize(("words", "report"), [(["RUNNING"], "OK"), (["ack"], None), ([], None)])
+def test_a_cancellation_after_the_end_is_no_failure_of_a_battery_that_had_started(
+    words: list[str], report: str | None
+) -> None:
+    """Its DONE may still be on the way."""
+    late = settle(revise(after(pending(), *words), CANCELED, NOW + HOUR, NOW + HOUR), True, HOME_13, NOW + HOUR)
+    assert (report_on(late[0], NOW + HOUR), late[1]) == (report, Saying.NOTHING)
+
+
 @pytest.mark.parametrize(
     ("command", "minutes", "report"),
     [
@@ -198,6 +207,8 @@ def test_a_revision_that_cannot_be_done_is_undone_on_the_battery() -> None:
         (given_up(pending(), NOW, NOW), 0, None),
         (after(given_up(pending(), NOW, NOW), "RUNNING"), 60, "OK"),
         (after(pending(), "EXPIRED"), 12, "FAILED_OFFLINE"),
+        (after(pending(), "EXPIRED", "ack"), 12, "FAILED_OFFLINE"),
+        (after(pending(), "ack", "EXPIRED"), 12, "FAILED_OFFLINE"),
         (after(pending(CANCELED), "ack"), 0, "OK"),
         (settle(new(CANCELED), False, HOME_13, NOW)[0], 0, "OK"),
     ],

@@ -28,6 +28,11 @@ def test_secrets_do_not_show_in_the_settings_text() -> None:
     assert "hidden" not in repr(settings)
 
 
+def test_a_secret_read_from_a_file_goes_without_its_line_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_FLIP_TOKEN", "token-of-flip\n")
+    assert get_settings().flip_token.get_secret_value() == "token-of-flip"
+
+
 def test_the_example_file_is_the_settings_own() -> None:
     assert Path(".env.example").read_text().strip() == env_example().strip()
 

@@ -62,7 +62,7 @@ class Transport:
 
         Raises the `FleetError` for Flip's refusal, `Unavailable` when Flip cannot be reached or stays busy.
         """
-        request = self._request(method, path, token, body, params)
+        request = self._request(doing, method, path, token, body, params)
         for attempt in itertools.count(1):
             outcome = self._attempt(doing, request, attempt, repeatable)
             if isinstance(outcome, httpx.Response):
@@ -71,9 +71,13 @@ class Transport:
         raise AssertionError("unreachable: the policy ends the attempts")
 
     def _request(
-        self, method: str, path: str, token: SecretStr, body: object, params: dict[str, str] | None
+        self, doing: str, method: str, path: str, token: SecretStr, body: object, params: dict[str, str] | None
     ) -> httpx.Request:
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}", "Accept": "application/json"}
+        secret = token.get_secret_value()
+        if not (secret.isascii() and secret.isprintable()):
+            # Refused here: the HTTP library would show the token in what it says.
+            raise NotConfigured(f"The token used to {doing} has characters that none has: set FLEET_FLIP_TOKEN anew.")
+        headers = {"Authorization": f"Bearer {secret}", "Accept": "application/json"}
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
             headers["Content-Type"] = "application/json"

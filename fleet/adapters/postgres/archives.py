@@ -108,8 +108,10 @@ class ArchiveLedger:
         """What the database has of a device, each stream in the order of times. No day leaves it until the commit."""
         span = {"thing_name": thing_name, "start": start, "end": end}
         self._run("begin_history")
-        relations = ["telemetry", *(row["partition_name"] for row in self._rows("detached", **span))]
-        return [self._device_stream(f"fleet.{relation}", span) for relation in relations]
+        # First what is attached: from here on no day is detached, so that the list of those that are is whole.
+        attached = self._device_stream("fleet.telemetry", span)
+        detached = [row["partition_name"] for row in self._rows("detached", **span)]
+        return [attached, *(self._device_stream(f"fleet.{relation}", span) for relation in detached)]
 
     def files(self, thing_name: str, start: datetime, end: datetime) -> list[Archived]:
         """The files that may have samples of a device and time, by day."""

@@ -1,7 +1,7 @@
 """Flip's commands taken in: a first word, a newer one, a cancellation, and what the battery is to be told of it."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -13,7 +13,7 @@ from fleet.adapters.postgres.command_rows import read_commands, write_commands
 from fleet.command_checks import Saying, setpoint_of, settle, taken_back_in_the_end
 from fleet.command_message import DeviceCommand
 from fleet.command_reports import with_report
-from fleet.commands import Command, Order, begin, is_outdated, revise
+from fleet.commands import Command, Order, State, begin, is_outdated, move, revise
 from fleet.models import model_named
 
 Outcome = Literal["applied", "outdated", "unknown_subject"]
@@ -33,7 +33,8 @@ class Commands:
         """Take in one command as Flip shows it. May come twice and in any order: only what is newer counts.
 
         `heard_at` is the queue's clock, from which on Flip waits for an answer; `said_at` is Flip's, for a command
-        without `updated_at`. "unknown_subject": no such device, or the command is another's.
+        without `updated_at`. "unknown_subject": no such device, or one that was taken out of service, or the command
+        is another's.
         """
         if "\0" in command.id + command.device_id or not self._hold(command.device_id):
             return "unknown_subject"
@@ -53,8 +54,19 @@ class Commands:
         self._execute("withdraw", command_ids=[command.id])
         return self._settle(revise(known, order, heard_at, said_at), heard_at, known.order)
 
-    def _hold(self, thing_name: str) -> bool:
-        return self._execute("lock_cursor", thing_name=thing_name).fetchone() is not None
+    def fail_open(self, thing_name: str, reason: str, at: datetime) -> None:
+        """Fail all that a device is still to do: it is gone, and another one of its name must not do it instead."""
+        if not self._hold(thing_name, also_retired=True):
+            return
+        rows = self._execute("open_commands", thing_name=thing_name).fetchall()
+        commands = read_commands(self._connection, [row["command_id"] for row in rows]).values()
+        failed = [move(each, State.FAILED, at, "the battery is gone", reason) for each in commands]
+        write_commands(self._connection, [with_report(each, at) for each in failed])
+        self._execute("withdraw_all", thing_name=thing_name)
+
+    def _hold(self, thing_name: str, also_retired: bool = False) -> bool:
+        held = self._execute("lock_cursor", thing_name=thing_name, also_retired=also_retired)
+        return held.fetchone() is not None
 
     def _hear_again(self, command: flip.Command, heard_at: datetime, said_at: datetime) -> Outcome:
         is_newer = self._execute("note_said", command_id=command.id, said_at=said_at).rowcount
@@ -133,7 +145,7 @@ def _end(command: flip.Command) -> datetime | None:
     if command.ends_at is not None or command.duration_s is None:
         return command.ends_at
     try:
-        return command.start_at + timedelta(seconds=command.duration_s)
+        return command.start_at.astimezone(UTC) + timedelta(seconds=command.duration_s)
     except (OverflowError, ValueError):
         return None
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import psycopg
 
-from fleet.adapters.postgres import Connection, connect, one, queries, translated
+from fleet.adapters.postgres import Connection, clock, connect, one, queries, translated
+from fleet.adapters.postgres.commands import Commands
 from fleet.devices import ThingName
 from fleet.errors import Conflict, NotFound
 from fleet.orders import Order
@@ -92,7 +93,13 @@ class DeviceLedger:
         self._run("reached", thing_name=name.value, step=Step.RETIRING.value)
 
     def retired(self, name: ThingName) -> None:
-        """Out of service and nobody's, which is recorded; the name may be provisioned anew."""
+        """Out of service and nobody's, which is recorded; the name may be provisioned anew.
+
+        What it was still to do for Flip has failed: the next battery of its name must not do it.
+        """
+        with translated():
+            reason = "The battery was taken out of service."
+            Commands(self._connection).fail_open(name.value, reason, clock(self._connection))
         self._run("retired", thing_name=name.value)
 
     def failed(self, name: ThingName, failure: str) -> None:

@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS supabase_migrations.schema_migrations (
 );
 """
 _LOCK = 7046022026
+_LOCK_TIMEOUT = "10s"
+"""How long a new partition waits for those who read the table, and all who come after it behind it."""
 MIGRATIONS = Path("supabase/migrations")
 
 
@@ -62,7 +64,11 @@ def migrate(settings: Settings, folder: Path = MIGRATIONS) -> list[str]:
 
 
 def ensure_partitions(connection: Connection, today: date, days_ahead: int = 7) -> int:
-    """Make the telemetry partitions from yesterday to `days_ahead` (UTC); returns how many were made now."""
+    """Make the telemetry partitions from yesterday to `days_ahead` (UTC); returns how many were made now.
+
+    Fails with `LockNotAvailable` when somebody reads the table for long: whoever came later would wait behind us.
+    """
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
     days = [today + timedelta(days=offset) for offset in range(-1, days_ahead + 1)]
     made = connection.execute(
         "SELECT count(*) FILTER (WHERE fleet.ensure_telemetry_partition(day)) AS made FROM unnest(%s::date[]) AS day",

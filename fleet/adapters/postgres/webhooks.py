@@ -4,7 +4,7 @@ Commits nothing: that is the caller's.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -18,8 +18,8 @@ from fleet.webhooks import Posted, Refusal, Verified
 Outcome = Literal["applied", "outdated", "unknown_type", "unknown_subject", "unreadable"]
 
 REFUSED_A_DAY = 5_000
-REFUSED_BYTES = 16 * 1024
-"""A stranger may post as fast as the route lets him: what is kept of it, 80 MB a day, fits on any disk."""
+REFUSED_BYTES = 2 * 1024
+"""A stranger may post as fast as the route lets him: what is kept of it, 300 MB in 30 days, fits on any disk."""
 _SHOWN_BYTES = 60
 
 
@@ -83,7 +83,7 @@ class Webhooks:
             event_id=event.id,
             site_id=site_id,
             starts_at=event.starts_at,
-            ends_at=event.ends_at or (event.starts_at + lasts if lasts else None),
+            ends_at=event.ends_at or (event.starts_at.astimezone(UTC) + lasts if lasts else None),
             status=event.status,
             is_participating=event.is_participating,
             schedule=Jsonb(msgspec.to_builtins(event.schedule)),

@@ -1,7 +1,9 @@
 -- name: lock_cursor
--- The device's order, held until the transaction ends; made when the device gets its first command.
+-- The device's order, held until the transaction ends; made when the device gets its first command. None for a device
+-- that is not there, or taken out of service and not asked for with `also_retired`.
 INSERT INTO fleet.command_cursors AS cursor (thing_name)
-SELECT thing_name FROM fleet.devices WHERE thing_name = %(thing_name)s
+SELECT thing_name FROM fleet.devices
+WHERE thing_name = %(thing_name)s AND (%(also_retired)s OR step NOT IN ('retiring', 'retired'))
 ON CONFLICT (thing_name) DO UPDATE SET thing_name = cursor.thing_name
 RETURNING last_sequence
 
@@ -16,6 +18,15 @@ SELECT command_id, thing_name, flip_status, starts_at, ends_at, mode, power_mode
     maximum_charge_pct, grid_import_allowed, is_preparatory, flip_updated_at, received_at, revised_at, revision, state,
     reason, delivered_at, acknowledged_at, started_at, finished_at, report, report_revision, next_report_at
 FROM fleet.commands WHERE command_id = ANY(%(command_ids)s) ORDER BY command_id FOR UPDATE
+
+-- name: open_commands
+-- What a device is still to do.
+SELECT command_id FROM fleet.commands WHERE thing_name = %(thing_name)s
+    AND state IN ('received', 'pending', 'delivered', 'acknowledged', 'running')
+
+-- name: withdraw_all
+-- Nothing more is said to this device.
+UPDATE fleet.command_messages SET next_send_at = NULL WHERE thing_name = %(thing_name)s AND next_send_at IS NOT NULL
 
 -- name: model
 -- Which model a device is.
@@ -232,8 +243,10 @@ WHERE command.thing_name = ANY(%(thing_names)s) AND command.flip_status = 'OK'
     AND (command.ends_at IS NULL OR command.ends_at > %(now)s - interval '1 day')
 
 -- name: reports_due
--- What Flip is to be told now, longest due first.
-SELECT command_id FROM fleet.commands WHERE next_report_at <= %(now)s ORDER BY next_report_at LIMIT %(limit)s
+-- What Flip is to be told now, longest due first. What waited while Flip changed the command is an answer to the change
+-- no more: Flip would take it for one.
+SELECT command_id FROM fleet.commands WHERE next_report_at <= %(now)s AND report_revision = revision
+ORDER BY next_report_at LIMIT %(limit)s
 
 -- name: claim_report
 -- In this session's hands, as long as that tells Flip: so no older word comes after a newer one.
@@ -246,7 +259,7 @@ SELECT pg_advisory_unlock(hashtextextended('fleet.commands/' || %(command_id)s, 
 -- name: report
 -- What is to be told now, read once it is in this session's hands.
 SELECT report, report_revision, report_attempts FROM fleet.commands
-WHERE command_id = %(command_id)s AND next_report_at <= %(now)s
+WHERE command_id = %(command_id)s AND next_report_at <= %(now)s AND report_revision = revision
 
 -- name: reported
 -- Flip took it; what became due since stays due.

@@ -1,8 +1,11 @@
 """Reports reach Flip once each, over its outages, and never the older one last; IoT Core's no holds up nobody else."""
 
+import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from pydantic import SecretStr
 
@@ -15,7 +18,7 @@ from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.adapters.sqs import Queue
-from fleet.errors import Refused
+from fleet.errors import Refused, Unavailable
 from fleet.flip import CommissionRequest
 from fleet.infrastructure import InfrastructureNames
 from fleet.settings import Settings
@@ -86,6 +89,34 @@ def test_an_outage_of_flip_only_delays_the_report(
     assert told_to(flip_server) == ["FAILED_FAULT"]
 
 
+def test_a_token_that_flip_does_not_take_fails_the_run_and_the_report_waits(
+    connection: Connection, command_id: str, flip_settings: Settings
+) -> None:
+    wrong = FlipClient(flip_settings.flip_base_url, SecretStr("revoked"), retries=RetryPolicy(attempts=1))
+    with wrong, pytest.raises(Refused, match="FLEET_FLIP_TOKEN"):
+        report_due(connection, wrong)
+    row = command_of(connection, command_id)
+    assert row["report_attempts"] == 1 and row["next_report_at"] > datetime.now(UTC)
+
+
+def test_an_answer_that_waited_while_flip_canceled_the_command_is_not_told_as_the_cancellations(
+    connection: Connection, quick_flip: FlipClient, flip_server: Steering, flip: FlipClient
+) -> None:
+    flip.commission(CommissionRequest(site=home(), devices=(battery("battery-1"),)))
+    made = flip_server.create_event(start_in_s=600, duration_s=600, mode="STANDBY")
+    now = datetime.now(UTC)
+    waiting = told(made["command_ids"][0], start_at=now, ends_at=now + timedelta(hours=1), said=now)
+    receive(connection, waiting, now)
+    connection.execute("UPDATE fleet.command_messages SET sends = 1")
+    connection.execute(
+        "UPDATE fleet.commands SET state = 'running', report = 'OK', report_revision = 1, next_report_at = now()"
+    )
+    later = now + timedelta(seconds=1)
+    receive(connection, msgspec.structs.replace(waiting, status="CANCELED", updated_at=later), later)
+    assert report_due(connection, quick_flip) == Reported(), "the battery does not know of the cancellation yet"
+    assert told_to(flip_server) == []
+
+
 def test_a_command_that_flip_does_not_know_is_not_told_for_ever(
     connection: Connection, quick_flip: FlipClient, flip_server: Steering
 ) -> None:
@@ -154,6 +185,21 @@ def test_what_iot_core_does_not_take_is_sent_again_later(
         (message,) = messages_of(connection)
         assert message["sends"] == 1 and message["next_send_at"] > now
         assert command_of(connection)["state"] == "pending"
+
+
+def test_an_endpoint_that_hangs_is_given_up_soon() -> None:
+    """Or nobody would tell Flip in time who is offline."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = Settings(
+            aws_endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            aws_access_key_id="KEY",
+            aws_secret_access_key=SecretStr("secret"),
+        )
+        with CommandPublisher(there, timeout_s=0.2) as publisher:
+            began = time.monotonic()
+            errors = publisher.publish([(f"battery-{number}", b"{}") for number in range(16)])
+    assert {type(error) for error in errors} == {Unavailable}
+    assert time.monotonic() - began < 10, "the default would be five tries of 60 s"
 
 
 @pytest.mark.integration

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from fleet import flip
 from fleet.adapters.postgres import Connection, connect, one
+from fleet.adapters.postgres.command_rows import read_commands
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.webhooks import REFUSED_BYTES, Webhooks
 from fleet.adapters.webhook_intake import TakenIn, take_in, take_polled
@@ -135,6 +136,22 @@ def test_what_is_not_understood_is_kept_with_its_outcome(connection: Connection,
     assert all(row["detail"] for row in kept.values() if row["outcome"] not in {"applied", "unknown_type"})
     assert kept[odd[7].webhook_id]["body"] == "no json"
     assert rows(connection, "flip_events") == []
+
+
+def test_what_no_index_and_no_reader_of_ours_takes_harms_nobody_else(connection: Connection, site: str) -> None:
+    long_id = "".join(f"{number:x}" for number in range(4000))  # PostgreSQL indexes no text of that length
+    before_year_1: dict[str, Any] = {"start_at": "0001-01-01T00:00:00+14:00", "ends_at": None}
+    after_year_9999: dict[str, Any] = {"ends_at": "9999-12-31T23:59:59-12:00"}
+    lasting: dict[str, Any] = {"start_at": "9999-12-31T10:00:00-05:00", "ends_at": None, "duration_s": 43_200}
+    odd = [
+        webhook("command.created", command(id=long_id)),
+        webhook("event.created", event(site, id=long_id)),
+        webhook("command.created", command(id="early", **before_year_1)),
+        webhook("command.created", command(id="late", **after_year_9999)),
+        webhook("command.created", command(id="lasting", **lasting)),
+    ]
+    assert take(connection, *odd, webhook("command.created", command())) == {"applied": 2, "unreadable": 4}
+    assert set(read_commands(connection, ["early", "late", "lasting", "cmd_1"])) == {"cmd_1", "lasting"}
 
 
 def test_an_event_without_a_home_belongs_to_its_batteries_home(connection: Connection, site: str) -> None:

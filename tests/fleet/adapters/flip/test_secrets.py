@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from fleet.adapters.flip import FlipClient, RetryPolicy
-from fleet.errors import FleetError
+from fleet.errors import FleetError, NotConfigured
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from tests.fleet.flip_examples import commissioning
@@ -37,6 +37,16 @@ def test_tokens_are_in_no_error_with_its_causes(flip_server: Steering) -> None:
     shown = "".join(traceback.format_exception(error.value)) + repr(error.value.__cause__)
     assert "Connection refused" in shown
     assert SECRET not in shown
+
+
+@pytest.mark.parametrize("token", [f"{SECRET}\n", f"{SECRET}\u2026"])
+def test_a_token_that_no_header_takes_is_refused_and_not_shown(flip_settings: Settings, token: str) -> None:
+    with (
+        pytest.raises(NotConfigured, match="FLEET_FLIP_TOKEN") as error,
+        FlipClient(flip_settings.flip_base_url, SecretStr(token)) as client,
+    ):
+        client.sites()
+    assert SECRET not in "".join(traceback.format_exception(error.value))
 
 
 def test_tokens_are_in_no_repr(flip: FlipClient, flip_settings: Settings) -> None:

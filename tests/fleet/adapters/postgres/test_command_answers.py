@@ -174,6 +174,27 @@ def test_after_12_minutes_flip_hears_offline_and_a_late_answer_puts_it_right(con
     assert (command_of(connection)["report"], command_of(connection)["state"]) == ("OK", "acknowledged")
 
 
+def test_a_battery_has_no_say_in_what_it_was_never_sent(connection: Connection) -> None:
+    """It can guess its next number."""
+    receive(connection, told())
+    hear(connection, 0, result(1, "DONE"), result(2, "FAILED"))
+    row = command_of(connection)
+    assert (row["state"], row["report"]) == ("pending", None)
+    send(connection)
+    hear(connection, 1, result(1, "RUNNING"), at=HEARD + 2 * SECOND)
+    assert command_of(connection)["state"] == "running"
+
+
+def test_what_came_after_its_end_by_the_batterys_word_is_no_success(connection: Connection) -> None:
+    """The acknowledgement is cumulative: the message that says EXPIRED has the command's number too."""
+    receive(connection, told())
+    send(connection)
+    assert hear(connection, 1, result(1, "EXPIRED")) == 1
+    row = command_of(connection)
+    assert (row["state"], row["acknowledged_at"], row["report"]) == ("expired", None, None)
+    assert messages_of(connection)[0]["next_send_at"] is None
+
+
 def test_what_expired_unheard_is_put_right_by_the_batterys_own_word(connection: Connection) -> None:
     receive(connection, told())
     send(connection)

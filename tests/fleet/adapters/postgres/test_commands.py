@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 from fleet.adapters.postgres import Connection, connect
+from fleet.adapters.postgres.command_answers import count_in_answers
+from fleet.adapters.postgres.command_sending import claim_messages
 from fleet.adapters.postgres.commands import Commands
+from fleet.adapters.postgres.devices import DeviceLedger
+from fleet.adapters.postgres.telemetry import Received, store
+from fleet.devices import ThingName
 from fleet.settings import Settings
+from fleet.telemetry import parse
 from tests.command_examples import (
     HEARD,
     HOUR,
@@ -21,6 +27,7 @@ from tests.command_examples import (
     steps_of,
     told,
 )
+from tests.messages import body
 
 SECOND = timedelta(seconds=1)
 
@@ -179,3 +186,26 @@ def test_many_at_once_never_share_a_sequence(connection: Connection, database: S
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(take, range(40))) == {"applied"}
     assert [message["sequence"] for message in messages_of(connection)] == [*range(1, 41)]
+
+
+def test_what_a_retired_battery_was_to_do_is_not_the_next_ones_of_its_name(connection: Connection) -> None:
+    receive(connection, told())
+    receive(connection, told("cmd_running", ends_at=None))
+    receive(connection, told("cmd_refused", setpoint_w=6000.0))
+    connection.execute("UPDATE fleet.commands SET state = 'running' WHERE command_id = 'cmd_running'")
+    pretend_sent(connection)
+    DeviceLedger(connection).retired(ThingName("battery-1"))
+
+    gone = [command_of(connection, name) for name in ("cmd_1", "cmd_running")]
+    assert [(row["state"], row["report"], row["reason"]) for row in gone] == [
+        ("failed", "FAILED_FAULT", "The battery was taken out of service.")
+    ] * 2
+    assert "6000 W" in command_of(connection, "cmd_refused")["reason"], "what had failed stays as it was"
+    assert [message["next_send_at"] for message in messages_of(connection)] == [None, None]
+    assert receive(connection, told("cmd_late")) == "unknown_subject", "it is out of service"
+
+    connection.execute("UPDATE fleet.devices SET step = 'planned'")
+    text = body("battery-1", last_command_sequence=0, samples=[], received_at_ms=round(HEARD.timestamp() * 1000))
+    store(connection, [(Received("m", text, HEARD), parse(text))])
+    count_in_answers(connection, HEARD)
+    assert claim_messages(connection, HEARD, 10) == [], "the new battery has an empty disk, and nothing to do"

@@ -1,6 +1,6 @@
 """Migrations apply from empty, once, and keep the Supabase CLI's books."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,19 @@ def test_partitions_are_made_ahead_and_take_over_rows_that_came_before_them(data
         assert ensure_partitions(connection, future.date()) == 0
         row = connection.execute("SELECT tableoid::regclass::text AS name FROM fleet.telemetry").fetchone()
     assert row and row["name"] == "fleet.telemetry_20310505"
+
+
+def test_a_reader_that_takes_long_holds_up_no_one_behind_a_new_partition(
+    database: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.adapters.postgres.migrations._LOCK_TIMEOUT", "100ms")
+    with connect(database) as reader:
+        reader.execute("SELECT FROM fleet.telemetry LIMIT 1")
+        with pytest.raises(Unavailable, match="may go through later"), connect(database) as connection:
+            connection.execute("SET statement_timeout = '5s'")
+            ensure_partitions(connection, date(2031, 1, 1))
+    with connect(database) as connection:
+        assert ensure_partitions(connection, date(2031, 1, 1), 0) == 2
 
 
 def test_a_database_from_a_newer_checkout_is_refused(database: Settings) -> None:
