@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from threading import Lock
 
 from mirakuru.base import SimpleExecutor
 from mirakuru.exceptions import ExecutorError
@@ -19,6 +20,7 @@ class Cloud:
     def __init__(self, local: LocalSettings, state: State, say: Say) -> None:
         self.local, self.state, self.say = local, state, say
         self._running: dict[str, SimpleExecutor] = {}
+        self._writing = Lock()  # servers may be started side by side
 
     def start(self, name: str, executor: SimpleExecutor) -> None:
         """Start a server and return when it is ready."""
@@ -29,7 +31,8 @@ class Cloud:
             raise Unavailable(f"{name} did not start: {self.state.logs / name}.log says why.") from error
         self._running[name] = executor
         if executor.process:
-            self.state.remember_child(name, executor.process.pid)
+            with self._writing:
+                self.state.remember_child(name, executor.process.pid)
 
     def stop(self, name: str) -> bool:
         """Stop a server; False if it had not run any more or did not end in order."""
@@ -48,5 +51,6 @@ class Cloud:
 
     def export(self, values: dict[str, str]) -> None:
         """Make these the settings of this process, of what it starts, and of every later command."""
-        os.environ.update(values)
-        self.state.write_environment(values)
+        with self._writing:
+            os.environ.update(values)
+            self.state.write_environment(values)
