@@ -56,16 +56,19 @@ def test_without_a_setpoint_batteries_follow_the_load_and_all_are_meant(
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "exit_code", "words"),
     [
-        (["--start", "soon"], "is no time"), (["--duration", "long"], "is no duration"), (["--mode", "PARTY"], "mode"),
-        (["--device", "battery-9"], "battery-9"),
+        (["--start", "soon"], 2, "is no time"), (["--duration", "long"], 2, "is no duration"),
+        (["--mode", "PARTY"], 2, "mode"), (["--start", "2020-01-01T00:00:00Z"], 2, "over already"),
+        (["--device", "battery-9"], 7, "battery-9"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_one_sentence(
-    stand_in: dict[str, str], flip_server: Steering, options: list[str], words: str
+    stand_in: dict[str, str], flip_server: Steering, options: list[str], exit_code: int, words: str
 ) -> None:
-    assert_sentence(fleet("flip", "event", *options, **stand_in), 2, words)
+    result = fleet("flip", "event", *options, **stand_in)
+    assert "{" not in result.stderr
+    assert_sentence(result, exit_code, words)
     assert flip_server.received("events") == []
 
 
