@@ -133,7 +133,7 @@ def test_a_run_ingests_beside_another_worker_and_nothing_is_lost_or_doubled(
             send(body(samples=[sample(number + n) for n in (1, 2, 3)]))
 
     with some_at_a_time(fleet_settings, "ingest_telemetry", slots=2), connect(fleet_settings) as connection:
-        run = prefect_server.run("ingest-telemetry/test", time_budget_s=12, wait_s=1)
+        run = prefect_server.run("ingest-telemetry/test", time_budget_s=24, wait_s=1)
         prefect_server.wait(run, "RUNNING")
         send_some(0)
         beside = ingest(queue, connection, 3, Pace(10, 1))
