@@ -18,15 +18,17 @@ from fleet.telemetry import CommandResult, QueueMessage
 _AT_ONCE = 200
 
 
-def leave_answers(connection: Connection, messages: Iterable[QueueMessage]) -> None:
+def leave_answers(connection: Connection, messages: Sequence[QueueMessage]) -> None:
     """Leave what these messages say of commands, in the caller's transaction; waits for nobody.
 
-    One statement, and a second one for messages without samples, which nothing else follows.
+    One statement, and one more each for devices that may have news and for messages without samples, which nothing
+    else follows.
     """
-    told = _telling(messages)
-    if told:
+    cursors = _cursors(connection, {message.thing_name for message in messages})
+    given = _telling(message for message in messages if message.thing_name in cursors)
+    if told := [message for message in given if _may_be_news(message, cursors[message.thing_name])]:
         _execute(connection, "leave_answers", results=[_results(one) for one in told], patience=PATIENCE, **_of(told))
-    if bare := [message for message in told if not message.samples]:
+    if bare := _telling(message for message in messages if not message.samples):
         _execute(connection, "follow_acknowledgement", **_of(list({one.thing_name: one for one in bare}.values())))
 
 
@@ -48,6 +50,17 @@ def count_in_answers(connection: Connection, now: datetime) -> int:
         now,
     )
     return len(before)
+
+
+def _cursors(connection: Connection, thing_names: set[str]) -> dict[str, dict[str, Any]]:
+    rows = _execute(connection, "cursors_of", thing_names=",".join(thing_names))
+    return {row["thing_name"]: row for row in rows}
+
+
+def _may_be_news(message: QueueMessage, cursor: dict[str, Any]) -> bool:
+    """Rules out what `leave_answers` would pass over: most of what a fleet sends, and dear to hand over."""
+    is_elsewhere = message.last_command_sequence != cursor["acknowledged_sequence"]
+    return is_elsewhere or cursor["is_waiting"] or bool(message.command_results)
 
 
 def _telling(messages: Iterable[QueueMessage]) -> list[QueueMessage]:

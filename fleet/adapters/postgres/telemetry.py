@@ -78,9 +78,10 @@ def store(connection: Connection, parsed: Sequence[tuple[Received, QueueMessage 
 
 
 def known_things(connection: Connection, thing_names: set[str]) -> set[str]:
-    """Those of `thing_names` that are in the ledger."""
+    """Those of `thing_names`, which hold no comma, that are in the ledger."""
     with connection.cursor(row_factory=scalar_row) as cursor:
-        return set(cursor.execute(queries("telemetry")["known_things"], {"thing_names": list(thing_names)}))
+        known = cursor.execute(queries("telemetry")["known_things"], {"thing_names": ",".join(thing_names)}).fetchone()
+    return set(known.split(",")) if known else set()
 
 
 def _refuse_stranger(message: QueueMessage | Rejected, known: set[str]) -> QueueMessage | Rejected:

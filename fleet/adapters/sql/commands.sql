@@ -151,6 +151,15 @@ WHERE thing_name = ANY(%(thing_names)s) AND next_send_at IS NOT NULL AND expires
 SELECT command_id FROM fleet.commands WHERE command_id = ANY(%(command_ids)s) AND state = 'pending'
 ORDER BY command_id FOR UPDATE SKIP LOCKED
 
+-- name: cursors_of
+-- How far devices are that were given commands, and whether they have one to confirm. Commas are between the names.
+SELECT thing_name, acknowledged_sequence, EXISTS (
+        SELECT FROM fleet.command_messages AS message
+        WHERE message.thing_name = cursor.thing_name AND message.next_send_at IS NOT NULL
+    ) AS is_waiting
+FROM fleet.command_cursors AS cursor
+JOIN string_to_table(%(thing_names)s, ',') AS named (thing_name) USING (thing_name)
+
 -- name: leave_answers
 -- What devices that were given commands say of them, if that is new.
 INSERT INTO fleet.command_answers (thing_name, acknowledged_sequence, results, received_at)

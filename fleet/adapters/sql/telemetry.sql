@@ -28,8 +28,9 @@ ON CONFLICT (thing_name) DO UPDATE SET ({stored_columns}, boot_id, last_command_
 WHERE (latest.received_at, latest.sequence) < (excluded.received_at, excluded.sequence)
 
 -- name: known_things
--- Which of these names are in the ledger.
-SELECT thing_name FROM fleet.devices WHERE thing_name = ANY(%(thing_names)s)
+-- Which of these names are in the ledger. In and out as one text with commas: a list of values costs four times as much.
+SELECT string_agg(thing_name, ',') FROM fleet.devices
+JOIN string_to_table(%(thing_names)s, ',') AS named (thing_name) USING (thing_name)
 
 -- name: count_stored
 -- What is stored of the whole fleet.
