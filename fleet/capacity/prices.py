@@ -19,12 +19,11 @@ class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A price in US dollars for each `per` units. `looked_up`: read in its source; else from memory, to be checked."""
+    """A price in US dollars for each `per` units."""
 
     unit: str
     tiers: list[Tier]
     source: str
-    looked_up: bool
     per: float = 1.0
 
     def usd(self, quantity: float) -> float:
@@ -42,7 +41,6 @@ class Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: float
     unit: str
     source: str
-    looked_up: bool
     adjustable: bool = False
 
 

@@ -19,14 +19,14 @@ def test_a_million_devices_as_json() -> None:
     assert found["single_samples_through_the_broker"]["usd_month"] > found["usd_month"]
 
 
-def test_a_person_reads_the_sum_the_first_limit_and_what_to_check() -> None:
+def test_a_person_reads_the_sum_the_first_limit_and_where_prices_are_from() -> None:
     output = CliRunner().invoke(app, ["capacity", "--devices", "10k"], catch_exceptions=False).output
     assert "10,000 devices in us-east-1" in output
     assert "a month, $0." in output
     assert (
         "The first limit: IoT connects a second after an outage, at 30,000 devices; this fleet is below it." in output
     )
-    assert "from memory, to be checked: iot_action, iot_rule" in output
+    assert "each with its source in fleet/capacity/prices.toml" in output
 
 
 def test_wrong_input_is_an_error_of_ours() -> None:
