@@ -264,6 +264,14 @@ def test_what_a_battery_without_commands_says_leaves_nothing(connection: Connect
     assert one(connection.execute("SELECT count(*) AS n FROM fleet.command_answers"))["n"] == 0
 
 
+def test_what_a_battery_said_before_leaves_nothing_until_it_says_something_else(connection: Connection) -> None:
+    receive(connection, told())
+    send(connection)
+    assert [hear(connection, 1, at=HEARD + at * SECOND) for at in (1, 2, 3)] == [1, 0, 0]
+    assert hear(connection, 1, result(1, "DONE"), at=HEARD + 4 * SECOND) == 1
+    assert hear(connection, 0, at=HEARD + 5 * SECOND) == 1
+
+
 def test_who_is_at_work_on_a_battery_is_not_waited_for(connection: Connection, database: Settings) -> None:
     receive(connection, told())
     with connect(database) as other:
