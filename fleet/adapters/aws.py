@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.parsers import ResponseParserError
 
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused, Unavailable
 from fleet.settings import Settings
@@ -35,7 +36,7 @@ _KINDS: dict[str, type[FleetError]] = {
     **dict.fromkeys(
         ["ThrottlingException", "Throttling", "RequestThrottled", "TooManyRequestsException", "LimitExceededException",
          "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure", "InternalFailureException",
-         "InternalError", "RequestTimeout"],
+         "InternalError", "RequestTimeout", "OverLimit", "AWS.SimpleQueueService.OverLimit"],
         Unavailable,
     ),
     **dict.fromkeys(["InvalidRequestException", "ValidationException", "InvalidParameterValue"], InvalidInput),
@@ -102,7 +103,7 @@ def translated(doing: str) -> Iterator[None]:
         raise NotConfigured(
             f"No AWS credentials {doing}: sign in (`aws sso login`) or set AWS_ACCESS_KEY_ID and its secret."
         ) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         raise Unavailable(f"AWS could not be reached {doing}: {error}") from error
 
 

@@ -4,11 +4,14 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import md5
+from typing import TypeVar
 
 import msgspec
+from botocore.parsers import ResponseParserError
 
 from fleet.adapters.aws_calls import AwsCalls
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 CALL_LIMIT = 10
@@ -65,7 +68,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class QueueCalls:
-    """One queue by its URL. Raises what `AwsCalls.call` raises."""
+    """One queue by its URL. Raises what `AwsCalls.call` raises, and `ResponseParserError` for what SQS does not say."""
 
     def __init__(self, calls: AwsCalls, url: str, attribute_names: Sequence[str] = ()) -> None:
         self._calls, self._url = calls, url
@@ -83,7 +86,7 @@ class QueueCalls:
         wait = int(min(max(wait_s, 0), 20))
         if (payload := self._payloads.get(wait)) is None:
             payload = self._payloads[wait] = _encoder.encode({**self._request, "WaitTimeSeconds": wait})
-        answer = _received.decode(await self._calls.call("ReceiveMessage", payload, timeout_s=wait + 30))
+        answer = _read(_received, await self._calls.call("ReceiveMessage", payload, timeout_s=wait + 30))
         return [message for raw in answer.Messages or () if (message := _message(raw)) is not None]
 
     async def delete(self, receipts: Sequence[str]) -> int:
@@ -98,7 +101,8 @@ class QueueCalls:
             for number, receipt in enumerate(receipts)
         ]
         payload = _encoder.encode({"QueueUrl": self._url, "Entries": entries})
-        return len(_entries.decode(await self._calls.call("ChangeMessageVisibilityBatch", payload)).Failed or ())
+        answer = _read(_entries, await self._calls.call("ChangeMessageVisibilityBatch", payload))
+        return len(answer.Failed or ())
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -107,8 +111,15 @@ class QueueCalls:
     async def _delete(self, receipts: Sequence[str]) -> list[str]:
         entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
         payload = _encoder.encode({"QueueUrl": self._url, "Entries": entries})
-        answer = _entries.decode(await self._calls.call("DeleteMessageBatch", payload))
+        answer = _read(_entries, await self._calls.call("DeleteMessageBatch", payload))
         return [receipts[int(failure.Id)] for failure in answer.Failed or ()]
+
+
+def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ResponseParserError(f"the answer is not one of SQS's: {error}") from error
 
 
 def _message(raw: _Raw) -> Message | None:

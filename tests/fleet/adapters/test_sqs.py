@@ -88,6 +88,7 @@ def test_what_is_tried_again_is_what_botocore_tries_again() -> None:
         (refusal(403, "InvalidClientTokenId"), Refused),
         (refusal(400, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"), NotFound),
         (refusal(400, "RequestThrottled", "RequestThrottled"), Unavailable),
+        (refusal(403, "OverLimit", "OverLimit"), Unavailable),
         (refusal(500, "InternalFailure"), Unavailable),
         (refusal(503, "ServiceUnavailable"), Unavailable),
         (refusal(400, "ReceiptHandleIsInvalid"), FleetError),
@@ -200,6 +201,18 @@ def test_an_answer_in_chunks_is_read(endpoint: SqsEndpoint) -> None:
     endpoint.chunked = True
     endpoint.put("a" * 100_000)
     assert len(queue_at(endpoint).receive(10, 0)[0].body) == 100_000
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>Sign in</html>", b"", b'{"Messages": 1}', b'{"Messages": [{"Body": "\xff"}]}']
+)
+def test_an_answer_that_is_not_of_sqs_is_one_sentence_and_loses_nothing(endpoint: SqsEndpoint, body: bytes) -> None:
+    queue = queue_at(endpoint)
+    endpoint.put("a")
+    endpoint.fail("ReceiveMessage", Answer(body=body))
+    with pytest.raises(Unavailable, match="to receive from telemetry: the answer is not one of SQS's"):
+        queue.receive(10, 0)
+    assert len(queue.receive(10, 0)) == 1
 
 
 def test_nobody_there_is_one_sentence(endpoint: SqsEndpoint) -> None:
