@@ -1,12 +1,11 @@
 """Tasks of the commands' path. A task run is a slice of some seconds, not a message: a run costs 10 to 20 ms."""
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
-from prefect.events import emit_event
 
 from fleet.adapters import dispatch
 from fleet.adapters.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
+from tasks.figures import show_figures
 from tasks.policy import may_go_through_later
 
 _DELAYS_S = [1.0, 2.0, 5.0]
@@ -48,10 +47,5 @@ def report_dispatching(sent: Dispatched, told: Reported, seconds: float) -> dict
         "reports given up": told.given_up,
         "seconds": round(seconds, 1),
     }
-    create_table_artifact(
-        [{"figure": name, "value": value} for name, value in figures.items()],
-        key="dispatch",
-        description="What the last run did.",
-    )
-    emit_event("flip-fleet.commands.dispatched", {"prefect.resource.id": "flip-fleet.commands"}, payload=figures)
+    show_figures(figures, "dispatch", "commands.dispatched", "commands")
     return figures

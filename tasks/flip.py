@@ -6,7 +6,6 @@ from typing import Any
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
-from prefect.events import emit_event
 
 from fleet.adapters import flip_requests, forwarding, postgres, reconciliation
 from fleet.adapters.flip import FlipClient
@@ -17,6 +16,7 @@ from fleet.adapters.postgres.forwarding import ForwardingLedger
 from fleet.forwarding import closed_until
 from fleet.reconciliation import Differences
 from fleet.settings import get_settings
+from tasks.figures import show_figures
 from tasks.policy import may_go_through_later
 
 _DELAYS_S = [1.0, 5.0]
@@ -100,11 +100,10 @@ def report_forwarding(total: Forwarded, grace_s: float) -> dict[str, Any]:
         "intervals given up": standing["given_up"],
         "sent up to": str(standing["forwarded_until"] or "-"),
     }
-    create_table_artifact([{"figure": name, "value": value} for name, value in figures.items()], key="forwarding")
     if failures:
         rows = [{name: str(value) for name, value in row.items()} for row in failures]
         create_table_artifact(rows, key="forwarding-failures", description="Intervals that Flip does not take.")
-    emit_event("flip-fleet.telemetry.forwarded", {"prefect.resource.id": "flip-fleet.flip"}, payload=figures)
+    show_figures(figures, "forwarding", "telemetry.forwarded", "flip")
     return figures
 
 

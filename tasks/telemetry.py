@@ -3,9 +3,7 @@
 from datetime import date
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.events import emit_event
 
 from fleet.adapters import ingestion, postgres
 from fleet.adapters.ingestion import Pace, Tally
@@ -13,6 +11,7 @@ from fleet.adapters.postgres import migrations, quarantine
 from fleet.adapters.postgres.telemetry import Stored
 from fleet.adapters.sqs import Queue
 from fleet.settings import get_settings
+from tasks.figures import show_figures
 from tasks.policy import may_go_through_later
 
 
@@ -60,12 +59,5 @@ def report_ingestion(queue_name: str, total: Stored, seconds: float) -> dict[str
         "clock skew, s (worst)": round(total.skew.total_seconds(), 3),
         "seconds": round(seconds, 1),
     }
-    create_table_artifact(
-        [{"figure": name, "value": value} for name, value in figures.items()],
-        key="ingestion",
-        description="What the last run did.",
-    )
-    emit_event(
-        "flip-fleet.telemetry.ingested", {"prefect.resource.id": f"flip-fleet.queue.{queue_name}"}, payload=figures
-    )
+    show_figures(figures, "ingestion", "telemetry.ingested", f"queue.{queue_name}")
     return figures

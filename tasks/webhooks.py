@@ -4,8 +4,6 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
-from prefect.events import emit_event
 
 from fleet.adapters import postgres, webhook_intake
 from fleet.adapters.flip import FlipClient
@@ -17,6 +15,7 @@ from fleet.errors import FleetError
 from fleet.flip import Accepted
 from fleet.settings import get_settings
 from fleet.webhooks import HEADERS, SigningKeys
+from tasks.figures import show_figures
 from tasks.policy import may_go_through_later
 
 _log = logging.getLogger(__name__)
@@ -72,14 +71,10 @@ def report_webhooks(queue_name: str, total: TakenIn, polled: dict[str, int | str
         **{f"asked of Flip: {name}": value for name, value in polled.items()},
         "seconds": round(seconds, 1),
     }
-    create_table_artifact(
-        [{"figure": name, "value": value} for name, value in figures.items()],
-        key="webhooks",
-        description="What the last run did. `fleet webhooks refused` shows what was not believed.",
-    )
-    emit_event(
-        "flip-fleet.webhooks.processed", {"prefect.resource.id": f"flip-fleet.queue.{queue_name}"}, payload=figures
-    )
+    show_figures(
+        figures, "webhooks", "webhooks.processed", f"queue.{queue_name}",
+        "What the last run did. `fleet webhooks refused` shows what was not believed.",
+    )  # fmt: skip
     return figures
 
 
