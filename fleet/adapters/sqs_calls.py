@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import md5
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from botocore.parsers import ResponseParserError
@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 CALL_LIMIT = 10
 """Messages a call, receive or delete: AWS's own limit."""
+_DELETE_TIMEOUT_S = 10.0
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -32,7 +33,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 class _SystemAttributes(msgspec.Struct, gc=False):
-    SentTimestamp: str = "0"
+    SentTimestamp: Annotated[int, msgspec.Meta(ge=0, le=4_000_000_000_000)] = 0  # milliseconds, which SQS says as text
 
 
 class _Attribute(msgspec.Struct, gc=False):
@@ -62,7 +63,7 @@ class _Entries(msgspec.Struct):
     Failed: list[_Failure] | None = None
 
 
-_received = msgspec.json.Decoder(_Received)
+_received = msgspec.json.Decoder(_Received, strict=False)
 _entries = msgspec.json.Decoder(_Entries)
 _encoder = msgspec.json.Encoder()
 
@@ -111,7 +112,7 @@ class QueueCalls:
     async def _delete(self, receipts: Sequence[str]) -> list[str]:
         entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
         payload = _encoder.encode({"QueueUrl": self._url, "Entries": entries})
-        answer = _read(_entries, await self._calls.call("DeleteMessageBatch", payload))
+        answer = _read(_entries, await self._calls.call("DeleteMessageBatch", payload, _DELETE_TIMEOUT_S))
         return [receipts[int(failure.Id)] for failure in answer.Failed or ()]
 
 
@@ -127,7 +128,7 @@ def _message(raw: _Raw) -> Message | None:
     if md5(body, usedforsecurity=False).hexdigest() != raw.MD5OfBody:
         _log.warning("message %s came with a wrong checksum: it is left for another delivery", raw.MessageId)
         return None
-    sent_at = datetime.fromtimestamp(int(raw.Attributes.SentTimestamp) / 1000, tz=UTC)
+    sent_at = datetime.fromtimestamp(raw.Attributes.SentTimestamp / 1000, tz=UTC)
     if not raw.MessageAttributes:
         return Message(raw.MessageId, raw.ReceiptHandle, body, sent_at)
     attributes = {name: each.StringValue for name, each in raw.MessageAttributes.items()}

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from botocore.exceptions import BotoCoreError
+
 from fleet.adapters import aws
 from fleet.adapters.sqs import Queue, chunks, event_loop, still_queued, wait_for
 from fleet.adapters.sqs_calls import CALL_LIMIT, Message
@@ -156,9 +158,15 @@ class Stream:
                 if len(self._polls) < self._pace.polls:
                     self._add_poll()
             elif len(self._polls) > 1:
+                self._leave_to_others()
                 return
             else:
                 await asyncio.sleep(min(self._pace.linger_s, max(0.0, self._deadline - time.monotonic())))
+
+    def _leave_to_others(self) -> None:
+        """This poll is none any more: at once, since two that ended together would each count on the other."""
+        with self._changed:
+            self._polls.discard(asyncio.current_task())
 
     def _put(self, messages: list[Message], full: bool) -> None:
         with self._changed:
@@ -192,6 +200,16 @@ class Stream:
                 # Told once, at the end of the stream: what is stored stays stored, and comes again as duplicates.
                 self._left += len(receipts)
                 _log.warning("%d stored messages could not be deleted: %s", len(receipts), error)
+                if isinstance(
+                    error, BotoCoreError
+                ):  # nobody answers: not one after the other, each until its time is over
+                    self._leave_the_rest()
+
+    def _leave_the_rest(self) -> None:
+        self._left += sum(len(receipts) for receipts in self._to_delete)
+        with self._changed:
+            self._to_delete.clear()
+            self._changed.notify()
 
     async def _keep_hidden(self) -> None:
         """While storing takes long, keep others from what was received.

@@ -1,15 +1,20 @@
 """Receiving goes on while a batch is stored; deletes come behind it; what takes long stays hidden from others."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
 from fleet.adapters.sqs import Queue
+from fleet.adapters.sqs_calls import Message
 from fleet.adapters.sqs_stream import Pace, Stream
 from fleet.errors import Refused, Unavailable
-from tests.fleet.adapters.sqs_endpoint import SqsEndpoint, refusal, sqs_endpoint
+from tests.fleet.adapters.sqs_endpoint import Answer, SqsEndpoint, refusal, sqs_endpoint
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -108,6 +113,49 @@ def test_what_is_stored_in_time_is_not_prolonged(endpoint: SqsEndpoint, queue: Q
             stream.delete(batch)
     assert len(endpoint.deleted) == 10
     assert endpoint.hidden == []
+
+
+class _Together:
+    """A queue's calls: a full answer brings a second poll, both get nothing in the same moment, then more comes."""
+
+    def __init__(self) -> None:
+        self.asked, self._both = 0, asyncio.Event()
+
+    async def receive(self, _: float) -> list[Message]:
+        self.asked += 1
+        if self.asked == 3:
+            self._both.set()
+        if self.asked in (2, 3):
+            await self._both.wait()
+            return []
+        await asyncio.sleep(0.01)
+        first = {1: 0, 4: 10}.get(self.asked)
+        return [] if first is None else [Message(f"m{n}", f"r{n}", b"", NOON) for n in range(first, first + 10)]
+
+    async def delete(self, _: Sequence[str]) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+def test_polls_that_find_nothing_in_the_same_moment_do_not_all_end(queue: Queue) -> None:
+    queue.calls = _Together()  # type: ignore[assignment]
+    with Stream(queue, 0.5, Pace(wait_s=1)) as stream:
+        received = [message.receipt for batch in stream.batches() for message in batch]
+    assert len(received) == 20
+
+
+def test_where_nobody_answers_the_rest_of_the_deletes_is_left_at_once(endpoint: SqsEndpoint, queue: Queue) -> None:
+    endpoint.put(*numbers(300))
+    endpoint.fail("DeleteMessageBatch", *[Answer(close=True)] * 1_000)
+    with (
+        pytest.raises(Unavailable, match="300 stored messages could not be deleted"),
+        Stream(queue, 1.5, Pace(wait_s=1, polls=2)) as stream,
+    ):
+        for batch in stream.batches():
+            stream.delete(batch)
+    assert endpoint.count("DeleteMessageBatch") < 60, "three tries for each of thirty calls are ninety"
 
 
 def test_deletes_that_fail_are_told_at_the_end(endpoint: SqsEndpoint, queue: Queue) -> None:
