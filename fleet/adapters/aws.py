@@ -97,7 +97,7 @@ def translated(doing: str) -> Iterator[None]:
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         message = error.response.get("Error", {}).get("Message", "")
-        kind = _KINDS.get(code, Unavailable if _status(error) >= 500 else FleetError)
+        kind = _KINDS.get(code, Unavailable if _status(error) >= 500 or _status(error) == 429 else FleetError)
         raise kind(f"AWS refused {doing}: {code} {message}".strip()) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise NotConfigured(

@@ -47,7 +47,7 @@ async def tunnel(proxy: Proxy, host: str, port: int) -> asyncio.Transport:
 
 
 class _Opening(asyncio.Protocol):
-    """Waits for the head of the proxy's answer; nothing comes after it before we have begun with TLS."""
+    """Waits for the head of the proxy's answer; after a consent nothing comes before we have begun with TLS."""
 
     def __init__(self) -> None:
         self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -55,7 +55,7 @@ class _Opening(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._head += data
-        if self._head.endswith(b"\r\n\r\n") and not self.answer.done():
+        if b"\r\n\r\n" in self._head and not self.answer.done():
             self.answer.set_result(self._head)
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -89,6 +89,7 @@ def test_what_is_tried_again_is_what_botocore_tries_again() -> None:
         (refusal(400, "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"), NotFound),
         (refusal(400, "RequestThrottled", "RequestThrottled"), Unavailable),
         (refusal(403, "OverLimit", "OverLimit"), Unavailable),
+        (refusal(429, "SlowDown"), Unavailable),
         (refusal(500, "InternalFailure"), Unavailable),
         (refusal(503, "ServiceUnavailable"), Unavailable),
         (refusal(400, "ReceiptHandleIsInvalid"), FleetError),
