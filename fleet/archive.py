@@ -7,7 +7,7 @@ import hashlib
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from fleet.errors import InvalidInput
 
@@ -74,6 +74,8 @@ def span(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     """A span from `start` up to `end`. Raises `InvalidInput` where a zone is missing or the end comes first."""
     if start.tzinfo is None or end.tzinfo is None:
         raise InvalidInput("A time needs its zone: write 2026-11-01T00:00:00Z, or +01:00 at its end.")
+    if any((moment.utcoffset() or timedelta(0)) % timedelta(minutes=1) for moment in (start, end)):
+        raise InvalidInput("A zone's offset has whole minutes: write 2026-11-01T00:00:00Z, or +01:00 at its end.")
     if not start < end:
         raise InvalidInput(f"From {start.isoformat()} to {end.isoformat()} is no time: name a moment and a later one.")
     return start, end

@@ -67,7 +67,9 @@ class _Run:
     def archive_late(self, stored_before: datetime) -> None:
         self.done.samples_removed += self.ledger.remove_late()
         for day in self.ledger.late_days(stored_before):
-            self.archive(Slice(day, stored_before=stored_before), "telemetry_default")
+            late = Slice(day, stored_before=stored_before)
+            if not self.ledger.is_noted(late.key):  # else a later run takes them, under a name of their own
+                self.archive(late, "telemetry_default")
         self.done.samples_removed += self.ledger.remove_late()
 
     def archive(self, slice_: Slice, table: str) -> None:

@@ -39,6 +39,8 @@ def test_a_span_without_a_zone_or_the_wrong_way_round_is_refused() -> None:
     assert span(NOON, later) == (NOON, later)
     with pytest.raises(InvalidInput, match="zone"):
         span(NOON.replace(tzinfo=None), later)
+    with pytest.raises(InvalidInput, match="whole minutes"):
+        span(NOON.replace(tzinfo=timezone(timedelta(seconds=1))), later)
     for end in (NOON, NOON - timedelta(seconds=1)):
         with pytest.raises(InvalidInput, match="later one"):
             span(NOON, end)

@@ -51,6 +51,10 @@ class ArchiveLedger:
         """The files of a day that are in the ledger."""
         return {row["object_key"] for row in self._rows("ledger", day=day)}
 
+    def is_noted(self, key: str) -> bool:
+        """Whether a file of that name is in the ledger: it must not be written over."""
+        return bool(self._rows("noted", object_key=key))
+
     def export(self, slice_: Slice, table: str, batch: int) -> Iterator[Sequence[Row]]:
         """The samples of a slice, `batch` at a time, in the order of the file."""
         name = "export_late" if slice_.stored_before else "export_day"

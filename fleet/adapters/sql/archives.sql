@@ -27,6 +27,10 @@ ORDER BY thing_name, measured_at, sequence
 SELECT object_key, bucket, samples, removed_at FROM fleet.telemetry_archives
 WHERE day = %(day)s AND stored_before IS NULL
 
+-- name: noted
+-- Whether a file is in the ledger.
+SELECT object_key FROM fleet.telemetry_archives WHERE object_key = %(object_key)s
+
 -- name: note
 -- A file that was read back and found right.
 INSERT INTO fleet.telemetry_archives (

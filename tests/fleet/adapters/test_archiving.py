@@ -176,6 +176,17 @@ def test_what_comes_after_its_day_was_archived_follows_later(place: Place) -> No
     assert [row[1] for row in rows] == sorted(row[1] for row in rows)  # type: ignore[type-var]
 
 
+def test_a_second_run_that_day_does_not_write_over_the_first_ones_late_samples(place: Place) -> None:
+    for number in (1, 2):
+        place.samples(1, datetime(1970, 6, number, tzinfo=UTC))
+        place.samples(1, datetime(1970, 6, 1, number, tzinfo=UTC))
+        place.archive()
+    assert place.count() == 1, "it waits for a file of its own"
+    place.archive(BEFORE + timedelta(days=1))
+    start = datetime(1970, 1, 1, tzinfo=UTC)
+    assert (place.count(), len(list(history(place.settings, "battery-1", start, START)))) == (0, 4)
+
+
 def test_samples_of_a_wrong_clock_are_archived_too_and_found_again(place: Place) -> None:
     for year in (1970, 2099):
         place.samples(3, datetime(year, 6, 1, tzinfo=UTC))
