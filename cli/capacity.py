@@ -63,5 +63,5 @@ def _limits(found: Estimate) -> list[str]:
 def _limit(limit: Limit) -> str:
     needed = f"{limit.needed:.2g}" if limit.needed < 10 else f"{limit.needed:,.0f}"
     largest = "any number of devices" if limit.devices is None else f"up to {limit.devices:,} devices"
-    mark = "MET" if limit.is_met else "ok"
+    mark = "OVER" if limit.is_met else "ok"
     return f"{mark:<4} {limit.name:<55} {needed:>9} of {limit.allowed:>7,.0f} {limit.unit:<49} {largest}"

@@ -39,7 +39,7 @@ def provision_devices(
         model: The battery's model, kept as the thing's attribute.
         concurrency: Batches that are worked on at once, 1 to 32.
         devices_per_second: At most so many; 0 for no limit; empty for FLEET_PROVISIONING_RATE_PER_S.
-        runner: Where batches run: threads of this process, or dask for very large orders (docs/scaling.md).
+        runner: Where batches run: threads of this process, or dask for very large orders (docs/workers.md).
     """
     if not 1 <= concurrency <= 32:
         raise InvalidInput(f"The concurrency is {concurrency}: use 1 to 32.")

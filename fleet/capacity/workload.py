@@ -16,7 +16,7 @@ class Workload:
     """`devices` that take a sample each `sample_s` seconds and publish each `publish_s`.
 
     `basic_ingest`: straight into the rule, without the broker's fee. `keep_days`: raw samples stay so long in the
-    database; then they are in the archive. `commands_a_month`: to each device. Raises `InvalidInput`.
+    database, 15 at least; then they are in the archive. `commands_a_month`: to each device. Raises `InvalidInput`.
     """
 
     devices: int
@@ -36,8 +36,11 @@ class Workload:
                 f"Publishing each {self.publish_s:g} s does not go with a sample each {self.sample_s:g} s: "
                 "publish as often as you sample or less often, once a day at least."
             )
-        if not 1 <= self.keep_days <= 3650:
-            raise InvalidInput(f"Keeping raw samples for {self.keep_days:g} days cannot be priced: use 1d to 3650d.")
+        if not 15 <= self.keep_days <= 3650:
+            raise InvalidInput(
+                f"Raw samples cannot be kept for {self.keep_days:g} days: use 15d to 3650d, since a message may wait "
+                "in the queue for 14 days."
+            )
 
 
 @dataclass(frozen=True)

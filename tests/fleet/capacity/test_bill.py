@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from fleet.capacity.bill import bill, databases, workers
@@ -68,12 +69,13 @@ def test_the_database_grows_with_the_days_that_raw_samples_are_kept(table: Price
     month = databases(THOUSAND, table)
     assert (month.count, month.size.name) == (1, "large")
     assert month.gb_each == pytest.approx(30 * (17.28e6 * 272 + 1.44e6 * 250) / 1e9)
-    assert databases(replace(THOUSAND, keep_days=1), table).size.name == "micro"
+    assert databases(replace(THOUSAND, keep_days=15), table).size.name == "medium"
 
 
 def test_rows_a_second_ask_for_databases_too(table: PriceTable) -> None:
-    """200,000 samples a second at 33,000 a database are seven, however few days they stay."""
-    assert databases(Workload(1_000_000, keep_days=1), table).count == 7
+    """200,000 samples a second at 33,000 a database are seven, however much room each of them has."""
+    roomy = msgspec.structs.replace(table.supabase[-1], database_gb=1e9)
+    assert databases(Workload(1_000_000), msgspec.structs.replace(table, supabase=[roomy])).count == 7
 
 
 def test_workers_follow_the_measured_cost(table: PriceTable) -> None:
@@ -107,7 +109,7 @@ def test_an_unknown_region_is_refused_in_a_sentence(table: PriceTable) -> None:
         ({"devices": 2_000_000_000}, "use 1 to 1,000,000,000"),
         ({"sample_s": 0}, "use 10ms to 1d"),
         ({"sample_s": 60, "publish_s": 5}, "publish as often as you sample or less often"),
-        ({"keep_days": 0}, "Keeping raw samples for 0 days"),
+        ({"keep_days": 14.9}, "cannot be kept for 14.9 days: use 15d"),
     ],
 )
 def test_a_fleet_that_cannot_be_is_refused_in_a_sentence(wrong: dict[str, float], sentence: str) -> None:
