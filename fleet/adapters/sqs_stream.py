@@ -200,12 +200,11 @@ class Stream:
                 # Told once, at the end of the stream: what is stored stays stored, and comes again as duplicates.
                 self._left += len(receipts)
                 _log.warning("%d stored messages could not be deleted: %s", len(receipts), error)
-                if isinstance(
-                    error, BotoCoreError
-                ):  # nobody answers: not one after the other, each until its time is over
+                if isinstance(error, BotoCoreError):
                     self._leave_the_rest()
 
     def _leave_the_rest(self) -> None:
+        """Nobody answers: the others would only wait for it one after the other."""
         self._left += sum(len(receipts) for receipts in self._to_delete)
         with self._changed:
             self._to_delete.clear()
