@@ -142,11 +142,12 @@ def messages_a_s(said: list[dict[str, Any]], messages: int) -> float:
         for each in said
         for (_, before), (at, done) in pairwise(each["done"])
     ]  # fmt: skip
-    done, ends = 0, 0.0
-    for ends, more in sorted(steps):  # noqa: B007
-        if (done := done + more) >= 0.9 * messages:
-            break
-    return done / (ends - min(each["done"][0][0] for each in said))
+    began, done = min(each["done"][0][0] for each in said), 0
+    for at, more in sorted(steps):
+        done += more
+        if done >= 0.9 * messages:
+            return done / (at - began)
+    raise AssertionError(f"{messages - done} messages were lost")
 
 
 def memory(world: World, backlog: int) -> dict[str, Any]:
