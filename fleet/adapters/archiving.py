@@ -56,10 +56,8 @@ class _Run:
             return
         if samples := self.ledger.count(table):
             parts = parts_for(samples)
-            slices, noted = [Slice(day, part, parts) for part in range(parts)], self.ledger.keys(day)
-            for slice_ in slices:
-                if slice_.key not in noted:
-                    self.archive(slice_, table)
+            for part in range(parts):
+                self.archive(Slice(day, part, parts), table)
         self.done.samples_removed += self.ledger.drop_day(day, table)
         self.done.days_removed += 1
         _log.info("%s is in the archive: %d samples", day, samples)
@@ -67,13 +65,17 @@ class _Run:
     def archive_late(self, stored_before: datetime) -> None:
         self.done.samples_removed += self.ledger.remove_late()
         for day in self.ledger.late_days(stored_before):
-            late = Slice(day, stored_before=stored_before)
-            if not self.ledger.is_noted(late.key):  # else a later run takes them, under a name of their own
-                self.archive(late, "telemetry_default")
+            self.archive(Slice(day, stored_before=stored_before), "telemetry_default")
         self.done.samples_removed += self.ledger.remove_late()
 
     def archive(self, slice_: Slice, table: str) -> None:
-        """Write a slice to the bucket, read it back, and note it. A part that no device is in has no file."""
+        """Write a slice to the bucket, read it back, and note it. A part that no device is in has no file.
+
+        What is noted is never written over: the rest of a day is done by then, and late samples that come on top are
+        taken by a later run, under a name of their own.
+        """
+        if self.ledger.is_noted(slice_.key):
+            return
         with tempfile.TemporaryDirectory(prefix="flip-fleet-archive-") as folder:
             file = Path(folder) / "written.parquet"
             parquet.write(file, self.ledger.export(slice_, table, parquet.ROW_GROUP))

@@ -47,12 +47,8 @@ class ArchiveLedger:
         """Whether the whole of a day was archived and removed already."""
         return any(row["removed_at"] for row in self._rows("ledger", day=day))
 
-    def keys(self, day: date) -> set[str]:
-        """The files of a day that are in the ledger."""
-        return {row["object_key"] for row in self._rows("ledger", day=day)}
-
     def is_noted(self, key: str) -> bool:
-        """Whether a file of that name is in the ledger: it must not be written over."""
+        """Whether a file of that name is in the ledger."""
         return bool(self._rows("noted", object_key=key))
 
     def export(self, slice_: Slice, table: str, batch: int) -> Iterator[Sequence[Row]]:

@@ -24,7 +24,7 @@ ORDER BY thing_name, measured_at, sequence
 
 -- name: ledger
 -- The files of a day's partition, and whether their samples have left the database.
-SELECT object_key, bucket, samples, removed_at FROM fleet.telemetry_archives
+SELECT samples, removed_at FROM fleet.telemetry_archives
 WHERE day = %(day)s AND stored_before IS NULL
 
 -- name: noted
