@@ -11,6 +11,8 @@ from datetime import date, datetime, timedelta
 
 from fleet.errors import InvalidInput
 
+LEAST_DAYS_KEPT = 15
+"""Days that samples stay in the database at least: a message may wait in the queue for 14."""
 PART_SAMPLES = 2_000_000
 """Samples a file, about: some 60 MB, which a reader of one device has to fetch."""
 

@@ -13,6 +13,7 @@ from dotenv import load_dotenv
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fleet.archive import LEAST_DAYS_KEPT
 from fleet.errors import NotConfigured
 from fleet.names import ResourceNames
 
@@ -134,7 +135,7 @@ class Settings(BaseSettings):
     )
     telemetry_retention_days: int = Field(
         30,
-        ge=15,
+        ge=LEAST_DAYS_KEPT,
         description="Days that samples stay in the database before they go to the archive in S3: as you like, 15 at "
         "least, since a message may wait in the queue for 14.",
     )

@@ -8,6 +8,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.archive import LEAST_DAYS_KEPT
 from fleet.settings import get_settings
 from tasks.storage import archive_telemetry, remove_what_is_over, report_archive
 from tasks.telemetry import make_partitions
@@ -17,7 +18,7 @@ from tasks.webhooks import forget_webhooks
 @flow
 def maintain_storage(
     days_ahead: Annotated[int, Field(ge=1, le=366)] = 7,
-    keep_days: Annotated[int, Field(ge=15, le=36_500)] | None = None,
+    keep_days: Annotated[int, Field(ge=LEAST_DAYS_KEPT, le=36_500)] | None = None,
     webhook_days: Annotated[int, Field(ge=15, le=36_500)] = 30,
 ) -> Any:
     """Make the day partitions up to `days_ahead` (UTC), remove what is older than the settings keep it, and move older

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from fleet.archive import LEAST_DAYS_KEPT
 from fleet.capacity.prices import PriceTable
 from fleet.errors import InvalidInput
 
@@ -36,10 +37,10 @@ class Workload:
                 f"Publishing each {self.publish_s:g} s does not go with a sample each {self.sample_s:g} s: "
                 "publish as often as you sample or less often, once a day at least."
             )
-        if not 15 <= self.keep_days <= 3650:
+        if not LEAST_DAYS_KEPT <= self.keep_days <= 3650:
             raise InvalidInput(
-                f"Raw samples cannot be kept for {self.keep_days:g} days: use 15d to 3650d, since a message may wait "
-                "in the queue for 14 days."
+                f"Raw samples cannot be kept for {self.keep_days:g} days: use {LEAST_DAYS_KEPT}d to 3650d, since a "
+                "message may wait in the queue for 14 days."
             )
 
 
