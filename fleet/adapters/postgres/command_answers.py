@@ -28,8 +28,8 @@ def leave_answers(connection: Connection, messages: Sequence[QueueMessage]) -> N
     given = _telling(message for message in messages if message.thing_name in cursors)
     if told := [message for message in given if _may_be_news(message, cursors[message.thing_name])]:
         _execute(connection, "leave_answers", results=[_results(one) for one in told], patience=PATIENCE, **_of(told))
-    if bare := _telling(message for message in messages if not message.samples):
-        _execute(connection, "follow_acknowledgement", **_of(list({one.thing_name: one for one in bare}.values())))
+    if bare := _newest(_in_order(message for message in messages if not message.samples)):
+        _execute(connection, "follow_acknowledgement", **_of(list(bare.values())))
 
 
 def count_in_answers(connection: Connection, now: datetime) -> int:
@@ -65,9 +65,17 @@ def _may_be_news(message: QueueMessage, cursor: dict[str, Any]) -> bool:
 
 def _telling(messages: Iterable[QueueMessage]) -> list[QueueMessage]:
     """The newest message of each device, and those with results; oldest first."""
-    ordered = sorted(messages, key=lambda message: message.received_at_ms)
-    newest = {message.thing_name: message for message in ordered}
+    ordered = _in_order(messages)
+    newest = _newest(ordered)
     return [message for message in ordered if message.command_results or message is newest[message.thing_name]]
+
+
+def _in_order(messages: Iterable[QueueMessage]) -> list[QueueMessage]:
+    return sorted(messages, key=lambda message: message.received_at_ms)
+
+
+def _newest(ordered: Iterable[QueueMessage]) -> dict[str, QueueMessage]:
+    return {message.thing_name: message for message in ordered}
 
 
 def _results(message: QueueMessage) -> Jsonb:
