@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from cli import flow_runs
 from fleet.adapters.sqs import Queue
 from fleet.adapters.terraform import Terraform
 from fleet.errors import NotConfigured, NotFound
@@ -29,10 +28,18 @@ def ensure(say: Callable[[str], None]) -> str:
         way = "boto3"  # and so it stays until `make clean`: Terraform would find resources that are not in its state
     else:
         say("applying the infrastructure (flow apply-infrastructure)")
-        flow_runs.run("apply-infrastructure", {"unattended": True}, _APPLY_S, say)
+        _apply(say)
         way = "terraform"
     record.write_text(f"{way} {digest}")
     return way
+
+
+def _apply(say: Callable[[str], None]) -> None:
+    # Not before: importing Prefect takes seconds, which a start with everything applied has no use for.
+    from cli import flow_runs
+    from cli.apply_progress import ApplyProgress
+
+    flow_runs.run("apply-infrastructure", {"unattended": True}, _APPLY_S, say, ApplyProgress)
 
 
 def _missing(settings: Settings) -> str:

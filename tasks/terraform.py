@@ -67,13 +67,14 @@ def keep_outputs() -> dict[str, str]:
 
 
 def _with_progress(total: int) -> Callable[[Line], None]:
-    """Log each line, and count the resources that are done in a progress artifact."""
+    """Log each line but the plan's, which was logged when it was made; count what is done in a progress artifact."""
     artifact = create_progress_artifact(0.0, key="infrastructure-progress", description="Terraform applies")
     done = 0
 
     def on_line(line: Line) -> None:
         nonlocal done
-        _to_log(line)
+        if line.kind != "planned_change":
+            _to_log(line)
         if line.kind == "apply_complete" and line.action != "read":
             done += 1
             share = min(100.0, 100.0 * done / max(total, 1))
