@@ -24,6 +24,7 @@ def up(foreground: bool) -> None:
     state = State(local.state_dir.resolve())
     if foreground:
         with running(local, print) as cloud:
+            cloud.wait_for_flows()
             state.mark_ready()
             stay(cloud)
         return

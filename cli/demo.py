@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli import dispatch_story, households, outcome, tally
+from cli import dispatch_story, households, infrastructure, outcome, tally
 from cli.dispatch_story import Counted, Dispatch, Timing
 from device_agent.registration_url import registration_url
 from fleet.adapters import postgres
@@ -87,21 +87,20 @@ def _cloud(demo: Demo) -> Iterator[Cloud]:
     began = time.monotonic()
     with cloud.running(demo.local, demo.say) as running:
         demo.seconds["cloud"] = round(time.monotonic() - began, 1)
-        running.state.mark_ready()
         yield running
 
 
 def _story(demo: Demo, running: Cloud) -> dict[str, Any] | None:
-    # Not before: importing Prefect reads the addresses that the cloud has just put into the environment.
-    from cli import infrastructure
-
     with demo.step("infrastructure"):
-        demo.infrastructure = infrastructure.ensure(demo.say)
+        demo.infrastructure = infrastructure.ensure(running, demo.say)
         homeowners.deliver_webhooks(running)
     with demo.step("provisioning"):
-        folders = _provision(demo)
+        folders = _provision(demo, running)
     with agents.running(folders, running.state, _SAMPLE_S, _PUBLISH_S) as fleet:
         demo.say(f"{fleet.alive()} device agents run, each a process with its own certificate")
+        with demo.step("flows"):
+            running.wait_for_flows()
+            running.state.mark_ready()
         with demo.step("households"):
             dispatch = _dispatch(demo, running, folders)
         _show_addresses(demo, folders)
@@ -111,14 +110,16 @@ def _story(demo: Demo, running: Cloud) -> dict[str, Any] | None:
     return _settle(demo, folders, counted) if demo.once else None
 
 
-def _provision(demo: Demo) -> list[Path]:
+def _provision(demo: Demo, running: Cloud) -> list[Path]:
     """The folders of the batteries that are provisioned. One that cannot be stops the one-shot story alone."""
     settings = get_settings()
     orders = orders_from_count(demo.local.devices, PREFIX, MODEL)
     done = _provisioned(settings, orders)
     if missing := len(orders) - len(done):
+        # Not before: importing Prefect reads the addresses that the cloud has put into the environment.
         from cli import flow_runs
 
+        running.wait_for_flows()
         demo.say(f"provisioning {missing} devices")
         try:
             flow_runs.run("provision-devices", {"count": len(orders), "prefix": PREFIX, "model": MODEL}, 600, demo.say)

@@ -9,11 +9,12 @@ from fleet.adapters.terraform import Terraform
 from fleet.errors import NotConfigured, NotFound
 from fleet.settings import Settings, get_settings
 from local_cloud.infrastructure import create_infrastructure
+from local_cloud.running import Cloud
 
 _APPLY_S = 600
 
 
-def ensure(say: Callable[[str], None]) -> str:
+def ensure(running: Cloud, say: Callable[[str], None]) -> str:
     """Apply what is not applied yet; returns which way it was made, "terraform" or "boto3"."""
     settings = get_settings()
     record, digest = settings.state_dir / "infrastructure", _digest(settings.terraform_dir)
@@ -28,17 +29,18 @@ def ensure(say: Callable[[str], None]) -> str:
         way = "boto3"  # and so it stays until `make clean`: Terraform would find resources that are not in its state
     else:
         say("applying the infrastructure (flow apply-infrastructure)")
-        _apply(say)
+        _apply(running, say)
         way = "terraform"
     record.write_text(f"{way} {digest}")
     return way
 
 
-def _apply(say: Callable[[str], None]) -> None:
+def _apply(running: Cloud, say: Callable[[str], None]) -> None:
     # Not before: importing Prefect takes seconds, which a start with everything applied has no use for.
     from cli import flow_runs
     from cli.apply_progress import ApplyProgress
 
+    running.wait_for_flows()
     flow_runs.run("apply-infrastructure", {"unattended": True}, _APPLY_S, say, ApplyProgress)
 
 

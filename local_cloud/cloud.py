@@ -21,8 +21,9 @@ ACCESS_KEY = "LKIAFLIPFLEETLOCAL00"
 
 @contextmanager
 def running(local: LocalSettings, say: Say) -> Iterator[Cloud]:
-    """The whole cloud, ready, its addresses in this process's environment. Everything stops on leaving.
+    """The whole cloud, its addresses in this process's environment. Everything stops on leaving.
 
+    All of it is ready but the flows, which are being served: `Cloud.wait_for_flows` is for whoever needs them.
     Raises `Conflict` (it runs already, a port is taken) and `Unavailable` (a server did not start).
     """
     state = State(local.state_dir.resolve())
@@ -31,14 +32,16 @@ def running(local: LocalSettings, say: Say) -> Iterator[Cloud]:
         _take_over(local, state, say, stack)
         cloud = Cloud(local, state, say)
         _start_postgres(cloud, stack)
-        _start_aws(cloud, stack)
-        migrate(get_settings())
-        homeowners.start_stand_ins(cloud, stack)
-        with ThreadPoolExecutor(1) as beside:  # Prefect and the web app do not need each other
+        with ThreadPoolExecutor() as beside:  # what does not need each other starts side by side
+            prefect = beside.submit(_start_prefect, cloud, stack)
+            _start_aws(cloud, stack)
+            migrate(get_settings())
+            homeowners.start_stand_ins(cloud, stack, beside)
             web = beside.submit(homeowners.start_web, cloud, stack)
-            _start_prefect(cloud, stack)
+            prefect.result()
+            cloud.flows = beside.submit(_serve_flows, cloud, stack)
             web.result()
-        yield cloud
+            yield cloud
 
 
 def _take_over(local: LocalSettings, state: State, say: Say, stack: ExitStack) -> None:
@@ -110,14 +113,22 @@ def _stop_aws(cloud: Cloud) -> None:
 
 def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:
     local, state = cloud.local, cloud.state
-    api = f"http://127.0.0.1:{local.prefect_port}/api"
-    cloud.export({"PREFECT_API_URL": api, "PREFECT_HOME": str(state.folder / "prefect")})
+    cloud.export({"PREFECT_API_URL": _prefect_api(local), "PREFECT_HOME": str(state.folder / "prefect")})
     database_url = get_settings().require_database_url()
     cloud.start("prefect", servers.prefect(state.logs, local.prefect_port, database_url))
     stack.callback(cloud.stop, "prefect")
     cloud.say(f"Prefect is ready: http://127.0.0.1:{local.prefect_port}")
+
+
+def _serve_flows(cloud: Cloud, stack: ExitStack) -> None:
+    """After all that the flows reach: they have the addresses that are exported by now."""
+    local, api = cloud.local, _prefect_api(cloud.local)
     if dead := servers.crash_runs_without_process(api):
         cloud.say(f"marked {dead} flow runs of the last session as crashed: their processes ended with it")
-    cloud.start("flows", servers.flows(state.logs, api, local.ingest_every_s))
+    cloud.start("flows", servers.flows(cloud.state.logs, api, local.ingest_every_s))
     stack.callback(cloud.stop, "flows")
     cloud.say("the flows are deployed and served")
+
+
+def _prefect_api(local: LocalSettings) -> str:
+    return f"http://127.0.0.1:{local.prefect_port}/api"

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from concurrent.futures import Executor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from local_cloud.webhook_route import on_this_machine
 _WEB_USER = "local-web"
 
 
-def start_stand_ins(cloud: Cloud, stack: ExitStack) -> None:
+def start_stand_ins(cloud: Cloud, stack: ExitStack, beside: Executor) -> None:
     """Supabase and Flip, before anything that talks to them."""
     local, state = cloud.local, cloud.state
     supabase_url, flip_url = f"http://127.0.0.1:{local.supabase_port}", f"http://127.0.0.1:{local.flip_port}"
@@ -33,19 +34,27 @@ def start_stand_ins(cloud: Cloud, stack: ExitStack) -> None:
     }
     cloud.export({"SUPABASE_URL": supabase_url, "FLEET_FLIP_BASE_URL": flip_url, **secrets})
     cloud.export({"FLEET_BASE_URL": f"http://127.0.0.1:{local.web_port}"})
-    settings = get_settings()
-    cloud.start(
-        "supabase",
-        servers.supabase(state.folder / "supabase", state.logs, local.supabase_port, settings, settings.base_url),
-    )
+    flip = beside.submit(_start_flip, cloud, stack)
+    _start_supabase(cloud, stack)
+    flip.result()
+    cloud.say(f"Supabase and Flip stand-ins are ready: {supabase_url}, {flip_url}")
+
+
+def _start_supabase(cloud: Cloud, stack: ExitStack) -> None:
+    settings, state = get_settings(), cloud.state
+    home = state.folder / "supabase"
+    cloud.start("supabase", servers.supabase(home, state.logs, cloud.local.supabase_port, settings, settings.base_url))
     stack.callback(cloud.stop, "supabase")
-    cloud.export({"SUPABASE_ANON_KEY": read_keys(state.folder / "supabase").anon_key})
+    cloud.export({"SUPABASE_ANON_KEY": read_keys(home).anon_key})
+
+
+def _start_flip(cloud: Cloud, stack: ExitStack) -> None:
+    settings, state = get_settings(), cloud.state
     webhook_secret = settings.flip_webhook_secret.get_secret_value()
     token, admin = settings.flip_token.get_secret_value(), state.secret("flip-admin")
-    database, url = state.folder / "flip.sqlite3", _webhook_url(settings)
-    cloud.start("flip", servers.flip(database, state.logs, local.flip_port, token, admin, webhook_secret, url))
+    database, url, port = state.folder / "flip.sqlite3", _webhook_url(settings), cloud.local.flip_port
+    cloud.start("flip", servers.flip(database, state.logs, port, token, admin, webhook_secret, url))
     stack.callback(cloud.stop, "flip")
-    cloud.say(f"Supabase and Flip stand-ins are ready: {supabase_url}, {flip_url}")
 
 
 def deliver_webhooks(cloud: Cloud) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from concurrent.futures import Future
 from threading import Lock
 
 from mirakuru.base import SimpleExecutor
@@ -19,6 +20,7 @@ class Cloud:
 
     def __init__(self, local: LocalSettings, state: State, say: Say) -> None:
         self.local, self.state, self.say = local, state, say
+        self.flows: Future[None] | None = None
         self._running: dict[str, SimpleExecutor] = {}
         self._writing = Lock()  # servers may be started side by side
 
@@ -31,8 +33,12 @@ class Cloud:
             raise Unavailable(f"{name} did not start: {self.state.logs / name}.log says why.") from error
         self._running[name] = executor
         if executor.process:
-            with self._writing:
-                self.state.remember_child(name, executor.process.pid)
+            self.state.remember_child(name, executor.process.pid)
+
+    def wait_for_flows(self) -> None:
+        """Return when the flows are served. Raises `Unavailable` if they do not start."""
+        if self.flows:
+            self.flows.result()
 
     def stop(self, name: str) -> bool:
         """Stop a server; False if it had not run any more or did not end in order."""
@@ -47,7 +53,8 @@ class Cloud:
 
     def ended(self) -> str | None:
         """The name of a server that stopped by itself, or None."""
-        return next((name for name, executor in self._running.items() if not executor.running()), None)
+        running = list(self._running.items())  # others may be starting
+        return next((name for name, executor in running if not executor.running()), None)
 
     def export(self, values: dict[str, str]) -> None:
         """Make these the settings of this process, of what it starts, and of every later command."""

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 import psutil
 from dotenv import dotenv_values
@@ -19,6 +20,7 @@ from fleet.settings import LOCAL_FILE
 _GENERATION = ("aws", "postgres", "devices", "terraform", "infrastructure", "outputs.json", "prefect", "iot-ca.pem",
     "supabase", "flip.sqlite3", "web", "web-access-key.secret",
 )  # fmt: skip
+_changing_record = Lock()  # processes are started side by side
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ class State:
 
     def remember_child(self, name: str, pid: int) -> None:
         """Write down a process that we started, so that it can be stopped if we are killed."""
-        record = json.loads(self._supervisor_file.read_text())
-        record["children"][name] = [pid, psutil.Process(pid).create_time()]
-        self._supervisor_file.write_text(json.dumps(record))
+        with _changing_record:
+            record = json.loads(self._supervisor_file.read_text())
+            record["children"][name] = [pid, psutil.Process(pid).create_time()]
+            self._supervisor_file.write_text(json.dumps(record))
 
     def stop_orphans(self) -> list[str]:
         """Stop what a killed supervisor left running, by process id and start time; returns their names."""
@@ -89,8 +92,9 @@ class State:
 
     def mark_ready(self) -> None:
         """Tell whoever waits that everything is up."""
-        record = json.loads(self._supervisor_file.read_text())
-        self._supervisor_file.write_text(json.dumps({**record, "ready": True}))
+        with _changing_record:
+            record = json.loads(self._supervisor_file.read_text())
+            self._supervisor_file.write_text(json.dumps({**record, "ready": True}))
 
     def is_ready(self) -> bool:
         """Whether a supervisor holds this state and everything is up."""
