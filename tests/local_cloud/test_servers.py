@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pytest
 
 from fleet.adapters import aws
 from fleet.settings import Settings
@@ -28,6 +29,15 @@ def test_postgres_stops_also_after_its_last_user_was_killed() -> None:
         server = servers.postgres(data)
         server.stop()
         assert not psutil.pid_exists(server.pid) or psutil.Process(server.pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("name", ["with a space", "Möbel & Sohn"])
+def test_postgres_starts_in_a_folder_that_a_shell_would_read_otherwise(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="flip-fleet-postgres-", ignore_cleanup_errors=True) as home:
+        server = servers.postgres(Path(home) / name / "data")
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        server.stop()
 
 
 def test_nothing_listens_beyond_loopback(aws_settings: Settings, postgres_url: str) -> None:
