@@ -11,6 +11,7 @@ from prefect.schedules import Interval, Schedule
 from fleet.settings import get_settings, load_environment
 from flows import automations
 from flows.apply_infrastructure import apply_infrastructure
+from flows.catching_up import catch_up_with_one_run
 from flows.destroy_infrastructure import destroy_infrastructure
 from flows.dispatch_commands import dispatch_commands
 from flows.forward_telemetry import forward_telemetry
@@ -66,6 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     load_environment()
     automations.ensure()
+    catch_up_with_one_run()
     serve(
         *deployments(arguments.ingest_every, get_settings().ingestion_workers),
         pause_on_shutdown=False,

@@ -87,7 +87,7 @@ resource "aws_ecs_task_definition" "worker" {
     image     = var.image
     essential = true
     command = [
-      "prefect", "worker", "start", "--pool", "fleet-ecs", "--type", "process",
+      "python", "-m", "flows.work", "--pool", "fleet-ecs", "--type", "process",
       "--work-queue", each.key, "--limit", tostring(each.value.runs), "--with-healthcheck",
     ]
     environment = [for name, value in local.settings : { name = name, value = value }]

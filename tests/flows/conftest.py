@@ -1,20 +1,38 @@
-"""A real Prefect server and a process that serves flows, for the tests of the flows."""
+"""A real Prefect server, and flows that run against it: in this process, or in one that serves them.
 
+A run in this process is a run like any other: it has its states, logs and artifacts on the server. What it lacks is a
+process and a deployment of its own, so what needs these (a run that suspends, a run that is killed, a worker, a served
+schedule) is served, and the rest is not: importing Prefect takes a process longer than the flow.
+"""
+
+import contextvars
+import importlib
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from mirakuru import SimpleExecutor
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
+from prefect.logging.handlers import APILogHandler
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.states import Pending
 
 from local_cloud import servers
 from tests.conftest import free_port, new_database
 
+Serve = Callable[[str, Mapping[str, str]], None]
+ENDS_WITHIN_S = 30.0
+"""A program that was asked to end and has not by then is killed."""
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_EXTRA_LOGGERS": "fleet"}
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
@@ -22,8 +40,9 @@ FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 class Prefect:
     """A Prefect server's API, as far as a test needs it."""
 
-    def __init__(self, url: str, home: Path) -> None:
-        self.url, self.home = url, home
+    def __init__(self, url: str, home: Path, database_url: str) -> None:
+        self.url, self.home, self._database_url = url, home, database_url
+        self.here: Here | None = None
         self._http = httpx.Client(base_url=url, timeout=30)
 
     def post(self, path: str, **body: Any) -> Any:
@@ -36,7 +55,9 @@ class Prefect:
         return answer.json() if answer.content else None
 
     def run(self, deployment: str, **parameters: Any) -> str:
-        """Start a run of `FLOW/DEPLOYMENT`, once that is served; its id."""
+        """Start a run of `FLOW/DEPLOYMENT`, here or once that is served; its id."""
+        if self.here and (flow := self.here.flows.get(deployment)):
+            return self.here.run(flow, parameters)
         deadline = time.monotonic() + 60
         while (answer := self._http.get(f"/deployments/name/{deployment}")).status_code == httpx.codes.NOT_FOUND:
             assert time.monotonic() < deadline, f"{deployment} is not served"
@@ -44,12 +65,21 @@ class Prefect:
         found = answer.raise_for_status().json()
         return str(self.post(f"/deployments/{found['id']}/create_flow_run", parameters=parameters)["id"])
 
-    def wait_for_pool(self, name: str) -> None:
-        """Return once a worker has made the pool."""
-        deadline = time.monotonic() + 60
-        while self._http.get(f"/work_pools/{name}").status_code == httpx.codes.NOT_FOUND:
-            assert time.monotonic() < deadline, f"no worker made the pool {name}"
-            time.sleep(0.25)
+    def missed(self, deployment: str, count: int, until: datetime) -> list[str]:
+        """Scheduled runs, one a minute until a minute before `until`, that nobody took; their ids, oldest first."""
+        runs = [
+            self.late(deployment, until - timedelta(minutes=count - number), "auto-scheduled")
+            for number in range(count)
+        ]
+        with psycopg.connect(self._database_url) as connection:  # only the scheduler makes runs with this mark
+            connection.execute("UPDATE prefect.flow_run SET auto_scheduled = true WHERE id = ANY(%s::uuid[])", [runs])
+        return runs
+
+    def late(self, deployment: str, due: datetime, *tags: str) -> str:
+        """A run that was due at that time; its id."""
+        found = self._http.get(f"/deployments/name/{deployment}").raise_for_status().json()
+        state = {"type": "SCHEDULED", "name": "Late", "state_details": {"scheduled_time": due.isoformat()}}
+        return str(self.post(f"/deployments/{found['id']}/create_flow_run", state=state, tags=list(tags))["id"])
 
     def state(self, run: str) -> dict[str, Any]:
         return dict(self._http.get(f"/flow_runs/{run}").raise_for_status().json()["state"])
@@ -85,11 +115,52 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) 
     with new_database(postgres_url, "template0") as url:
         server = servers.prefect(home, port, url)
         with server:
-            yield Prefect(f"http://127.0.0.1:{port}/api", home)
+            yield Prefect(f"http://127.0.0.1:{port}/api", home, url)
+
+
+class Here:
+    """Flows that run in this process, each run in a thread of its own."""
+
+    def __init__(self, flows: dict[str, Any], threads: ThreadPoolExecutor) -> None:
+        self.flows, self._threads = flows, threads
+        self._runs: list[Future[Any]] = []
+
+    def run(self, flow: Any, parameters: Mapping[str, Any]) -> str:
+        with get_client(sync_client=True) as client:
+            run = client.create_flow_run(flow, parameters=dict(parameters), state=Pending())
+        # The settings that Prefect has here are a context variable, which a thread has not by itself.
+        engine, values = contextvars.copy_context().run, dict(parameters)
+        self._runs.append(self._threads.submit(engine, run_flow, flow, run, values, return_type="state"))
+        return str(run.id)
+
+    def join(self) -> None:
+        """Wait for the runs, and until the server has their logs: nothing of them outlives its test."""
+        for run in self._runs:
+            run.exception(timeout=60)
+        APILogHandler.flush()
 
 
 @pytest.fixture
-def serve(prefect_server: Prefect) -> Iterator[Callable[[str, Mapping[str, str]], None]]:
+def run_here(prefect_server: Prefect, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Has `MODULE:FLOW ...` run in this process under the deployment name `test`, with the given environment."""
+    with temporary_settings({PREFECT_API_URL: prefect_server.url, PREFECT_HOME: prefect_server.home}):
+        with ThreadPoolExecutor(10) as threads:
+            prefect_server.here = here = Here({}, threads)
+
+            def register(flows: str, environment: Mapping[str, str]) -> None:
+                for name, value in environment.items():
+                    monkeypatch.setenv(name, value)
+                for module, name in (each.split(":") for each in flows.split()):
+                    flow = getattr(importlib.import_module(module), name)
+                    here.flows[f"{flow.name}/test"] = flow
+
+            yield register
+            here.join()
+        prefect_server.here = None
+
+
+@pytest.fixture
+def serve(prefect_server: Prefect) -> Iterator[Serve]:
     """Serves `MODULE:FLOW ...` under the deployment name `test` in a process of its own with the given environment."""
     with ExitStack() as processes:
 
@@ -97,6 +168,7 @@ def serve(prefect_server: Prefect) -> Iterator[Callable[[str, Mapping[str, str]]
             log = (prefect_server.home / "serve.log").open("ab")
             process = SimpleExecutor(
                 [sys.executable, str(Path(__file__).with_name("serve_for_tests.py")), *flows.split()],
+                timeout=ENDS_WITHIN_S,
                 stdin=None,
                 stdout=log,
                 stderr=log,

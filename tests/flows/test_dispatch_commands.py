@@ -1,7 +1,7 @@
 """The dispatching flow on a real Prefect server, with the emulator's IoT Core, a real database and the stand-in."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from local_cloud.flip.steering import Steering
 from tests.command_examples import command_of, receive, told
 from tests.conftest import FLIP_TOKEN
 from tests.fleet.flip_examples import battery, home
+from tests.flows.conftest import Serve
 from tests.flows.environment import environment_of
 from tests.registered_homes import add_battery, add_site
 
@@ -38,14 +39,14 @@ def take_in(connection: Connection, command: Command) -> str:
 
 def test_commands_go_out_while_flip_is_down_and_flip_hears_of_them_when_it_is_back(
     prefect_server: Any,
-    serve: Callable[[str, Mapping[str, str]], None],
+    run_here: Serve,
     fleet_settings: Settings,
     flip: Any,
     flip_url: str,
     flip_server: Steering,
 ) -> None:
     flip_of_tests = {"FLEET_FLIP_BASE_URL": flip_url, "FLEET_FLIP_TOKEN": FLIP_TOKEN}
-    serve("flows.dispatch_commands:dispatch_commands", environment_of(fleet_settings) | flip_of_tests)
+    run_here("flows.dispatch_commands:dispatch_commands", environment_of(fleet_settings) | flip_of_tests)
     with connect(fleet_settings) as connection:
         site = add_site(connection)
         add_battery(connection, "battery-1", site)

@@ -1,7 +1,7 @@
 """Flip's flows on a real Prefect server, with a real database and the stand-in."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from fleet.forwarding import INTERVAL, interval_of
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from tests.fleet.flip_examples import battery, home
+from tests.flows.conftest import Serve
 from tests.registered_homes import add_battery, add_site, ask, measure, registration_of, request_of
 
 pytestmark = pytest.mark.integration
@@ -29,16 +30,17 @@ MAINTENANCE = "maintain-storage/test"
 
 
 @pytest.fixture
-def connection(
-    database: Settings, flip_settings: Settings, serve: Callable[[str, Mapping[str, str]], None]
-) -> Iterator[Connection]:
-    """The database of a process that serves the flows."""
-    environment = {
+def environment(database: Settings, flip_settings: Settings) -> dict[str, str]:
+    """The environment of whoever runs the flows."""
+    return {
         "DATABASE_URL": database.database_url.get_secret_value(),
         "FLEET_FLIP_BASE_URL": flip_settings.flip_base_url,
         "FLEET_FLIP_TOKEN": flip_settings.flip_token.get_secret_value(),
     }
-    serve(FLOWS, environment)
+
+
+@pytest.fixture
+def connection(database: Settings) -> Iterator[Connection]:
     with connect(database) as connection:
         yield connection
 
@@ -55,8 +57,15 @@ def status(connection: Connection, request: str) -> str:
 
 
 def test_requests_are_worked_off_intervals_go_out_and_an_outage_only_delays_them(
-    prefect_server: Any, database: Settings, connection: Connection, flip: FlipClient, flip_server: Steering
+    prefect_server: Any,
+    run_here: Serve,
+    environment: dict[str, str],
+    database: Settings,
+    connection: Connection,
+    flip: FlipClient,
+    flip_server: Steering,
 ) -> None:
+    run_here(FLOWS, environment)
     flip.commission(CommissionRequest(site=home("left-over"), devices=(battery("battery-9"),)))
     since = interval_of(datetime.now(UTC)) - 12 * INTERVAL
     site = add_site(connection)
@@ -115,8 +124,14 @@ def test_requests_are_worked_off_intervals_go_out_and_an_outage_only_delays_them
 
 
 def test_a_request_whose_run_was_killed_is_taken_up_by_the_next_one(
-    prefect_server: Any, connection: Connection, flip: FlipClient, flip_server: Steering
+    prefect_server: Any,
+    serve: Serve,
+    environment: dict[str, str],
+    connection: Connection,
+    flip: FlipClient,
+    flip_server: Steering,
 ) -> None:
+    serve("flows.process_flip_requests:process_flip_requests", environment)
     site = add_site(connection)
     add_battery(connection, "battery-1", site)
     request = ask(connection, "commission", thing_name="battery-1")

@@ -4,7 +4,6 @@ Terraform reads a small configuration here: what is tested is the way to it, and
 """
 
 import shutil
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from fleet.adapters.aws import client
 from fleet.infrastructure import Outputs, load_outputs
 from fleet.settings import Settings
+from tests.flows.conftest import Serve
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +38,7 @@ def _public_names() -> list[str]:
 
 
 @pytest.fixture
-def settings(aws_settings: Settings, folder: Path, serve: Callable[[str, Mapping[str, str]], None]) -> Settings:
+def settings(aws_settings: Settings, folder: Path, serve: Serve) -> Settings:
     """Both flows served for a project of its own; the settings that their process has."""
     made = aws_settings.model_copy(
         update={

@@ -1,7 +1,7 @@
 """The ingestion flow on a real Prefect server."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -13,6 +13,7 @@ from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.locks import one_at_a_time, some_at_a_time
 from fleet.adapters.sqs import Queue
 from fleet.settings import Settings
+from tests.flows.conftest import Serve
 from tests.flows.environment import environment_of
 from tests.messages import body, sample
 
@@ -50,9 +51,9 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
     queue: Queue,
     send: Callable[[bytes], None],
     prefect_server: Any,
-    serve: Callable[[str, Mapping[str, str]], None],
+    run_here: Serve,
 ) -> None:
-    serve(FLOWS, environment_of(fleet_settings))
+    run_here(FLOWS, environment_of(fleet_settings))
     add_device(fleet_settings, "battery-1")
     for text in [
         body(samples=[sample(1), sample(2)]),
@@ -105,11 +106,11 @@ def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing
     queue: Queue,
     send: Callable[[bytes], None],
     prefect_server: Any,
-    serve: Callable[[str, Mapping[str, str]], None],
+    run_here: Serve,
 ) -> None:
     send(body())
     nowhere = psycopg.conninfo.make_conninfo("", host="127.0.0.1", port="1", password="never-shown")
-    serve(FLOWS, {**environment_of(fleet_settings), "DATABASE_URL": nowhere})
+    run_here(FLOWS, {**environment_of(fleet_settings), "DATABASE_URL": nowhere})
     run = prefect_server.run("ingest-telemetry/test", time_budget_s=1)
     state = prefect_server.wait(run)
     assert state["type"] == "FAILED"
@@ -123,9 +124,9 @@ def test_a_run_ingests_beside_another_worker_and_nothing_is_lost_or_doubled(
     queue: Queue,
     send: Callable[[bytes], None],
     prefect_server: Any,
-    serve: Callable[[str, Mapping[str, str]], None],
+    run_here: Serve,
 ) -> None:
-    serve(FLOWS, {**environment_of(fleet_settings), "FLEET_INGESTION_WORKERS": "2"})
+    run_here(FLOWS, {**environment_of(fleet_settings), "FLEET_INGESTION_WORKERS": "2"})
     add_device(fleet_settings, "battery-1")
 
     def send_some(first: int) -> None:

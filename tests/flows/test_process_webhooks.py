@@ -1,6 +1,5 @@
 """The webhooks' flow on a real Prefect server, with the emulator's queue and a real database."""
 
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from local_cloud.flip.steering import Steering
 from local_cloud.webhook_route import on_this_machine
 from tests.conftest import FLIP_TOKEN, FLIP_WEBHOOK_SECRET
 from tests.fleet.flip_examples import battery, home
+from tests.flows.conftest import Serve
 from tests.flows.environment import environment_of
 from tests.registered_homes import add_battery, add_site
 
@@ -24,7 +24,7 @@ FLOW = "process-webhooks/test"
 
 def test_webhooks_are_taken_in_run_after_run_and_what_none_told_is_asked_of_flip(
     prefect_server: Any,
-    serve: Callable[[str, Mapping[str, str]], None],
+    run_here: Serve,
     fleet_settings: Settings,
     flip: Any,
     flip_url: str,
@@ -32,7 +32,7 @@ def test_webhooks_are_taken_in_run_after_run_and_what_none_told_is_asked_of_flip
 ) -> None:
     secrets = {"FLEET_FLIP_TOKEN": FLIP_TOKEN, "FLEET_FLIP_WEBHOOK_SECRET": FLIP_WEBHOOK_SECRET}
     environment = environment_of(fleet_settings) | {"FLEET_FLIP_BASE_URL": flip_url, **secrets}
-    serve("flows.process_webhooks:process_webhooks", environment)
+    run_here("flows.process_webhooks:process_webhooks", environment)
     with connect(fleet_settings) as connection:
         site = add_site(connection)
         add_battery(connection, "battery-1", site)

@@ -1,7 +1,7 @@
 """The provisioning flow on a real Prefect server: what failed and why is the state, the artifact and the ledger."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName, read_artifacts
 from fleet.settings import Settings
+from tests.flows.conftest import Serve
 from tests.flows.environment import environment_of
 
 pytestmark = pytest.mark.integration
@@ -21,9 +22,9 @@ Run = Callable[..., tuple[dict[str, Any], str]]
 
 
 @pytest.fixture
-def provision(fleet_settings: Settings, prefect_server: Any, serve: Callable[[str, Mapping[str, str]], None]) -> Run:
+def provision(fleet_settings: Settings, prefect_server: Any, run_here: Serve) -> Run:
     """Runs the flow with parameters; its final state and everything it logged."""
-    serve("flows.provision_devices:provision_devices", environment_of(fleet_settings))
+    run_here("flows.provision_devices:provision_devices", environment_of(fleet_settings))
 
     def run(**parameters: Any) -> tuple[dict[str, Any], str]:
         run_id = prefect_server.run("provision-devices/test", **parameters)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,14 @@ from typing import Any
 import pytest
 import yaml
 from mirakuru import SimpleExecutor
+from prefect.workers.process import ProcessWorker
 
 from fleet.settings import Settings
 from flows.serve import deployments, ingestion_schedules
-from tests.flows.conftest import QUIET
+from tests.flows.conftest import ENDS_WITHIN_S, QUIET
 from tests.flows.environment import environment_of
 
 CHECKOUT = Path(__file__).parents[2]
-
-
-def prefect(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "prefect", *arguments]
 
 
 @pytest.fixture
@@ -38,27 +34,30 @@ def environment(fleet_settings: Settings, prefect_server: Any) -> dict[str, str]
     }
 
 
-@pytest.fixture
-def worker(environment: dict[str, str], prefect_server: Any) -> Iterator[SimpleExecutor]:
-    """`prefect worker start` as the operator starts it; makes the pool."""
-    with (prefect_server.home / "worker.log").open("ab") as log:
-        command = prefect("worker", "start", "--pool", "fleet", "--type", "process")
-        process = SimpleExecutor(command, stdin=None, stdout=log, stderr=log, envvars=environment)
-        with process:
-            yield process
-
-
 @pytest.mark.integration
-def test_a_worker_of_the_process_pool_runs_a_deployment_of_prefect_yaml(
-    environment: dict[str, str], worker: SimpleExecutor, prefect_server: Any
+def test_a_worker_of_the_process_pool_runs_a_deployment_of_prefect_yaml_and_catches_up_with_one_run(
+    environment: dict[str, str], prefect_server: Any
 ) -> None:
-    prefect_server.wait_for_pool("fleet")
-    deploy = prefect("--no-prompt", "deploy", "--name", "maintain-storage")
+    template = ProcessWorker.get_default_base_job_template()
+    prefect_server.post("/work_pools/", name="fleet", type="process", base_job_template=template)
+    deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", "maintain-storage"]
     subprocess.run(deploy, cwd=CHECKOUT, env=environment, check=True, capture_output=True, timeout=60)
-    run = prefect_server.run("maintain-storage/maintain-storage", days_ahead=2)
-    state = prefect_server.wait(run)
-    assert state["type"] == "COMPLETED", state["message"]
-    assert worker.running()
+    missed = prefect_server.missed("maintain-storage/maintain-storage", 3, datetime.now(UTC))
+    with (prefect_server.home / "worker.log").open("ab") as log:
+        worker = SimpleExecutor(
+            [sys.executable, "-m", "flows.work", "--pool", "fleet", "--type", "process"],
+            cwd=str(CHECKOUT),
+            timeout=ENDS_WITHIN_S,
+            stdin=None,
+            stdout=log,
+            stderr=log,
+            envvars=environment,
+        )
+        with worker:
+            state = prefect_server.wait(missed[-1])
+            assert state["type"] == "COMPLETED", state["message"]
+            assert [prefect_server.state(run)["name"] for run in missed[:-1]] == ["Missed", "Missed"]
+            assert worker.running()
 
 
 def test_every_flow_that_is_served_is_deployed_by_prefect_yaml_too() -> None:

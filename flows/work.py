@@ -1,0 +1,18 @@
+"""`python -m flows.work OPTIONS`: `prefect worker start OPTIONS`, which catches up with one run a deployment."""
+
+import sys
+
+from prefect.cli import app
+
+from flows.catching_up import catch_up_with_one_run
+
+
+def main() -> None:
+    """Start a worker in this process; the options are those of `prefect worker start`."""
+    catch_up_with_one_run()
+    sys.argv = ["prefect", "worker", "start", *sys.argv[1:]]
+    app()
+
+
+if __name__ == "__main__":
+    main()
