@@ -15,6 +15,7 @@ from typing import Any
 import ministack.app
 
 from local_cloud import aws_gaps
+from local_cloud.state import IN_MEMORY
 
 TERRAFORM_WAITS_S = 0.01
 
@@ -56,9 +57,17 @@ def spare_terraform(app: Any) -> Any:
     return spared
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve until asked to end, then write the state."""
+    state = Path(os.environ.get("STATE_DIR") or tempfile.gettempdir())
     os.environ["BIND_HOST"] = "127.0.0.1"
     hold_to_loopback()
-    aws_gaps.fill(Path(os.environ.get("STATE_DIR") or tempfile.gettempdir()))
+    aws_gaps.fill(state)
     ministack.app.app = spare_terraform(ministack.app.app)
+    (state / IN_MEMORY).touch()
     ministack.app.main()
+    (state / IN_MEMORY).unlink()
+
+
+if __name__ == "__main__":
+    main()

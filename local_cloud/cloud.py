@@ -11,7 +11,7 @@ from fleet.adapters.postgres.migrations import migrate
 from fleet.devices import write_owner_only
 from fleet.errors import Conflict
 from fleet.settings import get_settings
-from local_cloud import homeowners, servers
+from local_cloud import homeowners, keeper, servers
 from local_cloud.running import Cloud, Say
 from local_cloud.settings import LocalSettings
 from local_cloud.state import State
@@ -27,6 +27,7 @@ def running(local: LocalSettings, say: Say) -> Iterator[Cloud]:
     Raises `Conflict` (it runs already, a port is taken) and `Unavailable` (a server did not start).
     """
     state = State(local.state_dir.resolve())
+    keeper.keep()  # what is started ends with this process, also if that is killed
     with ExitStack() as stack:
         state.forget_environment()
         _take_over(local, state, say, stack)
@@ -83,11 +84,10 @@ def _start_postgres(cloud: Cloud, stack: ExitStack) -> None:
 
 def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
     local, state, secret = cloud.local, cloud.state, cloud.state.secret("aws")
-    state.mark_running()
     cloud.start(
         "aws", servers.aws(state.folder / "aws", state.logs, local.aws_port, local.mqtt_port, ACCESS_KEY, secret)
     )
-    stack.callback(_stop_aws, cloud)
+    stack.callback(cloud.stop, "aws")
     trust_anchor = state.folder / "iot-ca.pem"
     write_owner_only(trust_anchor, servers.iot_trust_anchor(local.aws_port))
     environment = {
@@ -104,11 +104,6 @@ def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
     }
     cloud.export(environment)
     cloud.say(f"AWS is ready: {environment['AWS_ENDPOINT_URL']}, devices at localhost:{local.mqtt_port}")
-
-
-def _stop_aws(cloud: Cloud) -> None:
-    if cloud.stop("aws"):
-        cloud.state.mark_stopped()
 
 
 def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:

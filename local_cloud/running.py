@@ -40,16 +40,12 @@ class Cloud:
         if self.flows:
             self.flows.result()
 
-    def stop(self, name: str) -> bool:
-        """Stop a server; False if it had not run any more or did not end in order."""
-        executor = self._running.pop(name)
-        ran = executor.running()
+    def stop(self, name: str) -> None:
+        """Stop a server."""
         try:
-            executor.stop()
+            self._running.pop(name).stop()
         except ExecutorError as error:
             self.say(f"{name} did not end in order ({error})")
-            return False
-        return ran
 
     def ended(self) -> str | None:
         """The name of a server that stopped by itself, or None."""

@@ -16,6 +16,9 @@ from fleet.devices import write_owner_only
 from fleet.errors import Conflict
 from fleet.settings import LOCAL_FILE
 
+IN_MEMORY = "state-is-in-memory"
+"""A file in the emulator's folder while it runs. An emulator that is killed leaves the file, and its state is lost."""
+
 # What belongs together: the emulator's things, the database that lists them, the devices' keys, Terraform's state.
 _GENERATION = ("aws", "postgres", "devices", "terraform", "infrastructure", "outputs.json", "prefect", "iot-ca.pem",
     "supabase", "flip.sqlite3", "web", "web-access-key.secret",
@@ -40,10 +43,6 @@ class State:
     @property
     def _supervisor_file(self) -> Path:
         return self.folder / "supervisor.json"
-
-    @property
-    def _dirty_file(self) -> Path:
-        return self.folder / "not-stopped-in-order"
 
     def supervisor(self) -> psutil.Process | None:
         """The process that holds this state now, or None. A recycled process id is not mistaken for it."""
@@ -82,12 +81,10 @@ class State:
                 process = psutil.Process(pid)
                 if process.create_time() != created:
                     continue
-                in_order = _stop_tree(process)
+                _stop_tree(process)
             except psutil.NoSuchProcess:
                 continue
             stopped.append(name)
-            if name == "aws" and in_order:  # only its supervisor was killed: it wrote its state now
-                self.mark_stopped()
         return stopped
 
     def mark_ready(self) -> None:
@@ -104,17 +101,9 @@ class State:
         """No longer the supervisor; everything was stopped in order."""
         self._supervisor_file.unlink(missing_ok=True)
 
-    def mark_running(self) -> None:
-        """From here on, until `mark_stopped`, the emulator's state is in memory only."""
-        self._dirty_file.touch()
-
-    def mark_stopped(self) -> None:
-        """The emulator wrote its state."""
-        self._dirty_file.unlink(missing_ok=True)
-
     def survived(self) -> bool:
-        """Whether the last run was stopped in order, so that the emulator's state is whole."""
-        return not self._dirty_file.exists()
+        """Whether the emulator ended in order, so that its state is whole; its supervisor may have been killed."""
+        return not (self.folder / "aws" / IN_MEMORY).exists()
 
     def set_aside(self, now: datetime) -> Path:
         """Move a generation whose emulator lost its state out of the way; nothing is deleted but older ones."""
@@ -125,7 +114,6 @@ class State:
         for name in _GENERATION:
             if (self.folder / name).exists():
                 (self.folder / name).rename(aside / name)
-        self.mark_stopped()
         return aside
 
     def secret(self, name: str) -> str:
@@ -155,11 +143,10 @@ class State:
         write_owner_only(self.environment_file, "\n".join([*lines, ""]).encode())
 
 
-def _stop_tree(process: psutil.Process) -> bool:
-    """Ask a process and its children to end, then make them; True if asking was enough."""
+def _stop_tree(process: psutil.Process) -> None:
+    """Ask a process and its children to end, then make them."""
     family = [process, *process.children(recursive=True)]
     process.terminate()
     _, alive = psutil.wait_procs(family, timeout=15)
     for survivor in alive:
         survivor.kill()
-    return not alive

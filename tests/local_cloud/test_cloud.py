@@ -22,10 +22,11 @@ from fleet.adapters import aws
 from fleet.settings import Settings
 from local_cloud.infrastructure import create_infrastructure
 from local_cloud.settings import LocalSettings
+from local_cloud.state import State
 from tests.conftest import free_port
 from tests.messages import body
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Laptop:
@@ -98,6 +99,10 @@ def listening(process: psutil.Process) -> list[Any]:
         return []
 
 
+def ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
 def test_nothing_that_it_starts_listens_beyond_loopback(running: Laptop) -> None:
     sockets = [socket_ for process in running.processes() for socket_ in listening(process)]
     assert {str(connection.laddr.port) for connection in sockets} >= set(running.ports.values())
@@ -142,7 +147,7 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(laptop: Laptop, tm
     assert "Traceback" not in up.stderr
 
 
-def test_its_state_survives_a_restart_and_is_set_aside_after_a_crash(running: Laptop) -> None:
+def test_its_state_survives_a_restart_and_its_supervisors_death_and_is_set_aside_after_a_crash(running: Laptop) -> None:
     aws.client(running.settings(), "iot").create_thing(thingName="keepsake")
     before = running.processes()
     assert running.fleet("down").returncode == 0
@@ -153,11 +158,18 @@ def test_its_state_survives_a_restart_and_is_set_aside_after_a_crash(running: La
     with psycopg.connect(running.settings().require_database_url()) as connection:
         assert connection.execute("SELECT 1 FROM fleet.telemetry").fetchone()
 
+    processes, record = running.processes(), json.loads((running.state / "supervisor.json").read_text())
+    psutil.Process(record["pid"]).kill()
+    wait_for(lambda: all(ended(process) for process in processes))
+    assert State(running.state).survived(), "its keeper asked the emulator to end"
+    up = running.fleet("up")
+    assert up.returncode == 0, up.stderr
+    assert aws.client(running.settings(), "iot").describe_thing(thingName="keepsake")
+
     record = json.loads((running.state / "supervisor.json").read_text())
-    killed = [psutil.Process(pid) for pid in (record["pid"], record["children"]["aws"][0])]
-    for process in killed:
-        process.kill()
-    wait_for(lambda: not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in killed))
+    for pid in (record["children"]["aws"][0], record["pid"]):
+        psutil.Process(pid).kill()
+    wait_for(lambda: not psutil.pid_exists(record["pid"]))
     up = running.fleet("up")
     assert up.returncode == 0, up.stderr
     assert "beginning afresh" in up.stdout

@@ -11,7 +11,7 @@ import pytest
 from dotenv import dotenv_values
 
 from fleet.errors import Conflict
-from local_cloud.state import State
+from local_cloud.state import IN_MEMORY, State
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -38,10 +38,8 @@ def test_what_a_killed_supervisor_left_is_stopped_by_process_id(folder: Path, sl
     state = State(folder)
     state.hold()
     state.remember_child("aws", sleeper.pid)
-    state.mark_running()
     assert state.stop_orphans() == ["aws"]
     assert not psutil.pid_exists(sleeper.pid)
-    assert state.survived(), "it ended when it was asked to, so it wrote its state"
 
 
 def test_a_process_that_took_over_the_id_is_left_alone(folder: Path, sleeper: subprocess.Popen[bytes]) -> None:
@@ -61,10 +59,12 @@ def test_a_lost_generation_is_set_aside_whole_and_nothing_of_it_is_used(folder: 
     (folder / "devices/battery-1").mkdir(parents=True)
     (folder / "outputs.json").write_text("{}")
     (folder / "logs").mkdir()
-    state.mark_running()
+    (folder / "aws").mkdir()
+    assert state.survived()
+    (folder / "aws" / IN_MEMORY).touch()
     assert not state.survived()
     aside = state.set_aside(NOW)
-    assert sorted(path.name for path in aside.iterdir()) == ["devices", "outputs.json"]
+    assert sorted(path.name for path in aside.iterdir()) == ["aws", "devices", "outputs.json"]
     assert not (folder / "devices").exists()
     assert (folder / "logs").exists()
     assert state.survived()
