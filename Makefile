@@ -6,11 +6,12 @@ UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 # Much of a test is waiting for a server: one worker a core, but 2 at least and 4 at most.
 WORKERS = -n $$(n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n))) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/pytest -q --ignore tests/e2e $(WORKERS) $(if $(SHUFFLE),-p randomly)
 DEBIAN_PACKAGES := chromium fonts-dejavu-core
 BENCHMARKS := ingest connected_fleet provisioning simulator dispatch verify_link charts fleet_table
 
 .DEFAULT_GOAL := help
-.PHONY: help install terraform debian demo up down test test-e2e bench check clean lock env-example
+.PHONY: help install terraform debian demo up down test test-slow test-clock test-e2e bench check clean lock env-example
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2}'
@@ -41,9 +42,15 @@ up: install  ## Start the embedded cloud alone
 down:  ## Stop the embedded cloud; its state stays in .fleet/
 	@$(BIN)/fleet down
 
-test: install terraform  ## Everything that needs no browser
-	@$(BIN)/pytest -q $(WORKERS) -m "not integration and not e2e"
-	@$(BIN)/pytest -q $(WORKERS) -m "integration and not e2e"
+test: install terraform  ## Everything that needs no browser, but for what test-slow has; SHUFFLE=1 in any order
+	@$(PYTEST) -m "not integration"
+	@$(PYTEST) -m "integration and not slow"
+
+test-slow: install terraform  ## The tests that start a whole embedded cloud, or processes of Prefect again and again
+	@$(PYTEST) -m slow
+
+test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks
+	@$(BIN)/python -m tests.at_other_times -q --ignore tests/e2e $(WORKERS) -m "not integration" tests
 
 test-e2e: install  ## The web app in a real browser (needs make debian); screenshots in test-output/
 	@$(BIN)/pytest -q -n 2 --dist loadgroup -m e2e tests/e2e

@@ -1,6 +1,7 @@
 """Fixtures: the real local servers, one of each a test session, on ports they choose themselves."""
 
 import os
+import shutil
 import socket
 import tempfile
 import uuid
@@ -23,6 +24,7 @@ from local_cloud import servers
 from local_cloud.flip.steering import Steering
 from local_cloud.infrastructure import create_infrastructure
 from local_cloud.supabase.keys import read_keys
+from tests import watchdog
 from tests.supabase_project import SupabaseProject, real_project
 
 FLIP_TOKEN, FLIP_ADMIN_TOKEN = "client-token-of-the-stand-in", "admin-token-of-the-stand-in"
@@ -31,18 +33,39 @@ FLIP_WEBHOOK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1zdGFuZC1pbi1mb3ItdGVzdHM="
 hypothesis.settings.register_profile("fleet", deadline=None)
 hypothesis.settings.load_profile("fleet")
 
+_MEMORY = Path("/dev/shm")
 SLOW = ("infrastructure", "prefect_server", "test_cloud.py")
 """What starts slow servers: Terraform's apply, a Prefect server, the whole embedded cloud."""
 ACCESS_KEY, SECRET_KEY = "LKIATESTTESTTESTTEST", "test-secret-of-the-embedded-cloud"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep on one worker what shares a slow server, the rest by file; what takes longest begins first."""
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: groups[item] not in SLOW)
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing that a test starts outlives this process; what it writes is in memory, where there is room.
+
+    A database is made for each test, and a spool is synced for each message: on a disk that is most of the time.
+    """
+    watchdog.watch(config)
+    if "TMPDIR" not in os.environ and _has_room(_MEMORY):
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None  # read the variable
+
+
+def _has_room(folder: Path) -> bool:
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(folder).free > 2 * 2**30
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Keep on one worker what shares a slow server, the rest by file; what takes longest begins first.
+
+    The order is made last: pytest-randomly shuffles what it finds.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    yield
+    items.sort(key=lambda item: _group(item) not in SLOW)
 
 
 def _group(item: pytest.Item) -> str:

@@ -25,7 +25,7 @@ from tests.registered_homes import add_battery
 
 pytestmark = pytest.mark.integration
 
-DAY = datetime.now(UTC).date() - timedelta(days=40)
+DAY = date(2026, 2, 28)
 START = datetime.combine(DAY, time(), UTC)
 BEFORE = DAY + timedelta(days=1)
 Kill = Callable[[str], None]
@@ -52,13 +52,13 @@ class Place:
     def history(self, name: str = "battery-1", end: datetime = START + timedelta(days=2)) -> list[Row]:
         return list(history(self.settings, name, START - timedelta(days=1), end))
 
-    def samples(self, count: int, start: datetime = START, name: str = "battery-1", stored_days_ago: int = 40) -> None:
-        """A sample each minute."""
+    def samples(self, count: int, start: datetime = START, name: str = "battery-1", stored_after_days: int = 0) -> None:
+        """A sample each minute, stored at noon of `DAY` or so many days later."""
         self.connection.execute(
             "INSERT INTO fleet.telemetry SELECT %s, %s + n * interval '1 minute', n, now(),"
-            " now() - %s * interval '1 day', 'CHARGE', true, 100, 0, n, 0, 5000, 10000, 50, 20, 300.5, n, 200, n"
+            " %s, 'CHARGE', true, 100, 0, n, 0, 5000, 10000, 50, 20, 300.5, n, 200, n"
             " FROM generate_series(1, %s) AS n",
-            [name, start, stored_days_ago, count],
+            [name, start, START + timedelta(days=stored_after_days, hours=12), count],
         )
         self.connection.commit()
 
@@ -76,7 +76,7 @@ def place(fleet_settings: Settings) -> Iterator[Place]:
 def test_a_day_goes_to_the_bucket_and_comes_back_as_it_was(place: Place) -> None:
     for name in ("battery-1", "battery-2"):
         place.samples(100, name=name)
-    place.samples(10, START + timedelta(days=1), stored_days_ago=0)
+    place.samples(10, START + timedelta(days=1), stored_after_days=40)
     before = place.history()
     done = archive_days(place.connection, place.store, BEFORE)
     assert (done.samples_removed, done.days_removed, place.count()) == (200, 1, 10)
@@ -167,7 +167,7 @@ def test_a_day_with_more_samples_than_its_files_stays(place: Place) -> None:
 def test_what_comes_after_its_day_was_archived_follows_later(place: Place) -> None:
     place.samples(100)
     place.archive()
-    place.samples(1, START + timedelta(seconds=30), "battery-1", stored_days_ago=39)
+    place.samples(1, START + timedelta(seconds=30), "battery-1", stored_after_days=1)
     assert (place.count(), len(place.history())) == (1, 101)
     assert place.archive() == 0, "it was stored on the day that is kept"
     assert (place.archive(BEFORE + timedelta(days=2)), place.count()) == (1, 0)
@@ -190,7 +190,7 @@ def test_a_second_run_that_day_does_not_write_over_the_first_ones_late_samples(p
 def test_samples_of_a_wrong_clock_are_archived_too_and_found_again(place: Place) -> None:
     for year in (1970, 2099):
         place.samples(3, datetime(year, 6, 1, tzinfo=UTC))
-    assert place.archive(datetime.now(UTC).date() - timedelta(days=30)) == 6
+    assert place.archive(DAY + timedelta(days=10)) == 6
     found = history(place.settings, "battery-1", datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
     assert [row[1].year for row in found] == [1970] * 3 + [2099] * 3  # type: ignore[attr-defined]
 

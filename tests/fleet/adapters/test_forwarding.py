@@ -20,7 +20,7 @@ from fleet.adapters.postgres.rollups import roll_up
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.errors import FleetError, Unavailable
 from fleet.flip import CommissionRequest
-from fleet.forwarding import GRACE, INTERVAL, Span, interval_of, points
+from fleet.forwarding import GRACE, INTERVAL, Span, points
 from fleet.settings import Settings
 from fleet.telemetry import Sample, parse
 from local_cloud.flip.steering import Steering
@@ -30,8 +30,8 @@ from tests.registered_homes import add_battery, add_site, measure
 
 pytestmark = pytest.mark.integration
 
-NOW = interval_of(datetime.now(UTC)) + timedelta(minutes=1)
-"""A minute into an interval, so that what is closed does not change while a test runs."""
+NOW = datetime(2026, 2, 28, 23, 56, tzinfo=UTC)
+"""A minute into an interval, just before a day, a month and a February end. No test here asks what time it is."""
 CLOSED = NOW - timedelta(minutes=6)
 
 
