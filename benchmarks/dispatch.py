@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.simulated_fleet import simulated_fleet
-from fleet.adapters.dispatch import Dispatched, dispatch
-from fleet.adapters.ingestion import Pace, ingest
+from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.telemetry import Stored
-from fleet.adapters.sqs import Queue
 from fleet.flip import BatteryCommand, Command
+from fleet.services.dispatch import Dispatched, dispatch
+from fleet.services.ingestion import Pace, ingest
 from fleet.settings import Settings
 
 LEAD, DURATION, GRACE_S = timedelta(seconds=20), timedelta(seconds=10), 15.0

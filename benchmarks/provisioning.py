@@ -2,7 +2,7 @@
 
 Run it with `.venv/bin/python -m benchmarks.provisioning [--devices 500] [--finished 10000]`; about a minute.
 
-The first figure is the CPU time, the kernel's for our files included, of `fleet.provisioning.provision` for new devices
+The first figure is the CPU time, the kernel's for our files included, of `fleet.provisioning.steps` for new devices
 (key, certificate request, artifact folder, every step of the ledger), with a registry in this process whose own CPU,
 the signing of the certificate, is taken off; no network, no database. It is the median of five rounds on the disk, and
 beside it one in memory: what is between them is the file system's. ext4 searches long for an inode where many files
@@ -33,8 +33,8 @@ from fleet import devices, topics
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.migrations import migrate
 from fleet.devices import ThingName
-from fleet.orders import orders_from_count
-from fleet.provisioning import Certificate, Entry, Factory, Step, provision
+from fleet.provisioning.orders import orders_from_count
+from fleet.provisioning.steps import Certificate, Entry, Factory, Step, provision
 from fleet.settings import Settings
 from local_cloud import servers
 

@@ -22,14 +22,14 @@ import msgspec
 from pydantic import SecretStr
 
 from fleet.adapters import aws
-from fleet.adapters.aws_calls import AwsCalls, Service
-from fleet.adapters.http_connection import Endpoint
+from fleet.adapters.aws.calls import AwsCalls, Service
+from fleet.adapters.aws.http_connection import Endpoint
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
 from fleet.adapters.postgres.migrations import ensure_partitions, migrate
 from fleet.adapters.postgres.telemetry import STORED_COLUMNS
 from fleet.settings import Settings
-from fleet.telemetry import QueueMessage, parse
+from fleet.telemetry.message import QueueMessage, parse
 from local_cloud import servers
 
 PEERS = Path(__file__).parent / "peers"

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from fleet.adapters import iot_core
-from fleet.adapters.iot_core import IotCore
+from fleet.adapters.aws import iot_core
+from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.migrations import migrate
-from fleet.orders import Order, orders_from_count
-from fleet.provisioning import provision
+from fleet.provisioning.orders import Order, orders_from_count
+from fleet.provisioning.steps import provision
 from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.infrastructure import create_infrastructure

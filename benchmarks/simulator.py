@@ -29,9 +29,9 @@ import psutil
 from benchmarks.simulated_fleet import cloud
 from fleet import devices
 from fleet.adapters import aws
-from fleet.adapters.iot_core import IotCore, factory
+from fleet.adapters.aws.iot_core import IotCore, factory
 from fleet.devices import DeviceConfig, ThingName
-from fleet.provisioning import Factory
+from fleet.provisioning.steps import Factory
 from fleet.settings import Settings
 
 MEMORY_LIMIT_MB, RATE_TARGET, ASKED_A_S = 400, 2_000, 2_300

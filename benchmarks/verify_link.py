@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from fleet.devices import ThingName
-from fleet.registration import RegisteredCertificate, VerifiedLink, issue_link, read_claim, verify_link
+from fleet.registration.link import RegisteredCertificate, VerifiedLink, issue_link, read_claim, verify_link
 
 APP, ROUNDS, WARM_UP = "https://app.example.com", 2_000, 50
 LIMIT_MS = 5.0

@@ -131,7 +131,7 @@ def print_env_example() -> None:
 @terraform_app.command("check")
 def check_terraform() -> None:
     """Check the format and the validity of the configuration; needs no account."""
-    from fleet.adapters.terraform import Terraform
+    from fleet.adapters.terraform.workspace import Terraform
 
     with tempfile.TemporaryDirectory() as folder:
         Terraform(get_settings().model_copy(update={"state_dir": Path(folder)})).check()

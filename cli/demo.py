@@ -15,7 +15,7 @@ from device_agent.registration_url import registration_url
 from fleet.adapters import postgres
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.errors import FleetError, Unavailable
-from fleet.orders import Order, orders_from_count
+from fleet.provisioning.orders import Order, orders_from_count
 from fleet.settings import Settings, get_settings
 from local_cloud import agents, cloud, homeowners
 from local_cloud.agents import Agents

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import httpx
 
 from fleet.adapters import aws
+from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.migrations import MIGRATIONS, read_migrations
-from fleet.adapters.sqs import Queue
-from fleet.adapters.terraform import Terraform
+from fleet.adapters.terraform.workspace import Terraform
 from fleet.errors import FleetError, NotConfigured, Unavailable
 from fleet.settings import Settings, get_settings
 from local_cloud.cloud import refuse_taken_ports

@@ -7,9 +7,9 @@ from datetime import datetime
 from itertools import chain, islice
 
 from cli.tables import print_table
-from fleet.adapters.history import history
 from fleet.adapters.postgres.telemetry import STORED_COLUMNS
 from fleet.errors import InvalidInput
+from fleet.services.history import history
 from fleet.settings import get_settings
 
 TABLE_ROWS = 1_000

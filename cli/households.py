@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from device_agent.registration_url import registration_url
 from fleet.adapters import postgres
 from fleet.errors import FleetError, Refused, Unavailable
-from fleet.link_refusals import LinkRefusal
+from fleet.registration.refusals import LinkRefusal
 from fleet.settings import Settings
 from local_cloud.mails import Mailbox
 from local_cloud.state import State

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet.adapters.sqs import Queue
-from fleet.adapters.terraform import Terraform
+from fleet.adapters.aws.sqs import Queue
+from fleet.adapters.terraform.workspace import Terraform
 from fleet.errors import NotConfigured, NotFound
 from fleet.settings import Settings, get_settings
 from local_cloud.infrastructure import create_infrastructure

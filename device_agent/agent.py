@@ -17,8 +17,8 @@ from device_agent.operation import Operation
 from device_agent.schedule import Clock, backoff_s, next_due
 from device_agent.simulated_battery import Battery
 from device_agent.spool import Spool
-from fleet.command_message import Rejected, parse
-from fleet.telemetry import DeviceMessage, encode
+from fleet.commands.message import Rejected, parse
+from fleet.telemetry.message import DeviceMessage, encode
 
 logger = logging.getLogger(__name__)
 

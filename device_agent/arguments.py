@@ -6,8 +6,8 @@ from pathlib import Path
 from device_agent.agent import Pace
 from device_agent.connection import Patience
 from device_agent.options import FAULTS, Options
-from fleet.battery import Instruction
-from fleet.telemetry import Mode
+from device_agent.simulation.battery import Instruction
+from fleet.telemetry.message import Mode
 
 
 def parser() -> argparse.ArgumentParser:

@@ -5,9 +5,9 @@ Powers are watts, shares are percent of the capacity.
 
 from typing import TypeVar
 
-from fleet.battery import BatterySpecification, Instruction
-from fleet.command_message import SET, DeviceCommand
-from fleet.telemetry import Mode
+from device_agent.simulation.battery import BatterySpecification, Instruction
+from fleet.commands.message import SET, DeviceCommand
+from fleet.telemetry.message import Mode
 
 Setting = TypeVar("Setting")
 

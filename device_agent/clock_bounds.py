@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from device_agent.schedule import Clock as DeviceClock
-from fleet.command_message import Clock as CloudClock
+from fleet.commands.message import Clock as CloudClock
 
 JUMP_S = 0.5
 """A wall clock that leaves the monotonic one by more than this has jumped (was set, or the machine slept)."""

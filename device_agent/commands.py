@@ -13,10 +13,10 @@ import msgspec
 
 from device_agent.clock_bounds import ClockBounds
 from device_agent.execution import Held, is_long_over, take_in
+from device_agent.simulation.battery import BatterySpecification
 from device_agent.spool import Spool
-from fleet.battery import BatterySpecification
-from fleet.command_message import DeviceCommand
-from fleet.telemetry import CommandResult
+from fleet.commands.message import DeviceCommand
+from fleet.telemetry.message import CommandResult
 
 MAX_RESULTS = 50
 """Answers a message; with as many samples as it takes it stays below what IoT Core takes."""

@@ -1,7 +1,8 @@
 """What becomes of a battery's commands as time goes by: values in, values out.
 
 A command is held from the moment it is accepted. It waits for its start, runs, and is over: done, failed, superseded
-or canceled. What is over stays over, whatever the clock does, and still counts in precedence (fleet/precedence.py).
+or canceled. What is over stays over, whatever the clock does, and still counts in precedence
+(fleet/commands/precedence.py).
 Times are the corrected clock's, UTC.
 """
 
@@ -11,10 +12,10 @@ from datetime import datetime, timedelta
 import msgspec
 
 from device_agent.capabilities import refusal
-from fleet.battery import BatterySpecification
-from fleet.command_message import CANCEL, DeviceCommand, ResultStatus
-from fleet.precedence import active, superseded_at
-from fleet.telemetry import MAX_REASON, CommandResult
+from device_agent.simulation.battery import BatterySpecification
+from fleet.commands.message import CANCEL, DeviceCommand, ResultStatus
+from fleet.commands.precedence import active, superseded_at
+from fleet.telemetry.message import MAX_REASON, CommandResult
 
 KEPT_AFTER = timedelta(days=1)
 """So long a command that is over still counts against older ones that come late."""

@@ -12,7 +12,7 @@ from device_agent.commands import CommandStore
 from device_agent.execution import advance, next_change, plan
 from device_agent.schedule import Clock
 from device_agent.simulated_battery import Battery
-from fleet.command_message import CommandMessage, DeviceCommand
+from fleet.commands.message import CommandMessage, DeviceCommand
 
 _TRY_AGAIN_S = 1.0
 

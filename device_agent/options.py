@@ -5,8 +5,8 @@ from pathlib import Path
 
 from device_agent.agent import Pace
 from device_agent.connection import Patience
+from device_agent.simulation.battery import Instruction
 from device_agent.spool_file import MIN_MAX_BYTES
-from fleet.battery import Instruction
 from fleet.errors import InvalidInput
 
 SPOOL_FILE = "spool.sqlite3"

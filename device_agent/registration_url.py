@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from fleet.devices import ThingName, read_artifacts
 from fleet.errors import InvalidInput, NotConfigured
-from fleet.registration import DEFAULT_BASE_URL, audience_of, issue_link
+from fleet.registration.link import DEFAULT_BASE_URL, audience_of, issue_link
 
 TERMINAL = "terminal"
 BASE_URL_VARIABLE = "FLEET_BASE_URL"

@@ -6,11 +6,11 @@ from typing import Protocol
 import msgspec
 
 from device_agent.schedule import Clock
-from fleet import battery
-from fleet.battery import BatterySpecification, BatteryState, Conditions, Instruction
+from device_agent.simulation import battery
+from device_agent.simulation.battery import BatterySpecification, BatteryState, Conditions, Instruction
+from device_agent.simulation.home import conditions_at, home_of
 from fleet.errors import NotConfigured
-from fleet.home import conditions_at, home_of
-from fleet.telemetry import Sample
+from fleet.telemetry.message import Sample
 
 _decoder = msgspec.json.Decoder(BatteryState)
 _encoder = msgspec.json.Encoder()

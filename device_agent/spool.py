@@ -5,7 +5,7 @@ from typing import cast
 import msgspec
 
 from device_agent.spool_file import SpoolFile
-from fleet.telemetry import Sample
+from fleet.telemetry.message import Sample
 
 _decode_sample = msgspec.json.Decoder(Sample).decode
 _encode = msgspec.json.Encoder().encode

@@ -1,1 +1,1 @@
-"""The domain of a home-battery fleet, and the adapters to the vendors it lives on."""
+"""The domain of a home-battery fleet, a package a subject; `adapters` to its vendors; `services` that join them."""

@@ -13,9 +13,9 @@ from dotenv import load_dotenv
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fleet.archive import LEAST_DAYS_KEPT
 from fleet.errors import NotConfigured
-from fleet.names import ResourceNames
+from fleet.infrastructure.names import ResourceNames
+from fleet.telemetry.archive import LEAST_DAYS_KEPT
 
 OPERATOR_FILE, STATE_DIR, LOCAL_FILE = Path(".env"), Path(".fleet"), "local.env"
 

@@ -3,7 +3,7 @@
 from prefect import flow, runtime
 
 from fleet.errors import Conflict
-from fleet.infrastructure import Plan
+from fleet.infrastructure.plan import Plan
 from flows.approval import require_approval
 from tasks.terraform import apply_plan, bootstrap_state, keep_outputs, make_plan
 

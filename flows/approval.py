@@ -5,7 +5,7 @@ from prefect.input import RunInput
 from pydantic import Field
 
 from fleet.errors import NotConfigured, Refused
-from fleet.infrastructure import Plan
+from fleet.infrastructure.plan import Plan
 
 TIMEOUT_S = 24 * 3600
 

@@ -3,7 +3,7 @@
 from prefect import flow, runtime
 
 from fleet.errors import InvalidInput
-from fleet.infrastructure import OUTPUTS_FILE
+from fleet.infrastructure.outputs import OUTPUTS_FILE
 from fleet.settings import get_settings
 from tasks.terraform import apply_plan, make_plan
 

@@ -9,8 +9,8 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from fleet.adapters.dispatch import Dispatched, Reported
 from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.services.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
 from flows.schedule import HANDOVER_S, seconds_late, slices
 from tasks.commands import dispatch_slice, report_dispatching, report_slice

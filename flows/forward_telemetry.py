@@ -6,10 +6,10 @@ from typing import Any
 from prefect import flow
 from prefect.states import Completed, Failed
 
-from fleet.adapters.forwarding import Forwarded
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.errors import FleetError, InvalidInput
-from fleet.forwarding import GRACE
+from fleet.flip.forwarding import GRACE
+from fleet.services.forwarding import Forwarded
 from fleet.settings import get_settings
 from tasks.flip import follow_batteries, forward_intervals, report_forwarding
 

@@ -6,9 +6,9 @@ from typing import Any
 from prefect import flow
 from prefect.states import Completed
 
-from fleet.adapters.ingestion import Pace, Tally
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import some_at_a_time
+from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
 from flows.schedule import seconds_late
 from tasks.storage import roll_up_telemetry

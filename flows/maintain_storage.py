@@ -8,8 +8,8 @@ from prefect.states import Completed
 from pydantic import Field
 
 from fleet.adapters.postgres.locks import one_at_a_time
-from fleet.archive import LEAST_DAYS_KEPT
 from fleet.settings import get_settings
+from fleet.telemetry.archive import LEAST_DAYS_KEPT
 from tasks.storage import archive_telemetry, remove_what_is_over, report_archive
 from tasks.telemetry import make_partitions
 from tasks.webhooks import forget_webhooks

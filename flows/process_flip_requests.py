@@ -9,9 +9,9 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from fleet.adapters.flip_requests import WorkedOff
 from fleet.adapters.postgres.flip_requests import Waiting, inbox
 from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.services.flip_requests import WorkedOff
 from fleet.settings import get_settings
 from flows.schedule import seconds_late
 from tasks.flip import report_requests, work_off_request

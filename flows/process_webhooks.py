@@ -10,7 +10,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
-from fleet.adapters.webhook_intake import TakenIn
+from fleet.services.webhook_intake import TakenIn
 from fleet.settings import get_settings
 from flows.schedule import HANDOVER_S, seconds_late, slices
 from tasks.webhooks import poll_commands, process_slice, report_webhooks

@@ -8,7 +8,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
 from fleet.errors import InvalidInput
-from fleet.orders import Order, orders_from_count, orders_from_csv, orders_from_names, orders_from_requests
+from fleet.provisioning.orders import Order, orders_from_count, orders_from_csv, orders_from_names, orders_from_requests
 from fleet.settings import get_settings
 from flows.runners import Runner, runner_of
 from tasks.provisioning import Outcome, plan_devices, provision_batch, report_provisioning, set_rate

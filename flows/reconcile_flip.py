@@ -7,7 +7,7 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from fleet.reconciliation import Differences
+from fleet.flip.reconciliation import Differences
 from tasks.flip import compare_homes, list_homes, repair, report_differences
 
 _BATCH = 25

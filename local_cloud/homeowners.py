@@ -13,7 +13,9 @@ from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.app_credentials import add_app_credential
 from fleet.devices import write_owner_only
 from fleet.errors import NotConfigured
-from fleet.infrastructure import InfrastructureNames, load_outputs, render_document
+from fleet.infrastructure.documents import render_document
+from fleet.infrastructure.names import InfrastructureNames
+from fleet.infrastructure.outputs import load_outputs
 from fleet.settings import Settings, get_settings
 from local_cloud import servers
 from local_cloud.flip.steering import Steering

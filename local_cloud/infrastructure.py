@@ -16,7 +16,9 @@ from typing import Any
 
 from fleet.adapters.aws import client, translated
 from fleet.errors import NotConfigured
-from fleet.infrastructure import InfrastructureNames, Outputs, load_outputs, render_document, save_outputs
+from fleet.infrastructure.documents import render_document
+from fleet.infrastructure.names import InfrastructureNames
+from fleet.infrastructure.outputs import Outputs, load_outputs, save_outputs
 from fleet.settings import Settings
 from local_cloud import archive
 from local_cloud.webhook_route import WebhookRoute

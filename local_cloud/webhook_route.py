@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.infrastructure import InfrastructureNames
-from fleet.webhooks import HEADERS
+from fleet.flip.signature import HEADERS
+from fleet.infrastructure.names import InfrastructureNames
 
 STAGE, PATH = "live", "webhooks"
 PER_SECOND, BURST = 100, 500

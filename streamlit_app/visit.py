@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from fleet.adapters.supabase import SignedOut
+from fleet.adapters.supabase.sessions import SignedOut
 from fleet.errors import FleetError, NotConfigured
 from streamlit_app import words
 from streamlit_app.cookie import PATH, cookie_name

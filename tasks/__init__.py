@@ -1,4 +1,4 @@
-"""Prefect tasks: an adapter call and its policy (retries, timeout, rate limit, run name). Clients are built inside."""
+"""Prefect tasks: a call and its policy (retries, timeout, rate limit, run name). Clients are built inside."""
 
 import logging
 

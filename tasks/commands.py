@@ -2,8 +2,8 @@
 
 from prefect import task
 
-from fleet.adapters import dispatch
-from fleet.adapters.dispatch import Dispatched, Reported
+from fleet.services import dispatch
+from fleet.services.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
 from tasks.figures import show_figures
 from tasks.policy import may_go_through_later

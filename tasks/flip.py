@@ -7,14 +7,15 @@ from typing import Any
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from fleet.adapters import flip_requests, forwarding, postgres, reconciliation
+from fleet.adapters import postgres
 from fleet.adapters.flip import FlipClient
-from fleet.adapters.flip_requests import WorkedOff
-from fleet.adapters.forwarding import Forwarded
 from fleet.adapters.postgres.flip_requests import FlipRequests
 from fleet.adapters.postgres.forwarding import ForwardingLedger
-from fleet.forwarding import closed_until
-from fleet.reconciliation import Differences
+from fleet.flip.forwarding import closed_until
+from fleet.flip.reconciliation import Differences
+from fleet.services import flip_requests, forwarding, reconciliation
+from fleet.services.flip_requests import WorkedOff
+from fleet.services.forwarding import Forwarded
 from fleet.settings import get_settings
 from tasks.figures import show_figures
 from tasks.policy import may_go_through_later

@@ -12,13 +12,14 @@ from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import rate_limit
 from prefect.runtime import task_run
 
-from fleet.adapters import iot_core, postgres
-from fleet.adapters.iot_core import IotCore
+from fleet.adapters import postgres
+from fleet.adapters.aws import iot_core
+from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
 from fleet.errors import FleetError, Unavailable
-from fleet.orders import Order
-from fleet.provisioning import Factory, provision, retire
+from fleet.provisioning.orders import Order
+from fleet.provisioning.steps import Factory, provision, retire
 from fleet.settings import get_settings
 from tasks.policy import may_go_through_later
 

@@ -5,11 +5,12 @@ from datetime import date, timedelta
 from prefect import task
 from prefect.artifacts import create_table_artifact
 
-from fleet.adapters import archiving, postgres
-from fleet.adapters.archive_store import ArchiveStore
-from fleet.adapters.archiving import ArchivedDays
+from fleet.adapters import postgres
+from fleet.adapters.aws.s3 import ArchiveStore
 from fleet.adapters.postgres import retention, rollups
 from fleet.adapters.postgres.retention import Removed, Retention
+from fleet.services import archiving
+from fleet.services.archiving import ArchivedDays
 from fleet.settings import get_settings
 from tasks.policy import may_go_through_later
 

@@ -5,11 +5,12 @@ from datetime import date
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from fleet.adapters import ingestion, postgres
-from fleet.adapters.ingestion import Pace, Tally
+from fleet.adapters import postgres
+from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import migrations, quarantine
 from fleet.adapters.postgres.telemetry import Stored
-from fleet.adapters.sqs import Queue
+from fleet.services import ingestion
+from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
 from tasks.figures import show_figures
 from tasks.policy import may_go_through_later

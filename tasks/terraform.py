@@ -8,10 +8,11 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State, TaskRun
 
-from fleet.adapters.terraform import Terraform
-from fleet.adapters.terraform_cli import Line
+from fleet.adapters.terraform.cli import Line
+from fleet.adapters.terraform.workspace import Terraform
 from fleet.errors import Unavailable
-from fleet.infrastructure import Plan, save_outputs
+from fleet.infrastructure.outputs import save_outputs
+from fleet.infrastructure.plan import Plan
 from fleet.settings import get_settings
 
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "warning": logging.WARNING}

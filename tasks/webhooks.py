@@ -5,16 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 from prefect import task
 
-from fleet.adapters import postgres, webhook_intake
+from fleet.adapters import postgres
+from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.webhooks import Webhooks
-from fleet.adapters.sqs import Queue
-from fleet.adapters.webhook_intake import TakenIn
 from fleet.errors import FleetError
 from fleet.flip import Accepted
+from fleet.flip.signature import HEADERS, SigningKeys
+from fleet.services import webhook_intake
+from fleet.services.webhook_intake import TakenIn
 from fleet.settings import get_settings
-from fleet.webhooks import HEADERS, SigningKeys
 from tasks.figures import show_figures
 from tasks.policy import may_go_through_later
 

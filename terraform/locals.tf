@@ -2,7 +2,7 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
-# Names: the same as ResourceNames (fleet/names.py) and InfrastructureNames (fleet/infrastructure.py) derive.
+# Names: the same as ResourceNames and InfrastructureNames (fleet/infrastructure/names.py) derive.
 locals {
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.postgres.migrations import migrate
-from fleet.adapters.terraform import Terraform
+from fleet.adapters.terraform.workspace import Terraform
 from fleet.errors import NotConfigured
-from fleet.infrastructure import Outputs, save_outputs
+from fleet.infrastructure.outputs import Outputs, save_outputs
 from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.flip.steering import Steering

@@ -14,9 +14,10 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
-from fleet.adapters import aws, flip_requests, iot_core, postgres
+from fleet.adapters import aws, postgres
+from fleet.adapters.aws import iot_core
+from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.flip import FlipClient
-from fleet.adapters.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.flip_requests import inbox
 from fleet.adapters.postgres.migrations import migrate
@@ -24,11 +25,12 @@ from fleet.adapters.postgres.rollups import roll_up
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.devices import KEY_FILE, ThingName, read_artifacts
 from fleet.errors import Unavailable
-from fleet.orders import Order
-from fleet.provisioning import provision
-from fleet.registration import issue_link
+from fleet.provisioning.orders import Order
+from fleet.provisioning.steps import provision
+from fleet.registration.link import issue_link
+from fleet.services import flip_requests
 from fleet.settings import Settings
-from fleet.telemetry import parse
+from fleet.telemetry.message import parse
 from local_cloud import servers
 from local_cloud.supabase.keys import read_keys
 from tests.messages import body, sample

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from fleet.devices import CA_FILE, CERTIFICATE_FILE, DEVICE_FILE, KEY_FILE, DeviceConfig, ThingName
-from fleet.registration import LinkRefusal, RegisteredCertificate, VerifiedLink, issue_link, verify_link
+from fleet.registration.link import LinkRefusal, RegisteredCertificate, VerifiedLink, issue_link, verify_link
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 APP = "https://app.example.com"

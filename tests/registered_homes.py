@@ -8,7 +8,7 @@ from typing import Any
 
 from fleet.adapters.postgres import Connection, one
 from fleet.adapters.postgres.telemetry import Received, store
-from fleet.telemetry import parse
+from fleet.telemetry.message import parse
 from tests.messages import body, sample
 
 OWNER = str(uuid.UUID(int=1))

@@ -11,7 +11,7 @@ import psycopg
 from pydantic import SecretStr
 from supabase import Client, ClientOptions, create_client
 
-from fleet.adapters import supabase as adapter
+from fleet.adapters.supabase import sessions as adapter
 from fleet.settings import Settings
 from local_cloud.supabase.keys import Keys
 

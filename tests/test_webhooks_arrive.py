@@ -9,15 +9,15 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.commands import Commands
-from fleet.adapters.sqs import Queue
-from fleet.adapters.webhook_intake import TakenIn, process
 from fleet.flip import CommissionRequest
-from fleet.infrastructure import load_outputs
+from fleet.flip.signature import HEADERS, SigningKeys
+from fleet.infrastructure.outputs import load_outputs
+from fleet.services.webhook_intake import TakenIn, process
 from fleet.settings import Settings
-from fleet.webhooks import HEADERS, SigningKeys
 from local_cloud.flip.steering import Steering
 from local_cloud.webhook_route import on_this_machine
 from tests.conftest import FLIP_WEBHOOK_SECRET

@@ -10,18 +10,19 @@ import msgspec
 import pytest
 
 from device_agent.spool_reader import SpoolReader
-from fleet.adapters import iot_core, postgres
-from fleet.adapters.ingestion import Pace, ingest
-from fleet.adapters.iot_core import IotCore
+from fleet.adapters import postgres
+from fleet.adapters.aws import iot_core
+from fleet.adapters.aws.iot_core import IotCore
+from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.telemetry import STORED_COLUMNS, Stored
-from fleet.adapters.sqs import Queue
 from fleet.errors import NotConfigured
-from fleet.infrastructure import Outputs
-from fleet.orders import orders_from_count
-from fleet.provisioning import provision
+from fleet.infrastructure.outputs import Outputs
+from fleet.provisioning.orders import orders_from_count
+from fleet.provisioning.steps import provision
+from fleet.services.ingestion import Pace, ingest
 from fleet.settings import Settings
-from fleet.telemetry import Sample
+from fleet.telemetry.message import Sample
 
 pytestmark = pytest.mark.integration
 

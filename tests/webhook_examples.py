@@ -8,7 +8,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from fleet.webhooks import Posted, SigningKeys
+from fleet.flip.signature import Posted, SigningKeys
 
 SECRET = "whsec_" + base64.b64encode(b"the-key-of-these-tests").decode()
 KEYS = SigningKeys(SECRET)

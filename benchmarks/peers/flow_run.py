@@ -12,8 +12,9 @@ _BEGAN = cpu_s()
 
 def main() -> None:
     """Run the flow for BENCH_SECONDS; print CPU seconds: ingestion's own, Prefect's, and those of starting up."""
-    from fleet.adapters import ingestion, postgres
-    from fleet.adapters.sqs import Queue
+    from fleet.adapters import postgres
+    from fleet.adapters.aws.sqs import Queue
+    from fleet.services import ingestion
     from fleet.settings import get_settings
     from flows.ingest_telemetry import ingest_telemetry
     from tasks import telemetry

@@ -1,4 +1,4 @@
-"""The worker as the flow runs it: `fleet.adapters.ingestion`, until the wanted number of messages is stored.
+"""The worker as the flow runs it: `fleet.services.ingestion`, until the wanted number of messages is stored.
 
 With `--transport-only` it does no more than the floor, over our own connections: what is left of it is our parsing,
 checking and storing.
@@ -14,9 +14,9 @@ from pathlib import Path
 
 from benchmarks.peers.raw_client import copy, cpu_s
 from fleet.adapters import postgres
-from fleet.adapters.ingestion import Pace, Tally, ingest
+from fleet.adapters.aws.sqs import Queue, wait_for
 from fleet.adapters.postgres.telemetry import Stored
-from fleet.adapters.sqs import Queue, wait_for
+from fleet.services.ingestion import Pace, Tally, ingest
 from fleet.settings import Settings
 
 

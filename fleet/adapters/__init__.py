@@ -1,1 +1,1 @@
-"""Adapters: one vendor each. They turn a vendor's errors into `fleet.errors` and hold no rules of ours."""
+"""Adapters: one vendor a folder. They turn a vendor's errors into `fleet.errors` and hold no rules of ours."""

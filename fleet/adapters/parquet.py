@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fleet.adapters.postgres.telemetry import STORED_COLUMNS
-from fleet.archive import Row, Written
 from fleet.errors import FleetError
+from fleet.telemetry.archive import Row, Written
 
 ROW_GROUP = 20_000
 """About a device and day at a sample in 5 s, so that a reader of one device reads little more."""

@@ -3,9 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from fleet.archive import LEAST_DAYS_KEPT
 from fleet.capacity.prices import PriceTable
 from fleet.errors import InvalidInput
+from fleet.telemetry.archive import LEAST_DAYS_KEPT
 
 MONTH_S = 730 * 3600.0
 _DAY_S = 86_400.0

@@ -12,7 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from fleet.adapters import aws
-from fleet.adapters.mail import Mailer
+from fleet.adapters.aws.ses import Mailer
 from fleet.errors import FleetError, InvalidInput, NotConfigured
 from fleet.settings import Settings, get_settings
 from local_cloud.supabase.app import make_app

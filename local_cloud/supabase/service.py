@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg_pool import ConnectionPool
 
-from fleet.adapters.mail import Mailer
+from fleet.adapters.aws.ses import Mailer
 from local_cloud.supabase.config import Config
 from local_cloud.supabase.tokens import Claims, Keyring
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 from supabase import Client
 
-from fleet.adapters import supabase
-from fleet.adapters.supabase import SignedIn, SignedOut
+from fleet.adapters.supabase import sessions
+from fleet.adapters.supabase.sessions import SignedIn, SignedOut
 from fleet.errors import InvalidInput, Refused, Unavailable
 from fleet.settings import Settings
 from streamlit_app.session_store import SessionStore, Tokens
@@ -59,7 +59,7 @@ class Accounts:
         """
         address, now = _address(email), self.clock()
         with self._counted(_caps(address, visit), now):
-            supabase.request_code(supabase.anon_client(self.settings), address, self.settings.base_url)
+            sessions.request_code(sessions.anon_client(self.settings), address, self.settings.base_url)
         self.store.clear_attempts("wrong", address)
         return address
 
@@ -71,9 +71,9 @@ class Accounts:
             raise InvalidInput("The code is the six digits in the mail: enter just those.")
         if not self.store.try_attempt("wrong", address, now, now - _HOUR_S, WRONG_TRIES):
             raise Refused("The code was wrong too often: ask for a new one.")
-        client = supabase.anon_client(self.settings)
+        client = sessions.anon_client(self.settings)
         try:
-            who = supabase.sign_in_with_code(client, address, digits)
+            who = sessions.sign_in_with_code(client, address, digits)
         except Unavailable:
             self.store.take_back_attempt("wrong", address, now)
             raise
@@ -86,11 +86,11 @@ class Accounts:
         What the link does not tell, whose account it opens, the visitor has to: or somebody could send them a link of
         their own and have what the visitor then registers.
         """
-        address, client = _address(email), supabase.anon_client(self.settings)
-        who = supabase.sign_in_with_link(client, token_hash, kind)
+        address, client = _address(email), sessions.anon_client(self.settings)
+        who = sessions.sign_in_with_link(client, token_hash, kind)
         if who.email.lower() != address:
             with suppress(Unavailable):
-                supabase.sign_out(client)
+                sessions.sign_out(client)
             raise Refused("This link is not for that address: ask for a new code, and do not use links of others.")
         return self._kept(client, who)
 
@@ -116,7 +116,7 @@ class Accounts:
     def sign_out(self, account: Account) -> None:
         """End the session here, in every tab, and at Supabase."""
         self.store.forget(account.key)
-        supabase.sign_out(account.client)
+        sessions.sign_out(account.client)
 
     @contextmanager
     def _counted(self, caps: Sequence["_Cap"], now: float) -> Iterator[None]:
@@ -135,14 +135,14 @@ class Accounts:
 
     def _current(self, account: Account) -> SignedIn:
         try:
-            return supabase.current_session(account.client)
+            return sessions.current_session(account.client)
         except SignedOut:
             self.store.forget(account.key)
             raise
 
     def _resumed(self, key: str, tokens: Tokens) -> Account:
         try:
-            client, who = supabase.resume(self.settings, tokens.access_token, tokens.refresh_token)
+            client, who = sessions.resume(self.settings, tokens.access_token, tokens.refresh_token)
         except SignedOut:
             self.store.forget(key)
             raise

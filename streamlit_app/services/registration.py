@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
 from typing import Any
 
-from fleet.adapters.iot_core import IdentityReader
+from fleet.adapters.aws.iot_core import IdentityReader
 from fleet.errors import FleetError, InvalidInput, NotConfigured, Refused, Unavailable
-from fleet.link_refusals import LinkRefusal
-from fleet.models import model_named
-from fleet.registration import VerifiedLink, read_claim, verify_link
+from fleet.products import model_named
+from fleet.registration.link import VerifiedLink, read_claim, verify_link
+from fleet.registration.refusals import LinkRefusal
 from fleet.settings import Settings
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.rows import call

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 import msgspec
 from supabase import Client
 
-from fleet.adapters.supabase import translated
+from fleet.adapters.supabase.sessions import translated
 from fleet.errors import InvalidInput, Unavailable
 
 Row = TypeVar("Row")

@@ -5,7 +5,7 @@ Every step can fail, says so, keeps what was typed, and can be tried again.
 
 import streamlit as st
 
-from fleet.link_refusals import LinkRefusal
+from fleet.registration.refusals import LinkRefusal
 from streamlit_app import visit, words
 from streamlit_app.services import batteries, registration
 from streamlit_app.services.registration import CheckedLink

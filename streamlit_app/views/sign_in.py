@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fleet.adapters.supabase import SignedOut
+from fleet.adapters.supabase.sessions import SignedOut
 from streamlit_app import visit, words
 from streamlit_app.services.accounts import Account
 

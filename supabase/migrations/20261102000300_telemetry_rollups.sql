@@ -1,6 +1,6 @@
 -- Rollups of 1 minute and of 1 hour: what charts, readiness and forwarding read instead of half a million samples.
 --
--- The statement that stores samples only marks the minutes that it touched; `fleet/adapters/sql/rollups.sql` computes
+-- The statement that stores samples only marks the minutes that it touched; `fleet/adapters/postgres/sql/rollups.sql` computes
 -- those anew from the samples, and their hours from the minutes. So a late sample, one out of order and one that is
 -- delivered twice come out right, and storing stays cheap.
 

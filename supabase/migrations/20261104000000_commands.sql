@@ -91,7 +91,7 @@ CREATE TABLE fleet.commands (
     CHECK ((report IS NULL) = (report_revision IS NULL)),
     CHECK ((reported IS NULL) = (reported_revision IS NULL))
 );
-COMMENT ON TABLE fleet.commands IS 'Flip''s commands, one row each, in their current revision; the life is fleet/commands.py''s.';
+COMMENT ON TABLE fleet.commands IS 'Flip''s commands, one row each, in their current revision; the life is fleet/commands/life.py''s.';
 COMMENT ON COLUMN fleet.commands.revision IS 'Counts what Flip changed: the first version, an update, a cancellation.';
 COMMENT ON COLUMN fleet.commands.revised_at IS 'When the queue received this revision: Flip waits 15 minutes from here.';
 COMMENT ON COLUMN fleet.commands.report IS 'What Flip is to be told of `report_revision`; `reported` is what it was told.';

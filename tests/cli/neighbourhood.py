@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from cli import households
-from fleet.adapters import iot_core, postgres
-from fleet.adapters.iot_core import IotCore
+from fleet.adapters import postgres
+from fleet.adapters.aws import iot_core
+from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
 from fleet.errors import Conflict
-from fleet.provisioning import retire
+from fleet.provisioning.steps import retire
 from local_cloud.flip.steering import Steering
 from local_cloud.state import State
 from streamlit_app.services import batteries, events, flip, operators, registration, sites

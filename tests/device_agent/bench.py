@@ -13,12 +13,12 @@ from device_agent.clock_bounds import jump_detector
 from device_agent.events import Acknowledged, CommandsReceived, Connected, Event
 from device_agent.schedule import Clock
 from device_agent.simulated_battery import SimulatedBattery
+from device_agent.simulation.battery import Instruction
 from device_agent.spool import Spool
 from device_agent.spool_file import SpoolFile
-from fleet.battery import Instruction
-from fleet.command_message import SET, CommandMessage, DeviceCommand, encode
-from fleet.command_message import Clock as CloudClock
-from fleet.telemetry import CommandResult, DeviceMessage, Mode, Sample
+from fleet.commands.message import SET, CommandMessage, DeviceCommand, encode
+from fleet.commands.message import Clock as CloudClock
+from fleet.telemetry.message import CommandResult, DeviceMessage, Mode, Sample
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 

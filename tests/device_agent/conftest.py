@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from fleet.adapters import aws
-from fleet.command_message import Clock, CommandMessage, DeviceCommand
-from fleet.command_message import encode as encode_commands
+from fleet.commands.message import Clock, CommandMessage, DeviceCommand
+from fleet.commands.message import encode as encode_commands
 from fleet.devices import (
     CA_FILE,
     CERTIFICATE_FILE,
@@ -28,8 +28,8 @@ from fleet.devices import (
     write_private_key,
 )
 from fleet.settings import Settings
-from fleet.telemetry import QueueMessage
-from fleet.telemetry import parse as parse_message
+from fleet.telemetry.message import QueueMessage
+from fleet.telemetry.message import parse as parse_message
 from fleet.topics import TELEMETRY_FILTER, THING_LEVEL, basic_ingest_topic, commands_topic
 from tests.device_agent.tcp_proxy import TcpProxy
 

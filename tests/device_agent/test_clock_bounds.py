@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from device_agent.clock_bounds import ClockBounds, jump_detector
 from device_agent.schedule import Clock as DeviceClock
-from fleet.command_message import Clock
+from fleet.commands.message import Clock
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 latencies = st.floats(0, 600)

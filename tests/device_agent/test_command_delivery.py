@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from device_agent.options import SPOOL_FILE
-from fleet.command_message import CANCEL, SET, DeviceCommand
-from fleet.telemetry import Mode, Sample
+from fleet.commands.message import CANCEL, SET, DeviceCommand
+from fleet.telemetry.message import Mode, Sample
 from tests.device_agent.test_delivery import FAST, acknowledged
 
 pytestmark = pytest.mark.integration

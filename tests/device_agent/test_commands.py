@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from device_agent.clock_bounds import ClockBounds
 from device_agent.commands import MAX_RESULTS, CommandStore
 from device_agent.execution import KEPT_AFTER, advance
+from device_agent.simulation.battery import BatterySpecification
 from device_agent.spool import Spool
 from device_agent.spool_file import SpoolFile
-from fleet.battery import BatterySpecification
-from fleet.command_message import SET, DeviceCommand
-from fleet.telemetry import DeviceMessage, encode
+from fleet.commands.message import SET, DeviceCommand
+from fleet.telemetry.message import DeviceMessage, encode
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

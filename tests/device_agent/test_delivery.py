@@ -9,9 +9,9 @@ import pytest
 
 from device_agent.options import SPOOL_FILE
 from device_agent.spool_reader import Counts, SpoolReader
-from fleet.command_message import SET, DeviceCommand
+from fleet.commands.message import SET, DeviceCommand
 from fleet.errors import NotConfigured
-from fleet.telemetry import Mode
+from fleet.telemetry.message import Mode
 
 pytestmark = pytest.mark.integration
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from device_agent.capabilities import instruction_for, refusal
 from device_agent.execution import KEPT_AFTER, Held, advance, is_long_over, next_change, plan, take_in
-from fleet.battery import BatterySpecification, Instruction
-from fleet.command_message import CANCEL, SET, DeviceCommand, ResultStatus
-from fleet.precedence import active
-from fleet.telemetry import CommandResult, Mode
+from device_agent.simulation.battery import BatterySpecification, Instruction
+from fleet.commands.message import CANCEL, SET, DeviceCommand, ResultStatus
+from fleet.commands.precedence import active
+from fleet.telemetry.message import CommandResult, Mode
 
 START = datetime(2026, 11, 23, 16, tzinfo=UTC)
 BATTERY = BatterySpecification(charge_power_limit_w=4_000, discharge_power_limit_w=5_000)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.battery import BatterySpecification, Instruction, TariffPeriod
-from fleet.command_message import DeviceCommand
-from fleet.home import home_of, tariff_at
-from fleet.telemetry import Mode, Sample
+from device_agent.simulation.battery import BatterySpecification, Instruction, TariffPeriod
+from device_agent.simulation.home import home_of, tariff_at
+from fleet.commands.message import DeviceCommand
+from fleet.telemetry.message import Mode, Sample
 from tests.device_agent.bench import NOON, Bench, order
 
 MINUTE = 60.0

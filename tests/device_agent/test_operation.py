@@ -11,8 +11,8 @@ import pytest
 
 from device_agent.agent import Pace
 from device_agent.events import CommandsReceived, Connected, Disconnected, NotSent
-from fleet.command_message import CANCEL, Clock, CommandMessage, DeviceCommand, encode
-from fleet.telemetry import Mode
+from fleet.commands.message import CANCEL, Clock, CommandMessage, DeviceCommand, encode
+from fleet.telemetry.message import Mode
 from tests.device_agent.bench import Bench, on_time, order, switches
 
 MINUTE = 60.0

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from device_agent.registration_url import draw_qr, registration_url
 from fleet.devices import CA_FILE, CERTIFICATE_FILE, DEVICE_FILE, KEY_FILE
 from fleet.errors import InvalidInput, NotConfigured
-from fleet.registration import DEFAULT_BASE_URL, VerifiedLink, verify_link
+from fleet.registration.link import DEFAULT_BASE_URL, VerifiedLink, verify_link
 from tests.link_examples import APP, NOW, battery, certificate_pem, new_key
 
 

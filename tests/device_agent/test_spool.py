@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from device_agent.simulation.battery import BatterySpecification, BatteryState, Instruction, sample
 from device_agent.spool import Spool
 from device_agent.spool_file import MIN_MAX_BYTES, SpoolFile
 from device_agent.spool_reader import Counts, SpoolReader
-from fleet.battery import BatterySpecification, BatteryState, Instruction, sample
 from fleet.errors import Conflict, NotConfigured, Unavailable
-from fleet.telemetry import Sample
+from fleet.telemetry.message import Sample
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import InvalidInput, NotConfigured
-from fleet.names import ResourceNames
+from fleet.infrastructure.names import ResourceNames
 from fleet.settings import Settings, env_example, get_settings, load_environment
 
 

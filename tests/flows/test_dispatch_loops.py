@@ -5,7 +5,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from fleet.adapters.dispatch import Dispatched
+from fleet.services.dispatch import Dispatched
 from flows.dispatch_commands import problem_of, side_by_side
 
 

@@ -12,7 +12,7 @@ from fleet.adapters.flip import FlipClient
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.flip import CommissionRequest, accepted
-from fleet.forwarding import INTERVAL, interval_of
+from fleet.flip.forwarding import INTERVAL, interval_of
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from tests.fleet.flip_examples import battery, home

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fleet.adapters.aws import client
-from fleet.infrastructure import Outputs, load_outputs
+from fleet.infrastructure.outputs import Outputs, load_outputs
 from fleet.settings import Settings
 from tests.flows.conftest import Serve
 

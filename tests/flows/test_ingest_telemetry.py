@@ -8,10 +8,10 @@ import psycopg
 import pytest
 
 from fleet.adapters import aws
-from fleet.adapters.ingestion import Pace, ingest
+from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.locks import one_at_a_time, some_at_a_time
-from fleet.adapters.sqs import Queue
+from fleet.services.ingestion import Pace, ingest
 from fleet.settings import Settings
 from tests.flows.conftest import Serve
 from tests.flows.environment import environment_of

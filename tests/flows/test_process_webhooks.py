@@ -8,7 +8,7 @@ import pytest
 
 from fleet.adapters.postgres import connect
 from fleet.flip import CommissionRequest
-from fleet.infrastructure import load_outputs
+from fleet.infrastructure.outputs import load_outputs
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from local_cloud.webhook_route import on_this_machine

@@ -8,7 +8,7 @@ import pytest
 
 from fleet import devices
 from fleet.adapters import aws
-from fleet.adapters.iot_core import IotCore
+from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName, read_artifacts

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from fleet.adapters.aws import client
-from fleet.adapters.terraform_state import STATE_KEY, state_store
-from fleet.infrastructure import InfrastructureNames, Outputs, load_outputs
+from fleet.adapters.terraform.state import STATE_KEY, state_store
+from fleet.infrastructure.names import InfrastructureNames
+from fleet.infrastructure.outputs import Outputs, load_outputs
 from fleet.settings import Settings
 from local_cloud.infrastructure import create_infrastructure, smtp_password
 

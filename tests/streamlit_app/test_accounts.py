@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import SecretStr
 
-from fleet.adapters.supabase import SignedOut
+from fleet.adapters.supabase.sessions import SignedOut
 from fleet.errors import InvalidInput, NotConfigured, Refused, Unavailable
 from streamlit_app.services.accounts import (
     CODES_A_MINUTE,

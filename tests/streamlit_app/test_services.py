@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from fleet.devices import read_artifacts
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused, Unavailable
-from fleet.link_refusals import LinkRefusal
+from fleet.registration.refusals import LinkRefusal
 from fleet.settings import Settings
 from streamlit_app.services import batteries, flip, operators, registration, sites
 from streamlit_app.services.accounts import Account

@@ -17,9 +17,9 @@ from awsiot import mqtt_connection_builder
 
 from fleet.adapters.aws import client
 from fleet.devices import ThingName, certificate_request, write_private_key
-from fleet.infrastructure import Outputs
+from fleet.infrastructure.outputs import Outputs
 from fleet.settings import Settings
-from fleet.telemetry import Rejected, parse
+from fleet.telemetry.message import Rejected, parse
 from fleet.topics import basic_ingest_topic, commands_topic
 
 pytestmark = pytest.mark.integration

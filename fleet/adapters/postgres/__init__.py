@@ -1,4 +1,4 @@
-"""PostgreSQL: connections, and the named queries of `fleet/adapters/sql/*.sql`.
+"""PostgreSQL: connections, and the named queries of `fleet/adapters/postgres/sql/*.sql`.
 
 A query file holds `-- name: NAME`, one line of description, and the statement with bound `%(parameters)s`.
 """
@@ -104,7 +104,7 @@ def _first_line(error: psycopg.Error) -> str:
 @cache
 def queries(file: str) -> dict[str, LiteralString]:
     """The statements of `sql/{file}.sql` by name."""
-    text = resources.files("fleet.adapters").joinpath("sql", f"{file}.sql").read_text()
+    text = resources.files("fleet.adapters.postgres").joinpath("sql", f"{file}.sql").read_text()
     parts = _NAME.split(text)[1:]
     # The statements are files of this package, never input: that is what LiteralString asks for.
     return {name: cast(LiteralString, body) for name, body in zip(parts[::2], parts[1::2], strict=True)}

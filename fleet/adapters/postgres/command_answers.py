@@ -11,9 +11,9 @@ from psycopg.types.json import Jsonb
 
 from fleet.adapters.postgres import Connection, queries
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
-from fleet.command_delivery import PATIENCE, Answer, Delivery, Said, hear, is_ahead
-from fleet.command_reports import with_report
-from fleet.telemetry import CommandResult, QueueMessage
+from fleet.commands.delivery import PATIENCE, Answer, Delivery, Said, hear, is_ahead
+from fleet.commands.reports import with_report
+from fleet.telemetry.message import CommandResult, QueueMessage
 
 _AT_ONCE = 200
 

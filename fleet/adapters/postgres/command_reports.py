@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from fleet.adapters.postgres import Connection, one, queries
-from fleet.commands import wait_after
+from fleet.commands.life import wait_after
 
 
 @dataclass(frozen=True)

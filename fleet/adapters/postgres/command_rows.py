@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from fleet.adapters.postgres import Connection, queries
-from fleet.commands import Command, Order, State
+from fleet.commands.life import Command, Order, State
 
 _ORDER = [each.name for each in fields(Order)]
 

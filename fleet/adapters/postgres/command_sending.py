@@ -10,11 +10,11 @@ import msgspec
 
 from fleet.adapters.postgres import Connection, queries
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
-from fleet.command_delivery import Said, to_send
-from fleet.command_message import MAX_MESSAGE_BYTES, Clock, CommandMessage, DeviceCommand, encode
-from fleet.command_reports import OFFLINE_AFTER, with_report
-from fleet.commands import OPEN, Command, delivered, given_up
-from fleet.precedence import superseded_at
+from fleet.commands.delivery import Said, to_send
+from fleet.commands.life import OPEN, Command, delivered, given_up
+from fleet.commands.message import MAX_MESSAGE_BYTES, Clock, CommandMessage, DeviceCommand, encode
+from fleet.commands.precedence import superseded_at
+from fleet.commands.reports import OFFLINE_AFTER, with_report
 
 _MOST_OVERDUE = 500
 _ROOM_FOR_VALUES = 500

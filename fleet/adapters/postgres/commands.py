@@ -10,11 +10,11 @@ from psycopg.types.json import Jsonb
 from fleet import flip
 from fleet.adapters.postgres import Connection, one, queries
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
-from fleet.command_checks import Saying, setpoint_of, settle, taken_back_in_the_end
-from fleet.command_message import DeviceCommand
-from fleet.command_reports import with_report
-from fleet.commands import Command, Order, State, begin, is_outdated, move, revise
-from fleet.models import model_named
+from fleet.commands.checks import Saying, setpoint_of, settle, taken_back_in_the_end
+from fleet.commands.life import Command, Order, State, begin, is_outdated, move, revise
+from fleet.commands.message import DeviceCommand
+from fleet.commands.reports import with_report
+from fleet.products import model_named
 
 Outcome = Literal["applied", "outdated", "unknown_subject"]
 

@@ -7,9 +7,9 @@ import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from fleet.telemetry import Mode, QueueMessage
+from fleet.telemetry.message import Mode, QueueMessage
 
-# The message's columns, then the sample's in the order of `fleet.telemetry.Sample`.
+# The message's columns, then the sample's in the order of `fleet.telemetry.message.Sample`.
 STAGED_COLUMNS = (
     "thing_name", "boot_id", "last_command_sequence", "received_at", "stored_at",
     "sequence", "measured_at", "mode", "battery_charge_power_w", "battery_discharge_power_w",

@@ -11,8 +11,8 @@ from fleet.adapters.postgres import Connection, clock, connect, one, queries, tr
 from fleet.adapters.postgres.commands import Commands
 from fleet.devices import ThingName
 from fleet.errors import Conflict, NotFound
-from fleet.orders import Order
-from fleet.provisioning import Certificate, Entry, Step
+from fleet.provisioning.orders import Order
+from fleet.provisioning.steps import Certificate, Entry, Step
 from fleet.settings import Settings
 
 _LOOKS_EVERY_S = 1.0

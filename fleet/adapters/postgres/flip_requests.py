@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from fleet.adapters.postgres import Connection, connect, one, queries, translated
-from fleet.flip_requests import LATER, Declined, Done, FlipRequest, wait_after
+from fleet.flip.requests import LATER, Declined, Done, FlipRequest, wait_after
 from fleet.settings import Settings
 
 _MOST = 200

@@ -11,9 +11,9 @@ from psycopg.rows import tuple_row
 from fleet.adapters.postgres import Connection, one, queries
 from fleet.adapters.postgres.rollups import FIRST, roll_up_some
 from fleet.flip import MAX_POINTS, Accepted, Rejected, TelemetryPoint, Unanswered
-from fleet.forwarding import INTERVAL, LOOK_BACK, Span, next_spans, points
-from fleet.models import rated_capacity_wh
-from fleet.telemetry import Mode, Sample
+from fleet.flip.forwarding import INTERVAL, LOOK_BACK, Span, next_spans, points
+from fleet.products import rated_capacity_wh
+from fleet.telemetry.message import Mode, Sample
 
 PointOutcome = Accepted[TelemetryPoint] | Rejected | Unanswered
 _FIRST = [f"first_{column}" if column in FIRST else f"last_{column}" for column in Sample.__struct_fields__]

@@ -7,9 +7,9 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from fleet.adapters.postgres import Connection, queries
-from fleet.commissioning import Battery
 from fleet.errors import NotFound
 from fleet.flip import Enrollment, Program, Site
+from fleet.flip.commissioning import Battery
 
 _PAGE = 500
 _BEFORE_ALL = "00000000-0000-0000-0000-000000000000"

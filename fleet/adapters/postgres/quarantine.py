@@ -2,7 +2,7 @@
 
 from fleet.adapters.postgres import Connection, queries
 from fleet.adapters.postgres.telemetry import Received, Stored, known_things, store
-from fleet.telemetry import QueueMessage, parse
+from fleet.telemetry.message import QueueMessage, parse
 
 _BATCH = 500
 

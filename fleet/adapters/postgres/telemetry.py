@@ -12,7 +12,7 @@ from psycopg.rows import scalar_row
 from fleet.adapters.postgres import Connection, queries
 from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
-from fleet.telemetry import QueueMessage, Rejected
+from fleet.telemetry.message import QueueMessage, Rejected
 
 STORED_COLUMNS = (
     "thing_name", "measured_at", "sequence", "received_at", "stored_at", "mode", "grid_online",

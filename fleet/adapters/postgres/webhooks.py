@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from fleet.adapters.postgres import Connection, one, queries
 from fleet.flip import Event
-from fleet.webhooks import Posted, Refusal, Verified
+from fleet.flip.signature import Posted, Refusal, Verified
 
 Outcome = Literal["applied", "outdated", "unknown_type", "unknown_subject", "unreadable"]
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from fleet.adapters.mail import Mail
+from fleet.adapters.aws.ses import Mail
 from local_cloud.supabase.auth.codes import IssuedCode
 from local_cloud.supabase.config import Config, fill
 

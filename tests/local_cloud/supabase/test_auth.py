@@ -5,7 +5,7 @@ import time
 import pytest
 from supabase_auth.errors import AuthApiError
 
-from fleet.adapters import supabase as adapter
+from fleet.adapters.supabase import sessions as adapter
 from tests.supabase_project import SupabaseProject, new_address
 
 pytestmark = pytest.mark.integration

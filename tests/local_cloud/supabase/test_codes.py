@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 from supabase_auth.errors import AuthApiError
 
 from fleet.adapters import aws
-from fleet.adapters import supabase as adapter
+from fleet.adapters.supabase import sessions as adapter
 from fleet.errors import InvalidInput, Refused, Unavailable
 from tests.supabase_project import SupabaseProject, new_address
 

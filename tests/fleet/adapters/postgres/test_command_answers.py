@@ -11,9 +11,9 @@ from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.command_answers import count_in_answers
 from fleet.adapters.postgres.command_sending import Outgoing, claim_messages, end_overdue, mark_delivered
 from fleet.adapters.postgres.telemetry import Received, store
-from fleet.command_message import CommandMessage, parse
+from fleet.commands.message import CommandMessage, parse
 from fleet.settings import Settings
-from fleet.telemetry import parse as parse_telemetry
+from fleet.telemetry.message import parse as parse_telemetry
 from tests.command_examples import HEARD, HOUR, START, add_device, command_of, messages_of, receive, steps_of, told
 from tests.messages import body
 

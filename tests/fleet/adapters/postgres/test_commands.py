@@ -15,7 +15,7 @@ from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.devices import ThingName
 from fleet.settings import Settings
-from fleet.telemetry import parse
+from fleet.telemetry.message import parse
 from tests.command_examples import (
     HEARD,
     HOUR,

@@ -10,7 +10,7 @@ from fleet.adapters.postgres.migrations import ensure_partitions, migrate
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.errors import Conflict, NotConfigured, Unavailable
 from fleet.settings import Settings
-from fleet.telemetry import parse
+from fleet.telemetry.message import parse
 from tests.messages import NOON, body
 
 

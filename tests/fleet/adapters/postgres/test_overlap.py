@@ -6,7 +6,7 @@ from datetime import timedelta
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.telemetry import Received, Stored, store
 from fleet.settings import Settings
-from fleet.telemetry import parse
+from fleet.telemetry.message import parse
 from tests.messages import NOON, body, sample
 
 DEVICES = [f"battery-{number}" for number in range(20)]

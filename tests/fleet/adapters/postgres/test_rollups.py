@@ -13,7 +13,7 @@ from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.rollups import roll_up, roll_up_some
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.settings import Settings
-from fleet.telemetry import parse
+from fleet.telemetry.message import parse
 from tests.messages import body, sample
 from tests.registered_homes import add_battery
 

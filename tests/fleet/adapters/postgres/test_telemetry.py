@@ -9,7 +9,7 @@ from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.quarantine import replay, waiting
 from fleet.adapters.postgres.telemetry import Received, Stored, store
 from fleet.settings import Settings
-from fleet.telemetry import parse
+from fleet.telemetry.message import parse
 from tests.messages import NOON, body, sample
 
 

@@ -1,0 +1,1 @@
+"""A simulated battery in a simulated home, for want of an inverter."""

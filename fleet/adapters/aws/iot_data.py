@@ -1,0 +1,70 @@
+"""IoT Core's data plane: what is said to devices on their commands topics."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from botocore.config import Config
+
+from fleet.adapters import aws
+from fleet.adapters.aws.iot_core import data_endpoint
+from fleet.errors import FleetError
+from fleet.settings import Settings
+from fleet.topics import commands_topic
+
+_AT_ONCE = 16
+_TIMEOUT_S = 5.0
+
+
+class CommandPublisher:
+    """Publishes to many devices at once, QoS 1, never retained. One client; close it, or use it as a context.
+
+    A message that IoT Core took is not on the device yet: that is what the device's own acknowledgement is for. What it
+    did not take is sent again by whoever has it written down, so an endpoint that hangs is given up soon: after two
+    tries of `timeout_s` seconds each, for connecting and for answering.
+    """
+
+    def __init__(self, settings: Settings, at_once: int = _AT_ONCE, timeout_s: float = _TIMEOUT_S) -> None:
+        soon = Config(
+            parameter_validation=False,
+            connect_timeout=timeout_s,
+            read_timeout=timeout_s,
+            retries={"mode": "standard", "max_attempts": 2},
+        )
+        self._client = aws.client(_at_the_data_endpoint(settings), "iot-data", soon)
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="publish")
+
+    def publish(self, messages: Sequence[tuple[str, bytes]]) -> list[FleetError | None]:
+        """Send each `(thing name, body)`; for each, in order, None or why IoT Core did not take it."""
+        return list(self._pool.map(self._publish, messages))
+
+    def close(self) -> None:
+        """Let go of the threads and the connections."""
+        self._pool.shutdown()
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _publish(self, message: tuple[str, bytes]) -> FleetError | None:
+        thing_name, body = message
+        try:
+            with aws.translated(f"to send commands to {thing_name}"):
+                self._client.publish(topic=commands_topic(thing_name), qos=1, payload=body)
+        except FleetError as error:
+            return error
+        return None
+
+
+def _at_the_data_endpoint(settings: Settings) -> Settings:
+    """The settings with the account's own data endpoint, unless AWS is reached at one address for everything."""
+    if settings.aws_endpoint_url:
+        return settings
+    host = settings.iot_endpoint or data_endpoint(settings)
+    return settings.model_copy(update={"aws_endpoint_url": f"https://{host}"})

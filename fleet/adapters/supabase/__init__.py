@@ -1,0 +1,1 @@
+"""Supabase: a visitor's session, and its error codes turned into ours."""

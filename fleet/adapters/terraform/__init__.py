@@ -1,0 +1,1 @@
+"""Terraform: the program, the state that it keeps, and our infrastructure through both."""

@@ -1,0 +1,107 @@
+"""What to make of a command that was just heard of: can this battery do it, and what is it to be told?"""
+
+import math
+from dataclasses import replace
+from datetime import datetime
+from enum import Enum
+
+from fleet.commands.life import WANTED, Command, Order, State, move
+from fleet.products import Model
+from fleet.telemetry.message import Mode
+
+SETPOINT, FOLLOW_LOAD = "SETPOINT", "FOLLOW_LOAD"
+_DIRECTED = {Mode.CHARGE.value, Mode.DISCHARGE.value}
+_MODES = {mode.value for mode in Mode}
+
+
+class Saying(Enum):
+    """What the battery is to be told of a revision."""
+
+    SET = "SET"
+    CANCEL = "CANCEL"
+    NOTHING = ""
+
+
+def setpoint_of(order: Order) -> float | None:
+    """The power that the battery is to hold, W; None where it follows the load or the mode has none."""
+    if order.mode not in _DIRECTED or order.power_mode == FOLLOW_LOAD:
+        return None
+    return order.setpoint_w
+
+
+def refusal(order: Order, model: Model | None) -> str | None:
+    """Why a battery of this model cannot do what is asked, in a sentence; None when it can.
+
+    Of a model that nobody described (`None`) no rating is checked: the battery itself knows and answers.
+    """
+    if order.flip_status != WANTED:
+        return f"Flip's status {order.flip_status[:40]!r} is not known here."
+    if order.mode not in _MODES:
+        return f"The mode {order.mode[:40]!r} is not known here."
+    if order.ends_at is not None and order.ends_at <= order.starts_at:
+        return "It ends before it starts."
+    return _refused_power(order, model) or _refused_shares(order)
+
+
+def settle(command: Command, is_maybe_on_battery: bool, model: Model | None, at: datetime) -> tuple[Command, Saying]:
+    """What becomes of a revision that was received, and what the battery is told of it.
+
+    `is_maybe_on_battery`: an earlier revision was sent, whether it arrived or not.
+    """
+    if command.order.is_taken_back:
+        return _take_back(command, is_maybe_on_battery, at)
+    undo = Saying.CANCEL if is_maybe_on_battery else Saying.NOTHING
+    if command.order.is_over(at):
+        return move(command, State.EXPIRED, at, "it came after its end"), undo
+    if why := refusal(command.order, model):
+        return move(command, State.FAILED, at, "it cannot be done", why), undo
+    return move(command, State.PENDING, at, "it can be done"), Saying.SET
+
+
+def taken_back_in_the_end(command: Command, order: Order, heard_at: datetime, said_at: datetime) -> Command | None:
+    """The command with its cancellation noted, if nothing of it is left to cancel; else None.
+
+    Flip wants an answer to each cancellation, also of what is done.
+    """
+    if not order.is_taken_back or command.state not in {State.DONE, State.CANCELED}:
+        return None
+    return replace(
+        command, order=order, revision=command.revision + 1, revised_at=heard_at, flip_updated_at=said_at,
+        acknowledged_at=heard_at,
+    )  # fmt: skip
+
+
+def _take_back(command: Command, is_maybe_on_battery: bool, at: datetime) -> tuple[Command, Saying]:
+    if not is_maybe_on_battery:
+        return move(command, State.CANCELED, at, "the battery never had it"), Saying.NOTHING
+    if command.order.is_over(at):
+        # A battery that had started it has ended it by itself: nothing is left of it, as Flip wants it.
+        to = State.CANCELED if command.started_at else State.EXPIRED
+        return move(command, to, at, "its end came before it was taken back"), Saying.NOTHING
+    return move(command, State.PENDING, at, "the battery is to drop it"), Saying.CANCEL
+
+
+def _refused_power(order: Order, model: Model | None) -> str | None:
+    if order.mode not in _DIRECTED:
+        return None
+    if order.power_mode not in {None, SETPOINT, FOLLOW_LOAD}:
+        return f"The power mode {str(order.power_mode)[:40]!r} is not known here."
+    setpoint_w = setpoint_of(order)
+    if setpoint_w is None:
+        return "It has no setpoint." if order.power_mode == SETPOINT else None
+    if not math.isfinite(setpoint_w) or setpoint_w < 0:
+        return f"The setpoint {setpoint_w:g} W is no power."
+    if model is None:
+        return None
+    rated_w = model.charge_power_w if order.mode == Mode.CHARGE.value else model.discharge_power_w
+    return f"The setpoint {setpoint_w:g} W is above the rated {rated_w:g} W." if setpoint_w > rated_w else None
+
+
+def _refused_shares(order: Order) -> str | None:
+    reserve, maximum = order.backup_reserve_pct, order.maximum_charge_pct
+    for name, share in (("reserve", reserve), ("maximum charge", maximum)):
+        if share is not None and not 0 <= share <= 100:
+            return f"The {name} {share:g} % is no share."
+    if reserve is not None and maximum is not None and reserve > maximum:
+        return f"The reserve {reserve:g} % is above the maximum charge {maximum:g} %."
+    return None

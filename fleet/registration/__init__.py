@@ -1,0 +1,1 @@
+"""Registration: the link with which a homeowner shows that a battery is theirs."""

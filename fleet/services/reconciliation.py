@@ -1,0 +1,68 @@
+"""Our books held against Flip's, home by home. A home that cannot be read does not stop the others."""
+
+import logging
+from collections.abc import Sequence
+
+from fleet.adapters.flip import FlipClient
+from fleet.adapters.flip.answers import TokenRefused
+from fleet.adapters.postgres import Connection
+from fleet.adapters.postgres.flip_requests import FlipRequests
+from fleet.adapters.postgres.homes import Homes
+from fleet.errors import FleetError, NotConfigured, NotFound, Unavailable
+from fleet.flip import Rejected, accepted
+from fleet.flip.reconciliation import Bound, Differences
+from fleet.flip.reconciliation import compare as compare_books
+
+_log = logging.getLogger(__name__)
+_ENDS_THE_RUN = (Unavailable, NotConfigured, TokenRefused)
+
+
+def homes_of_both(connection: Connection, flip: FlipClient) -> tuple[list[str], list[str]]:
+    """The ids of all homes here, and of those that only Flip has."""
+    here = list(Homes(connection).site_ids())
+    connection.commit()
+    there = {outcome.id if isinstance(outcome, Rejected) else outcome.value.id for outcome in flip.sites()}
+    return here, sorted(site_id for site_id in there - set(here) if site_id)
+
+
+def compare(connection: Connection, flip: FlipClient, site_ids: Sequence[str]) -> Differences:
+    """Compare these homes and mirror their enrollments. Raises `Unavailable` when Flip does not answer."""
+    connection.autocommit = True
+    homes, asked = Homes(connection), set(site_ids)
+    devices: dict[str, frozenset[str]] = {}
+    unread: list[tuple[str, str]] = []
+    changed = 0
+    for site_id in site_ids:
+        try:
+            devices[site_id] = _devices(flip, site_id)
+            changed += _mirror(homes, flip, site_id) if devices[site_id] else 0
+        except _ENDS_THE_RUN:
+            raise
+        except FleetError as error:
+            _log.warning("the home %s was not compared: %s", site_id, error)
+            unread.append((site_id, str(error)))
+    bound = [Bound(**row) for row in homes.registrations(site_ids) if row["site_id"] in asked & devices.keys()]
+    return compare_books(bound, devices) + Differences(unread=tuple(unread), enrollments=changed)
+
+
+def repair(connection: Connection, differences: Differences) -> int:
+    """Commission what Flip lost, note what it knows; what only Flip has it alone can remove. Returns how many."""
+    homes = Homes(connection)
+    asked = FlipRequests(connection).ask_again([one.thing_name for one in differences.lost])
+    for one in differences.unnoticed:
+        homes.commissioned(one.thing_name, one.site_id)
+    connection.commit()
+    return asked + len(differences.unnoticed)
+
+
+def _devices(flip: FlipClient, site_id: str) -> frozenset[str]:
+    try:
+        outcomes = flip.devices(site_id)
+    except NotFound:
+        return frozenset()
+    found = {outcome.id if isinstance(outcome, Rejected) else outcome.value.id for outcome in outcomes}
+    return frozenset(name for name in found if name)
+
+
+def _mirror(homes: Homes, flip: FlipClient, site_id: str) -> int:
+    return sum(homes.put_enrollment(site_id, one) for one in accepted(flip.enrollments(site_id)))

@@ -1,0 +1,179 @@
+"""From the webhook queue to the tables: a message leaves SQS only after the commit that stored it."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+import psycopg
+
+from fleet.adapters.aws.sqs import Message, Queue
+from fleet.adapters.postgres import Connection, translated
+from fleet.adapters.postgres.homes import Homes
+from fleet.adapters.postgres.webhooks import Outcome, Webhooks
+from fleet.errors import InvalidInput
+from fleet.flip import Command, Enrollment, Event, Unrecognized
+from fleet.flip.posted import Readable, Refused, Unreadable, read_posted
+from fleet.flip.signature import HEADERS, Posted, SigningKeys
+
+_BATCH = 50
+"""Webhooks a commit: each is seen, and its device's order let go, when all of them are stored."""
+_WHY = {"outdated": "What is kept is as new.", "unknown_subject": "No home or battery here is the one that is meant."}
+_TOO_LARGE = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
+_UNUSABLE = (psycopg.DataError, psycopg.IntegrityError, *_TOO_LARGE, InvalidInput, OverflowError)
+"""What one message's content can cause; anything else is not its fault."""
+_log = logging.getLogger(__name__)
+
+ReceiveCommand = Callable[[Command, datetime, datetime], Literal["applied", "outdated", "unknown_subject"]]
+"""Takes a command, when our queue had it, and Flip's clock when it said so; in the transaction that is open."""
+
+
+@dataclass(frozen=True)
+class TakenIn:
+    """What became of the messages of a while. `lag` is the worst time from the queue's receiving to our storing."""
+
+    received: int = 0
+    applied: int = 0
+    outdated: int = 0
+    duplicates: int = 0
+    unknown_type: int = 0
+    unknown_subject: int = 0
+    unreadable: int = 0
+    refused: int = 0
+    lag: timedelta = timedelta(0)
+
+    def __add__(self, other: "TakenIn") -> "TakenIn":
+        counts = [each.name for each in fields(self) if each.name != "lag"]
+        return TakenIn(
+            **{name: getattr(self, name) + getattr(other, name) for name in counts}, lag=max(self.lag, other.lag)
+        )
+
+
+def process(
+    queue: Queue, connection: Connection, keys: SigningKeys, receive: ReceiveCommand, seconds: float, wait_s: float
+) -> TakenIn:
+    """Receive, store and delete batch after batch for about `seconds`, at least once; `queue` gives `HEADERS` with it.
+
+    Raises `Unavailable` when the queue or the database stops answering: what was not committed is still queued.
+    """
+    total, deadline = TakenIn(), time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        messages = queue.receive(_BATCH, wait_s=max(0.0, min(wait_s, left)))
+        if messages:
+            total += take_in(connection, [_posted(message) for message in messages], keys, receive)
+            queue.delete(messages)
+        if time.monotonic() >= deadline:
+            return total
+
+
+def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKeys, receive: ReceiveCommand) -> TakenIn:
+    """Store and apply a batch in one commit; a bad message is kept as what it is and harms none of the others."""
+    total, intake = TakenIn(), _Intake(connection, receive)
+    # A command holds its device's order until the commit: whoever takes several does so in the devices' order.
+    webhooks = sorted((read_posted(posted, keys) for posted in messages), key=_device_of)
+    with translated(), connection.transaction():
+        for webhook in webhooks:
+            total += intake.take(webhook)
+    if total.refused:
+        _log.warning("refused %d webhooks: fleet webhooks refused shows them", total.refused)
+    stored_at = datetime.now(UTC)
+    return total + TakenIn(lag=max((stored_at - posted.queued_at for posted in messages), default=timedelta(0)))
+
+
+def take_polled(
+    connection: Connection, commands: Iterable[Command], receive: ReceiveCommand, heard_at: datetime
+) -> int:
+    """Apply commands that Flip listed when it was asked, some a commit; returns how many of them were news."""
+    listed, news = sorted(commands, key=lambda each: each.device_id), 0
+    for start in range(0, len(listed), _BATCH):
+        with translated(), connection.transaction():
+            for command in listed[start : start + _BATCH]:
+                news += _take_polled(connection, command, receive, heard_at)
+    return news
+
+
+def _take_polled(connection: Connection, command: Command, receive: ReceiveCommand, heard_at: datetime) -> bool:
+    said_at = command.updated_at or command.created_at or heard_at
+    try:
+        with connection.transaction():
+            return receive(command, heard_at, said_at) == "applied"
+    except _UNUSABLE as error:
+        _log.warning("the command %s of Flip's list: %s", command.id, _reason(error))
+        return False
+
+
+class _Intake:
+    """A batch's way into the tables, in the transaction that is open."""
+
+    def __init__(self, connection: Connection, receive: ReceiveCommand) -> None:
+        self._connection, self._receive = connection, receive
+        self._webhooks, self._homes = Webhooks(connection), Homes(connection)
+
+    def take(self, webhook: Refused | Unreadable | Readable) -> TakenIn:
+        if isinstance(webhook, Refused):
+            self._webhooks.refuse(webhook.posted, webhook.refusal)
+            return TakenIn(received=1, refused=1)
+        if isinstance(webhook, Unreadable):
+            return self._keep_unreadable(webhook)
+        try:
+            with self._connection.transaction():
+                return self._apply(webhook)
+        except _UNUSABLE as error:
+            return self._keep_unreadable(Unreadable(webhook.webhook, webhook.event_type, _reason(error)))
+
+    def _keep_unreadable(self, one: Unreadable) -> TakenIn:
+        return _counted("unreadable", self._webhooks.keep_unreadable(one.webhook, one.event_type, one.reason))
+
+    def _apply(self, readable: Readable) -> TakenIn:
+        webhook, subject = readable.webhook, readable.subject
+        if isinstance(subject, Unrecognized):
+            return _counted("unknown_type", self._webhooks.keep(webhook, readable.event_type, "unknown_type"))
+        if not self._webhooks.keep(webhook, readable.event_type, "applied"):
+            return TakenIn(received=1, duplicates=1)
+        if isinstance(subject, Command):
+            outcome: Outcome = self._receive(subject, webhook.queued_at, subject.updated_at or readable.said_at)
+        else:
+            outcome = self._put(subject, readable)
+        if outcome != "applied":
+            self._webhooks.conclude(webhook, outcome, _WHY[outcome])
+        return _counted(outcome)
+
+    def _put(self, subject: Enrollment | Event, readable: Readable) -> Outcome:
+        site_id = self._webhooks.site_of(subject.site_id, _batteries(subject))
+        if site_id is None:
+            return "unknown_subject"
+        if isinstance(subject, Enrollment):
+            dated = msgspec.structs.replace(subject, updated_at=subject.updated_at or readable.said_at)
+            is_news = self._homes.put_enrollment(site_id, dated)
+        else:
+            is_news = self._webhooks.put_event(site_id, subject, readable.said_at, readable.webhook.queued_at)
+        return "applied" if is_news else "outdated"
+
+
+def _device_of(webhook: Refused | Unreadable | Readable) -> str:
+    return webhook.device_id if isinstance(webhook, Readable) else ""
+
+
+def _batteries(subject: Enrollment | Event) -> list[str]:
+    if isinstance(subject, Enrollment):
+        return list(subject.device_ids)
+    return [name for item in subject.schedule for name in item.device_ids]
+
+
+def _counted(outcome: Outcome, is_new: bool = True) -> TakenIn:
+    count: dict[str, Any] = {outcome if is_new else "duplicates": 1}
+    return TakenIn(received=1, **count)
+
+
+def _reason(error: Exception) -> str:
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return f"It cannot be kept: {(primary or str(error)).rstrip('.')}."
+
+
+def _posted(message: Message) -> Posted:
+    webhook_id, timestamp, signature = (message.attributes.get(name, "") for name in HEADERS)
+    return Posted(message.message_id, message.body, message.sent_at, webhook_id, timestamp, signature)

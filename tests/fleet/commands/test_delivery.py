@@ -1,0 +1,223 @@
+"""Whatever is lost, doubled, late or restarted: each command is applied once, in order, and acknowledged."""
+
+import random
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.commands.checks import settle
+from fleet.commands.delivery import Answer, Delivery, Said, hear, is_ahead, to_send
+from fleet.commands.life import LEGAL, Command, Order, State, begin, delivered, given_up, is_outdated, revise
+from fleet.commands.message import CANCEL, SET
+from fleet.commands.reports import report_on
+from fleet.telemetry.message import CommandResult
+
+START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@dataclass
+class Battery:
+    """The device's rules: what is above its last sequence is new, and is on its disk before it acts and answers."""
+
+    last_sequence: int = 0
+    applied: list[int] = field(default_factory=list)
+    unsent: list[CommandResult] = field(default_factory=list)
+
+    def receive(self, message: list[Said], now: datetime) -> None:
+        for one in sorted(message, key=lambda one: one.sequence):
+            if one.sequence > self.last_sequence:
+                self.last_sequence = one.sequence
+                words = ["CANCELED"] if one.action == CANCEL else ["RUNNING", "DONE"]
+                if one.is_over(now):
+                    words = ["EXPIRED"]
+                else:
+                    self.applied.append(one.sequence)
+                self.unsent += [CommandResult(one.sequence, word, at=now) for word in words]
+
+    def speak(self, now: datetime) -> Answer:
+        return Answer(self.last_sequence, tuple(self.unsent), now)
+
+
+@dataclass
+class World:
+    """A cloud whose memory is its database, a battery whose memory is its disk, and a network that keeps no promise."""
+
+    seed: int
+    delivery: Delivery = field(default_factory=lambda: Delivery("battery-1"))
+    battery: Battery = field(default_factory=Battery)
+    now: datetime = START
+    down: list[list[Said]] = field(default_factory=list)
+    up: list[Answer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    def tick(self, seconds: float) -> None:
+        self.now += seconds * SECOND
+
+    def flip_says(self, number: int, status: str, setpoint_w: float) -> None:
+        """A command of that number, or a newer word on it."""
+        ends_at = START + 300 * SECOND if number % 2 else None
+        name, order = f"cmd_{number}", Order(status, START + number * SECOND, ends_at, "CHARGE", None, setpoint_w)
+        known = self.delivery.commands.get(name)
+        if known is None:
+            command = begin(name, "battery-1", order, self.now, self.now)
+        elif known.order == order or is_outdated(known, order, self.now, self.now):
+            return
+        else:
+            command = revise(known, order, self.now, self.now)
+        was_sent = any(one.sends for one in self.delivery.said.values() if one.command_id == name)
+        command, saying = settle(command, was_sent, None, self.now)
+        said = {
+            sequence: replace(one, next_send_at=None) if one.command_id == name else one
+            for sequence, one in self.delivery.said.items()
+        }
+        last = self.delivery.last_sequence
+        if saying.value:
+            last += 1
+            said[last] = Said(last, name, command.revision, saying.value, ends_at, self.now)
+        commands = {**self.delivery.commands, name: command}
+        self.delivery = replace(self.delivery, said=said, commands=commands, last_sequence=last)
+
+    def cloud_sends(self, is_crashing: bool = False) -> None:
+        self.drop_expired()
+        message = to_send([*self.delivery.said.values()], self.now)
+        if not any(one.next_send_at and one.next_send_at <= self.now for one in self.delivery.said.values()):
+            return
+        self.delivery = replace(self.delivery, said={**self.delivery.said, **{one.sequence: one for one in message}})
+        if is_crashing:  # written down, never sent
+            return
+        self.down.append(message)
+        commands = dict(self.delivery.commands)
+        for one in message:
+            if commands[one.command_id].revision == one.revision:
+                commands[one.command_id] = delivered(commands[one.command_id], self.now)
+        self.delivery = replace(self.delivery, commands=commands)
+
+    def deliver(self, keeps: bool) -> None:
+        """Any message that is on its way, to its end or, when it `keeps`, there and once more later."""
+        if self.down:
+            index = self.random.randrange(len(self.down))
+            self.battery.receive(self.down[index] if keeps else self.down.pop(index), self.now)
+
+    def lose(self) -> None:
+        if self.down:
+            self.down.pop(self.random.randrange(len(self.down)))
+
+    def battery_speaks(self, is_heard: bool = True) -> None:
+        """Answers stay on the disk until a message that carried them arrived."""
+        if is_heard:
+            self.up.append(self.battery.speak(self.now))
+            if self.random.random() < 0.7:  # else the battery never hears that it arrived, and says it again
+                self.battery.unsent = []
+
+    def ingest(self, keeps: bool) -> None:
+        """Any answer that is in the queue: out of order, and twice when it `keeps`."""
+        if self.up:
+            index = self.random.randrange(len(self.up))
+            answer = self.up[index] if keeps else self.up.pop(index)
+            assert not is_ahead(self.delivery, answer)
+            self.delivery = hear(self.delivery, answer, self.now)
+
+    def give_up(self) -> None:
+        """The clock's work: what ended is withdrawn, and what nobody heard of with it."""
+        commands = {name: given_up(one, None, self.now) for name, one in self.delivery.commands.items()}
+        self.delivery = replace(self.delivery, commands=commands)
+        self.drop_expired()
+
+    def drop_expired(self) -> None:
+        """Before each sending too: a later number must not acknowledge what was left out of its message."""
+        said = {
+            sequence: replace(one, next_send_at=None) if one.is_over(self.now) else one
+            for sequence, one in self.delivery.said.items()
+        }
+        self.delivery = replace(self.delivery, said=said)
+
+    def believed(self) -> dict[str, tuple[Command, list[int]]]:
+        """Each command, with the numbers of its current revision."""
+        return {
+            name: (
+                command,
+                [n for n, one in self.delivery.said.items() if (one.command_id, one.revision) == key(command)],
+            )
+            for name, command in self.delivery.commands.items()
+        }
+
+    def settle_down(self) -> None:
+        """The network heals: from here on what is sent arrives."""
+        for _ in range(12):
+            self.tick(300)
+            self.give_up()
+            self.cloud_sends()
+            while self.down:
+                self.deliver(keeps=False)
+            self.battery_speaks()
+            while self.up:
+                self.ingest(keeps=False)
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("flip_says"), st.integers(1, 4), st.sampled_from(["OK", "OK", "CANCELED"]), st.integers(1, 2)),
+    st.tuples(st.just("cloud_sends"), st.booleans()),
+    st.tuples(st.just("deliver"), st.booleans()),
+    st.tuples(st.just("lose")),
+    st.tuples(st.just("battery_speaks"), st.booleans()),
+    st.tuples(st.just("ingest"), st.booleans()),
+    st.tuples(st.just("tick"), st.floats(0.1, 400)),
+    st.tuples(st.just("give_up")),
+)
+
+
+def played(steps: list[tuple[object, ...]], seed: int) -> World:
+    world = World(seed)
+    for name, *arguments in steps:
+        world.tick(0.01)
+        getattr(world, str(name))(*arguments)
+    return world
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, min_size=20, max_size=80), st.integers(0, 2**32))
+def test_each_command_is_applied_once_in_order_and_acknowledged(steps: list[tuple[object, ...]], seed: int) -> None:
+    world = played(steps, seed)
+    world.settle_down()
+    applied = world.battery.applied
+    assert applied == sorted(set(applied))
+    assert all(one.next_send_at is None for one in world.delivery.said.values())
+    for command, numbers in world.believed().values():
+        if command.state is State.EXPIRED:
+            assert command.order.ends_at is not None and not set(numbers) & set(applied)
+        else:
+            assert command.state is (State.CANCELED if command.order.is_taken_back else State.DONE)
+            assert set(numbers) <= set(applied) and (numbers or command.order.is_taken_back)
+            assert report_on(command, world.now) == "OK"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STEPS, min_size=20, max_size=80), st.integers(0, 2**32))
+def test_at_no_moment_is_a_step_illegal_or_something_believed_that_is_not_so(
+    steps: list[tuple[object, ...]], seed: int
+) -> None:
+    world = played(steps, seed)
+    heard_of = {State.ACKNOWLEDGED, State.RUNNING, State.DONE}
+    for command, numbers in world.believed().values():
+        origins = [None, *(step.to_state for step in command.steps)]
+        assert [step.from_state for step in command.steps] == origins[:-1]
+        assert all(step.is_revision or step.to_state in LEGAL[step.from_state] for step in command.steps)
+        if command.state in heard_of and not command.order.is_taken_back:
+            assert set(numbers) <= set(world.battery.applied) and numbers
+    for one in world.delivery.said.values():
+        assert one.acknowledged_at is None or (one.next_send_at is None and one.sequence <= world.battery.last_sequence)
+
+
+def key(command: Command) -> tuple[str, int]:
+    return command.command_id, command.revision
+
+
+def test_an_answer_from_before_says_nothing_of_now() -> None:
+    said = {1: Said(1, "cmd_1", 1, SET, None, None, 1, START, START)}
+    delivery = Delivery("battery-1", 1, 1, START + SECOND, said)
+    assert hear(delivery, Answer(0, (), START), START) == delivery

@@ -1,0 +1,109 @@
+"""What a device or a stranger may send is accepted or rejected, and never raises."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.telemetry.message import MAX_BODY_BYTES, DeviceMessage, Mode, QueueMessage, Rejected, Sample, encode, parse
+from tests.messages import NOON, body, sample
+
+
+def test_a_good_message_keeps_every_value() -> None:
+    message = parse(body(samples=[sample(3), sample(4)]))
+    assert isinstance(message, QueueMessage)
+    assert [one.sequence for one in message.samples] == [3, 4]
+    assert (message.samples[0].measured_at, message.samples[0].mode) == (NOON, Mode.SELF_CONSUMPTION)
+    assert message.received_at > NOON
+
+
+def test_what_a_device_encodes_is_what_the_cloud_parses() -> None:
+    told = json.loads(body())
+    device = {key: told[key] for key in ("schema", "boot_id", "last_command_sequence", "command_results")}
+    one = Sample(**{**sample(), "measured_at": NOON, "mode": Mode.CHARGE})
+    sent = json.loads(encode(DeviceMessage(samples=[one], **device)))
+    parsed = parse(json.dumps({**told, **sent}).encode())
+    assert isinstance(parsed, QueueMessage)
+    assert parsed.samples == [one]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("home_power_w", -0.1),
+        ("battery_charged_energy_wh", -1),
+        ("state_of_charge_pct", 100.5),
+        ("sequence", 0),
+        ("sequence", 2**63),
+        ("sequence", 1.5),
+        ("mode", "PARTY"),
+        ("grid_online", "yes"),
+        ("measured_at", "yesterday"),
+        ("measured_at", "2026-11-23T12:00:00"),
+        ("solar_power_w", None),
+        ("solar_power_w", True),
+    ],
+)
+def test_a_value_out_of_range_is_rejected_by_its_name(field: str, value: object) -> None:
+    verdict = parse(body(samples=[sample(**{field: value})]))
+    assert isinstance(verdict, Rejected)
+    assert (verdict.reason, verdict.thing_name) == ("invalid", "battery-1")
+    assert field in verdict.detail
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "9" * 5_000, "0x10", "--1"])
+def test_no_number_that_json_does_not_have_gets_in(number: str) -> None:
+    assert isinstance(parse(body().replace(b"500.0", number.encode())), Rejected)
+
+
+@pytest.mark.parametrize("year", [1, 1969, 9999])
+def test_a_time_that_no_clock_shows_is_rejected(year: int) -> None:
+    verdict = parse(body(samples=[sample(measured_at=datetime(year, 1, 2, tzinfo=UTC))]))
+    assert isinstance(verdict, Rejected)
+    assert verdict.reason in {"impossible_time", "invalid"}
+
+
+def test_a_payload_cannot_speak_for_another_client() -> None:
+    verdict = parse(body("battery-1", client_id="battery-2"))
+    assert isinstance(verdict, Rejected)
+    assert verdict.reason == "foreign_client"
+
+
+def test_a_schema_of_the_future_waits_in_quarantine() -> None:
+    verdict = parse(body(schema=2))
+    assert isinstance(verdict, Rejected)
+    assert verdict.reason == "unknown_schema"
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"", b"\x00" * 10, bytes(range(256)) * 512, b"[" * 100_000, b'{"a":' * 10_000, b"null", b"\xff\xfe{}", b'"text"'],
+)
+def test_noise_is_rejected_and_never_raises(noise: bytes) -> None:
+    assert isinstance(parse(noise), Rejected)
+
+
+def test_a_body_over_the_limit_is_rejected_before_it_is_parsed() -> None:
+    verdict = parse(b"[" * (MAX_BODY_BYTES + 1))
+    assert isinstance(verdict, Rejected)
+    assert verdict.reason == "too_large"
+
+
+@given(st.binary(max_size=2_000))
+def test_any_bytes_have_a_verdict(noise: bytes) -> None:
+    assert isinstance(parse(noise), QueueMessage | Rejected)
+
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(field=st.sampled_from(sorted(sample())), value=json_values)
+def test_any_value_in_any_field_has_a_verdict(field: str, value: object) -> None:
+    assert isinstance(parse(body(samples=[sample(**{field: value})])), QueueMessage | Rejected)
