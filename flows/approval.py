@@ -17,9 +17,12 @@ class Approval(RunInput):
 
 
 def require_approval(plan: Plan) -> None:
-    """Suspend this run until somebody resumes it, for a day at most. Raises `Refused` if the plan was not approved."""
+    """Suspend this run until somebody resumes it, for a day at most. Raises `Refused` if the plan was not approved.
+
+    The approval is of this plan: where a run resumes with another one, say after an upgrade, it is asked for again.
+    """
     if not runtime.deployment.id:
         raise NotConfigured("Approval needs a deployment, so that the run can wait: run it with unattended=True.")
     form = Approval.with_initial_data(description=plan.markdown())
-    if not suspend_flow_run(wait_for_input=form, timeout=TIMEOUT_S, key="approval").approved:
+    if not suspend_flow_run(wait_for_input=form, timeout=TIMEOUT_S, key=f"approval-{plan.digest}").approved:
         raise Refused("The plan was not approved: nothing was changed.")
