@@ -6,6 +6,7 @@
 -- between them and `overlap` the part of it inside the window. A step inside counts whole; one over an edge is shared
 -- out by time, as if the power had been even, and counts nothing if it is longer than 5 minutes. A step above 50 kW or
 -- backwards in time counts nothing. NULL where no step counts: nothing was measured, which is not 0 Wh.
+-- tests/cases/counter_steps.toml has the cases of a step that this and fleet/telemetry/counters.py are tested with.
 
 CREATE FUNCTION fleet.command_window_end(p_starts_at timestamptz, p_ends_at timestamptz, p_finished_at timestamptz)
 RETURNS timestamptz
