@@ -14,6 +14,7 @@ from typing import Any, LiteralString, cast
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from fleet.adapters.postgres.text import WITHOUT_NUL
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, Refused, Unavailable
 from fleet.settings import Settings
 
@@ -26,6 +27,8 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 def connect(settings: Settings) -> Iterator[Connection]:
     """A connection whose work is committed on leaving and rolled back on an error; times come back in UTC.
 
+    What is stored through it loses its NULs (`fleet/adapters/postgres/text.py`).
+
     Raises `NotConfigured` (no or a malformed address), `Unavailable` (no answer, or the connection broke),
     `Refused` (credentials, rights), `Conflict` (a constraint), each in one sentence.
     """
@@ -37,6 +40,7 @@ def connect(settings: Settings) -> Iterator[Connection]:
             connect_timeout=5,
             application_name="flip-fleet",
             options="-c timezone=UTC",
+            context=WITHOUT_NUL,
         ) as connection,
     ):
         yield connection

@@ -85,17 +85,7 @@ def _newest(ordered: Iterable[QueueMessage]) -> dict[str, QueueMessage]:
 
 
 def _results(message: QueueMessage) -> Jsonb:
-    # jsonb holds no NUL, and a device may send one.
-    return Jsonb(
-        [
-            {**msgspec.to_builtins(result), "status": _text(result.status), "reason": _text(result.reason)}
-            for result in message.command_results
-        ]
-    )
-
-
-def _text(value: str) -> str:
-    return value.replace("\0", "")
+    return Jsonb(msgspec.to_builtins(message.command_results))
 
 
 def _of(messages: Sequence[QueueMessage]) -> dict[str, Any]:

@@ -103,8 +103,8 @@ def _quarantine(connection: Connection, verdicts: Iterable[tuple[Received, Queue
         {
             "message_id": received.message_id,
             "reason": verdict.reason,
-            "detail": verdict.detail.replace("\0", ""),
-            "thing_name": None if verdict.thing_name is None else verdict.thing_name.replace("\0", ""),
+            "detail": verdict.detail,
+            "thing_name": verdict.thing_name,
             "body": received.body,
             "sent_at": received.sent_at,
         }

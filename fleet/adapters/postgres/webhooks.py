@@ -34,11 +34,10 @@ class Webhooks:
         return self._keep(webhook, event_type, webhook.text, outcome, detail)
 
     def keep_unreadable(self, webhook: Verified, event_type: str, detail: str) -> bool:
-        """Store one whose body is no JSON that PostgreSQL takes: as text, without its NULs."""
-        body = msgspec.json.encode(webhook.text.replace("\0", "")).decode()
-        return self._keep(webhook, event_type.replace("\0", ""), body, "unreadable", detail.replace("\0", ""))
+        """Store one whose body is no JSON that PostgreSQL takes: as text."""
+        return self._keep(webhook, event_type, Jsonb(webhook.text), "unreadable", detail)
 
-    def _keep(self, webhook: Verified, event_type: str, body: str, outcome: Outcome, detail: str) -> bool:
+    def _keep(self, webhook: Verified, event_type: str, body: str | Jsonb, outcome: Outcome, detail: str) -> bool:
         kept = run(
             self._connection,
             "webhooks.keep",
@@ -64,7 +63,7 @@ class Webhooks:
             message_id=posted.message_id,
             reason=refusal.reason,
             detail=refusal.detail,
-            webhook_id=posted.webhook_id.encode("ascii", "replace").decode().replace("\0", "")[:200] or None,
+            webhook_id=posted.webhook_id.encode("ascii", "replace").decode()[:200],
             body=posted.body[:REFUSED_BYTES],
             queued_at=posted.queued_at,
             most_a_day=self._refused_a_day,
