@@ -10,7 +10,7 @@ import httpx
 from fleet.adapters import aws
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import connect
-from fleet.adapters.postgres.migrations import MIGRATIONS, read_migrations
+from fleet.adapters.postgres.migrations import MIGRATIONS, not_applied, read_migrations
 from fleet.adapters.terraform.workspace import Terraform
 from fleet.errors import FleetError, NotConfigured, Unavailable
 from fleet.settings import Settings, get_settings
@@ -88,12 +88,12 @@ def _queue(settings: Settings) -> str:
 
 
 def _database(settings: Settings) -> str:
+    migrations = read_migrations(MIGRATIONS)
     with connect(settings) as connection:
-        rows = connection.execute("SELECT version FROM supabase_migrations.schema_migrations").fetchall()
-    pending = len(read_migrations(MIGRATIONS)) - len(rows)
+        pending = not_applied(connection, migrations)
     if pending:
-        raise NotConfigured(f"{pending} migrations are not applied: run `fleet migrate`.")
-    return f"{len(rows)} migrations applied"
+        raise NotConfigured(f"{len(pending)} migrations are not applied: run `fleet migrate`.")
+    return f"{len(migrations)} migrations applied"
 
 
 def _prefect(settings: Settings) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from fleet.flip import MAX_POINTS, TelemetryPoint, offline_point
+from fleet.telemetry.counters import grown_wh
 from fleet.telemetry.message import Sample
 
 INTERVAL = timedelta(minutes=5)
@@ -18,8 +19,6 @@ GRACE = timedelta(minutes=5)
 """An interval is closed so long after its end: samples come each minute, and ingestion takes up to another."""
 LOOK_BACK = timedelta(hours=1)
 """How far apart two samples may be for energy to be counted between them."""
-HIGHEST_POWER_W = 50_000.0
-"""More than a home's connection carries (200 A at 240 V): a counter that grew faster tells nothing."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -114,19 +113,16 @@ def _energies(ordered: Sequence[Sample]) -> dict[datetime, Energies]:
 def _step(earlier: Sample, later: Sample, elapsed_s: float, inside_s: float) -> Energies:
     # After a gap longer than an interval only the part inside belongs to it: the rest was offline, and is told so.
     share = 1.0 if elapsed_s <= INTERVAL.total_seconds() else inside_s / elapsed_s
-    most_wh = HIGHEST_POWER_W * elapsed_s / 3600
+
+    def counted(before_wh: float, after_wh: float) -> float:
+        return share * (grown_wh(before_wh, after_wh, elapsed_s) or 0.0)
+
     return Energies(
-        share * _grown(earlier.battery_charged_energy_wh, later.battery_charged_energy_wh, most_wh),
-        share * _grown(earlier.battery_discharged_energy_wh, later.battery_discharged_energy_wh, most_wh),
-        share * _grown(earlier.home_energy_wh, later.home_energy_wh, most_wh),
-        share * _grown(earlier.solar_energy_wh, later.solar_energy_wh, most_wh),
+        counted(earlier.battery_charged_energy_wh, later.battery_charged_energy_wh),
+        counted(earlier.battery_discharged_energy_wh, later.battery_discharged_energy_wh),
+        counted(earlier.home_energy_wh, later.home_energy_wh),
+        counted(earlier.solar_energy_wh, later.solar_energy_wh),
     )
-
-
-def _grown(earlier_wh: float, later_wh: float, most_wh: float) -> float:
-    """How much a counter grew; one that fell began anew at 0."""
-    grown = later_wh - earlier_wh if later_wh >= earlier_wh else later_wh
-    return grown if grown <= most_wh else 0.0
 
 
 def _online(

@@ -4,7 +4,7 @@ A query file holds `-- name: NAME`, one line of description, and the statement w
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -14,6 +14,7 @@ from typing import Any, LiteralString, cast
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from fleet.adapters.postgres.text import WITHOUT_NUL
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, Refused, Unavailable
 from fleet.settings import Settings
 
@@ -26,6 +27,8 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 def connect(settings: Settings) -> Iterator[Connection]:
     """A connection whose work is committed on leaving and rolled back on an error; times come back in UTC.
 
+    What is stored through it loses its NULs (`fleet/adapters/postgres/text.py`).
+
     Raises `NotConfigured` (no or a malformed address), `Unavailable` (no answer, or the connection broke),
     `Refused` (credentials, rights), `Conflict` (a constraint), each in one sentence.
     """
@@ -37,6 +40,7 @@ def connect(settings: Settings) -> Iterator[Connection]:
             connect_timeout=5,
             application_name="flip-fleet",
             options="-c timezone=UTC",
+            context=WITHOUT_NUL,
         ) as connection,
     ):
         yield connection
@@ -108,6 +112,23 @@ def queries(file: str) -> dict[str, LiteralString]:
     parts = _NAME.split(text)[1:]
     # The statements are files of this package, never input: that is what LiteralString asks for.
     return {name: cast(LiteralString, body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def run(connection: Connection, statement: str, /, **parameters: object) -> psycopg.Cursor[DictRow]:
+    """Run a statement by its file and name, such as `run(connection, "homes.site", site_id=...)`."""
+    return connection.execute(_named(statement), parameters or None)
+
+
+def run_each(connection: Connection, statement: str, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Run a statement once with each row's parameters; returns how many rows that changed."""
+    with connection.cursor() as cursor:
+        cursor.executemany(_named(statement), rows)
+        return cursor.rowcount
+
+
+def _named(statement: str) -> LiteralString:
+    file, _, name = statement.partition(".")
+    return queries(file)[name]
 
 
 def one(cursor: psycopg.Cursor[DictRow]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres import Connection, run
 from fleet.errors import InvalidInput, NotFound
 
 MIN_CHARACTERS = 32
@@ -22,13 +22,13 @@ def add_app_credential(connection: Connection, name: str, credential: SecretStr)
     if len(secret) < MIN_CHARACTERS:
         raise InvalidInput("An app credential has to be random and long: use what `fleet app-credential` prints.")
     digest = hashlib.sha256(secret.encode()).digest()
-    connection.execute(queries("app_credentials")["add"], {"name": name, "secret_sha256": digest})
+    run(connection, "app_credentials.add", name=name, secret_sha256=digest)
     connection.commit()
 
 
 def list_app_credentials(connection: Connection) -> list[dict[str, Any]]:
     """`credential_id, name, created_at, revoked_at` (UTC) of each, newest first."""
-    return connection.execute(queries("app_credentials")["list"]).fetchall()
+    return run(connection, "app_credentials.list").fetchall()
 
 
 def revoke_app_credential(connection: Connection, credential_id: str) -> None:
@@ -39,7 +39,7 @@ def revoke_app_credential(connection: Connection, credential_id: str) -> None:
         raise InvalidInput(
             f"{credential_id!r} is no credential's id: `fleet app-credential --list` has them."
         ) from error
-    revoked = connection.execute(queries("app_credentials")["revoke"], {"credential_id": identity}).rowcount
+    revoked = run(connection, "app_credentials.revoke", credential_id=identity).rowcount
     connection.commit()
     if not revoked:
         raise NotFound(f"There is no app credential {identity}: `fleet app-credential --list` has them.")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from psycopg.types.json import Jsonb
 
-from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres import Connection, run, run_each
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
 from fleet.commands.delivery import PATIENCE, Answer, Delivery, Said, hear, is_ahead
 from fleet.commands.reports import with_report
@@ -27,9 +27,15 @@ def leave_answers(connection: Connection, messages: Sequence[QueueMessage]) -> N
     cursors = _cursors(connection, {message.thing_name for message in messages})
     given = _telling(message for message in messages if message.thing_name in cursors)
     if told := [message for message in given if _may_be_news(message, cursors[message.thing_name])]:
-        _execute(connection, "leave_answers", results=[_results(one) for one in told], patience=PATIENCE, **_of(told))
+        run(
+            connection,
+            "commands.leave_answers",
+            results=[_results(one) for one in told],
+            patience=PATIENCE,
+            **_of(told),
+        )
     if bare := _newest(_in_order(message for message in messages if not message.samples)):
-        _execute(connection, "follow_acknowledgement", **_of(list(bare.values())))
+        run(connection, "commands.follow_acknowledgement", **_of(list(bare.values())))
 
 
 def count_in_answers(connection: Connection, now: datetime) -> int:
@@ -37,8 +43,8 @@ def count_in_answers(connection: Connection, now: datetime) -> int:
 
     In the caller's transaction. Devices that another session works on are left for the next time.
     """
-    things = [row["thing_name"] for row in _execute(connection, "with_answers", limit=_AT_ONCE)]
-    cursors = _execute(connection, "lock_cursors", thing_names=things).fetchall() if things else []
+    things = [row["thing_name"] for row in run(connection, "commands.with_answers", limit=_AT_ONCE)]
+    cursors = run(connection, "commands.lock_cursors", thing_names=things).fetchall() if things else []
     if not cursors:
         return 0
     answers = _take(connection, [row["thing_name"] for row in cursors])
@@ -53,7 +59,7 @@ def count_in_answers(connection: Connection, now: datetime) -> int:
 
 
 def _cursors(connection: Connection, thing_names: set[str]) -> dict[str, dict[str, Any]]:
-    rows = _execute(connection, "cursors_of", thing_names=",".join(thing_names))
+    rows = run(connection, "commands.cursors_of", thing_names=",".join(thing_names))
     return {row["thing_name"]: row for row in rows}
 
 
@@ -79,17 +85,7 @@ def _newest(ordered: Iterable[QueueMessage]) -> dict[str, QueueMessage]:
 
 
 def _results(message: QueueMessage) -> Jsonb:
-    # jsonb holds no NUL, and a device may send one.
-    return Jsonb(
-        [
-            {**msgspec.to_builtins(result), "status": _text(result.status), "reason": _text(result.reason)}
-            for result in message.command_results
-        ]
-    )
-
-
-def _text(value: str) -> str:
-    return value.replace("\0", "")
+    return Jsonb(msgspec.to_builtins(message.command_results))
 
 
 def _of(messages: Sequence[QueueMessage]) -> dict[str, Any]:
@@ -102,7 +98,7 @@ def _of(messages: Sequence[QueueMessage]) -> dict[str, Any]:
 
 def _take(connection: Connection, things: list[str]) -> dict[str, list[Answer]]:
     answers: defaultdict[str, list[Answer]] = defaultdict(list)
-    rows = _execute(connection, "take_answers", thing_names=things).fetchall()
+    rows = run(connection, "commands.take_answers", thing_names=things).fetchall()
     for row in sorted(rows, key=lambda row: (row["received_at"], row["answer_id"])):
         results = tuple(msgspec.convert(row["results"], list[CommandResult]))
         answers[row["thing_name"]].append(Answer(row["acknowledged_sequence"], results, row["received_at"]))
@@ -113,9 +109,9 @@ def _deliveries(
     connection: Connection, cursors: Sequence[dict[str, Any]], answers: dict[str, list[Answer]]
 ) -> dict[str, Delivery]:
     named = {(thing, result.sequence) for thing, each in answers.items() for one in each for result in one.results}
-    rows = _execute(
+    rows = run(
         connection,
-        "answered_messages",
+        "commands.answered_messages",
         thing_names=[row["thing_name"] for row in cursors],
         named=[thing for thing, _ in named],
         sequences=[sequence for _, sequence in named],
@@ -146,8 +142,8 @@ def _hear_all(connection: Connection, delivery: Delivery, answers: Sequence[Answ
 def _number_anew(connection: Connection, delivery: Delivery, above: int, now: datetime) -> Delivery:
     """Give what is open numbers that the device takes for new."""
     thing = delivery.thing_name
-    _execute(connection, "skip_ahead", thing_name=thing, sequence=above)
-    _execute(connection, "number_anew", thing_name=thing, above=above, now=now)
+    run(connection, "commands.skip_ahead", thing_name=thing, sequence=above)
+    run(connection, "commands.number_anew", thing_name=thing, above=above, now=now)
     return replace(delivery, last_sequence=above, said={}, commands={})
 
 
@@ -170,10 +166,5 @@ def _write(connection: Connection, before: dict[str, Delivery], after: dict[str,
         if one is not before[thing].said[number]
     ]
     write_commands(connection, commands)
-    with connection.cursor() as cursor:
-        cursor.executemany(queries("commands")["mark_heard"], messages)
-        cursor.executemany(queries("commands")["move_cursor"], [vars(delivery) for delivery in after.values()])
-
-
-def _execute(connection: Connection, query: str, **parameters: object) -> Any:
-    return connection.execute(queries("commands")[query], parameters)
+    run_each(connection, "commands.mark_heard", messages)
+    run_each(connection, "commands.move_cursor", [vars(delivery) for delivery in after.values()])

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from fleet.adapters.postgres import Connection, one, queries
+from fleet.adapters.postgres import Connection, one, run
 from fleet.commands.life import wait_after
 
 
@@ -29,7 +28,7 @@ class Reports:
     @contextmanager
     def claimed(self, now: datetime, limit: int) -> Iterator[list[Report]]:
         """What is due at `now`, held until the end: a newer word on the same command waits for this one."""
-        rows = self._execute("reports_due", now=now, limit=limit).fetchall()
+        rows = run(self._connection, "commands.reports_due", now=now, limit=limit).fetchall()
         held = [row["command_id"] for row in rows if self._claim(row["command_id"])]
         try:
             # Read once it is held: the session before may have told Flip already.
@@ -37,12 +36,12 @@ class Reports:
         finally:
             # A broken connection has let go of them already, and the error under way is the one to tell.
             for command_id in held if not self._connection.closed else []:
-                self._execute("release_report", command_id=command_id)
+                run(self._connection, "commands.release_report", command_id=command_id)
 
     def taken(self, report: Report, now: datetime) -> None:
         """Flip has it."""
         told = {"command_id": report.command_id, "report": report.status, "revision": report.revision}
-        self._execute("reported", now=now, **told)
+        run(self._connection, "commands.reported", now=now, **told)
 
     def postpone(self, report: Report, now: datetime, why: str) -> None:
         """Flip did not take it now: again, later each time."""
@@ -54,14 +53,11 @@ class Reports:
 
     def _later(self, report: Report, at: datetime | None, why: str) -> None:
         told = {"command_id": report.command_id, "report": report.status, "revision": report.revision}
-        self._execute("report_later", next=at, failure=why[:500], **told)
+        run(self._connection, "commands.report_later", next=at, failure=why[:500], **told)
 
     def _claim(self, command_id: str) -> bool:
-        return bool(one(self._execute("claim_report", command_id=command_id))["claimed"])
+        return bool(one(run(self._connection, "commands.claim_report", command_id=command_id))["claimed"])
 
     def _report(self, command_id: str, now: datetime) -> Report | None:
-        row = self._execute("report", command_id=command_id, now=now).fetchone()
+        row = run(self._connection, "commands.report", command_id=command_id, now=now).fetchone()
         return Report(command_id, row["report"], row["report_revision"], row["report_attempts"]) if row else None
-
-    def _execute(self, query: str, **parameters: object) -> Any:
-        return self._connection.execute(queries("commands")[query], parameters)

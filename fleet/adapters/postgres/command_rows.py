@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres import Connection, run, run_each
 from fleet.commands.life import Command, Order, State
 
 _ORDER = [each.name for each in fields(Order)]
@@ -12,7 +12,7 @@ _ORDER = [each.name for each in fields(Order)]
 
 def read_commands(connection: Connection, command_ids: Sequence[str]) -> dict[str, Command]:
     """Those of the commands that there are, by id, locked. The cursor of their device is held, or theirs alone."""
-    rows = connection.execute(queries("commands")["commands"], {"command_ids": sorted(command_ids)})
+    rows = run(connection, "commands.commands", command_ids=sorted(command_ids))
     return {row["command_id"]: _command(row) for row in rows}
 
 
@@ -31,9 +31,8 @@ def write_commands(connection: Connection, commands: Iterable[Command]) -> None:
         for command in commands
         for step in command.steps
     ]
-    with connection.cursor() as cursor:
-        cursor.executemany(queries("commands")["save"], [_row(command) for command in commands])
-        cursor.executemany(queries("commands")["add_transition"], steps)
+    run_each(connection, "commands.save", [_row(command) for command in commands])
+    run_each(connection, "commands.add_transition", steps)
 
 
 def _command(row: dict[str, Any]) -> Command:

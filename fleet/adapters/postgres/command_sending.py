@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres import Connection, run
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
 from fleet.commands.delivery import Said, to_send
 from fleet.commands.life import OPEN, Command, delivered, given_up
@@ -43,15 +43,15 @@ def claim_messages(connection: Connection, now: datetime, limit: int) -> list[Ou
 
     In the caller's transaction. Batteries that another session works on are left to it.
     """
-    due = [row["thing_name"] for row in _execute(connection, "due", now=now, limit=limit)]
-    things = [row["thing_name"] for row in _execute(connection, "lock_cursors", thing_names=due)] if due else []
+    due = [row["thing_name"] for row in run(connection, "commands.due", now=now, limit=limit)]
+    things = [row["thing_name"] for row in run(connection, "commands.lock_cursors", thing_names=due)] if due else []
     if not things:
         return []
-    _execute(connection, "drop_expired", thing_names=things, now=now)
+    run(connection, "commands.drop_expired", thing_names=things, now=now)
     rows = _open_messages(connection, things)
     fitting = {thing: _fitting(to_send([one for one, _ in said], now)) for thing, said in rows.items()}
     _mark_sent(connection, {thing: [*now_said, *rest] for thing, (now_said, rest) in fitting.items()})
-    clocks = {row["thing_name"]: row for row in _execute(connection, "clocks", thing_names=things)}
+    clocks = {row["thing_name"]: row for row in run(connection, "commands.clocks", thing_names=things)}
     payloads = {thing: {one.sequence: payload for one, payload in said} for thing, said in rows.items()}
     return [
         Outgoing(
@@ -67,7 +67,7 @@ def claim_messages(connection: Connection, now: datetime, limit: int) -> list[Ou
 def mark_delivered(connection: Connection, sent: Iterable[Outgoing], now: datetime) -> None:
     """IoT Core took these. A command that somebody changes at this moment is left as it is."""
     revisions = dict(pair for one in sent for pair in one.commands)
-    free = [row["command_id"] for row in _execute(connection, "free_commands", command_ids=list(revisions))]
+    free = [row["command_id"] for row in run(connection, "commands.free_commands", command_ids=list(revisions))]
     commands = read_commands(connection, free)
     write_commands(
         connection,
@@ -80,9 +80,13 @@ def end_overdue(connection: Connection, now: datetime) -> int:
 
     In the caller's transaction; returns how many commands that changed.
     """
-    found = _execute(connection, "overdue", now=now, offline_since=now - OFFLINE_AFTER, limit=_MOST_OVERDUE).fetchall()
+    found = run(
+        connection, "commands.overdue", now=now, offline_since=now - OFFLINE_AFTER, limit=_MOST_OVERDUE
+    ).fetchall()
     things = sorted({row["thing_name"] for row in found})
-    held = {row["thing_name"] for row in _execute(connection, "lock_cursors", thing_names=things)} if things else set()
+    held = (
+        {row["thing_name"] for row in run(connection, "commands.lock_cursors", thing_names=things)} if things else set()
+    )
     if not held:
         return 0
     before = read_commands(connection, [row["command_id"] for row in found if row["thing_name"] in held])
@@ -90,7 +94,7 @@ def end_overdue(connection: Connection, now: datetime) -> int:
     after = [with_report(_give_up(one, windows[one.thing_name], now), now) for one in before.values()]
     changed = [one for one in after if one is not before[one.command_id]]
     write_commands(connection, changed)
-    _execute(connection, "withdraw", command_ids=[one.command_id for one in changed if one.state not in OPEN])
+    run(connection, "commands.withdraw", command_ids=[one.command_id for one in changed if one.state not in OPEN])
     return len(changed)
 
 
@@ -101,14 +105,14 @@ def _give_up(command: Command, windows: Sequence[_Window], now: datetime) -> Com
 
 def _windows(connection: Connection, things: Iterable[str], now: datetime) -> dict[str, list[_Window]]:
     windows: defaultdict[str, list[_Window]] = defaultdict(list)
-    for row in _execute(connection, "windows", thing_names=list(things), now=now):
+    for row in run(connection, "commands.windows", thing_names=list(things), now=now):
         windows[row.pop("thing_name")].append(_Window(**row))
     return windows
 
 
 def _open_messages(connection: Connection, things: Sequence[str]) -> dict[str, list[tuple[Said, dict[str, Any]]]]:
     said: defaultdict[str, list[tuple[Said, dict[str, Any]]]] = defaultdict(list)
-    for row in _execute(connection, "open_messages", thing_names=things):
+    for row in run(connection, "commands.open_messages", thing_names=things):
         thing, payload = row.pop("thing_name"), row.pop("payload")
         said[thing].append((Said(**row), payload))
     return said
@@ -127,9 +131,9 @@ def _fitting(said: list[Said]) -> tuple[list[Said], list[Said]]:
 
 def _mark_sent(connection: Connection, fresh: dict[str, list[Said]]) -> None:
     pairs = [(thing, one) for thing, said in fresh.items() for one in said]
-    _execute(
+    run(
         connection,
-        "mark_sent",
+        "commands.mark_sent",
         thing_names=[thing for thing, _ in pairs],
         sequences=[one.sequence for _, one in pairs],
         sends=[one.sends for _, one in pairs],
@@ -145,7 +149,3 @@ def _body(said: Sequence[Said], payloads: dict[int, dict[str, Any]], clock: Cloc
 
 def _clock(row: dict[str, Any] | None, now: datetime) -> Clock:
     return Clock(now, row["clock_skew_s"], row["sequence"]) if row else Clock(now)
-
-
-def _execute(connection: Connection, query: str, **parameters: object) -> Any:
-    return connection.execute(queries("commands")[query], parameters)

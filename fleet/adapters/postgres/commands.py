@@ -8,7 +8,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from fleet import flip
-from fleet.adapters.postgres import Connection, one, queries
+from fleet.adapters.postgres import Connection, one, run
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
 from fleet.commands.checks import Saying, setpoint_of, settle, taken_back_in_the_end
 from fleet.commands.life import Command, Order, State, begin, is_outdated, move, revise
@@ -101,7 +101,7 @@ class Commands:
         )
 
     def _execute(self, query: str, **parameters: object) -> Any:
-        return self._connection.execute(queries("commands")[query], parameters)
+        return run(self._connection, f"commands.{query}", **parameters)
 
 
 def order_of(command: flip.Command) -> Order:

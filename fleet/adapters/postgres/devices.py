@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from fleet.adapters.postgres import Connection, clock, connect, one, queries, translated
+from fleet.adapters.postgres import Connection, clock, connect, one, run, translated
 from fleet.adapters.postgres.commands import Commands
 from fleet.devices import ThingName
 from fleet.errors import Conflict, NotFound
@@ -126,7 +126,7 @@ class DeviceLedger:
     def _rows(self, query: str, **parameters: object) -> list[dict[str, Any]]:
         with translated():
             try:
-                cursor = self._connection.execute(queries("devices")[query], parameters)
+                cursor = run(self._connection, f"devices.{query}", **parameters)
                 rows = cursor.fetchall() if cursor.description else []
                 self._connection.commit()
             except psycopg.Error:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 from psycopg.types.json import Jsonb
 
-from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres import Connection, run
 from fleet.flip import Event
 
 
@@ -33,4 +33,4 @@ class FlipEvents:
             "schedule": Jsonb(msgspec.to_builtins(event.schedule)),
             "device_settings": Jsonb(msgspec.to_builtins(event.device_settings)),
         }
-        self._connection.execute(queries("flip_events")["said"], values)
+        run(self._connection, "flip_events.said", **values)

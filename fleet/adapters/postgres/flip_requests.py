@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from fleet.adapters.postgres import Connection, connect, one, queries, translated
+from fleet.adapters.postgres import Connection, connect, one, run, translated
 from fleet.flip.requests import LATER, Declined, Done, FlipRequest, wait_after
 from fleet.settings import Settings
 
@@ -32,7 +32,7 @@ class Inbox:
     def due(self) -> list[Waiting]:
         """What is to be worked off now, oldest first."""
         with translated():
-            rows = self._connection.execute(queries("flip_requests")["due"], {"limit": _MOST})
+            rows = run(self._connection, "flip_requests.due", limit=_MOST)
             return [Waiting(**row) for row in rows]
 
     def wait(self, seconds: float) -> None:
@@ -60,39 +60,48 @@ class FlipRequests:
     @contextmanager
     def claimed(self, request_id: str) -> Iterator[FlipRequest | None]:
         """The request, begun and held; None when it is over already or in another session's hands."""
-        if not one(self._execute("claim", request_id=request_id))["claimed"]:
+        if not one(run(self._connection, "flip_requests.claim", request_id=request_id))["claimed"]:
             yield None
             return
         try:
-            row = self._execute("start", request_id=request_id).fetchone()
+            row = run(self._connection, "flip_requests.start", request_id=request_id).fetchone()
             yield FlipRequest(**row) if row else None
         finally:
             # A broken connection has let go of it already, and the error under way is the one to tell.
             if not self._connection.closed:
-                self._execute("release", request_id=request_id)
+                run(self._connection, "flip_requests.release", request_id=request_id)
 
     def succeed(self, request: FlipRequest, done: Done) -> None:
         """It is done; the page shows the sentence and the answer."""
         answer = Jsonb(dict(done.answer))
-        self._execute("succeed", request_id=request.request_id, message=done.message, answer=answer)
+        run(
+            self._connection,
+            "flip_requests.succeed",
+            request_id=request.request_id,
+            message=done.message,
+            answer=answer,
+        )
 
     def fail(self, request: FlipRequest, why: Declined) -> None:
         """It cannot be done so; the page shows the sentence and the fields, and may ask again."""
         fields = Jsonb([dict(field) for field in why.problem_fields])
-        self._execute("fail", request_id=request.request_id, message=why.message[:1000], problem_fields=fields)
+        run(
+            self._connection,
+            "flip_requests.fail",
+            request_id=request.request_id,
+            message=why.message[:1000],
+            problem_fields=fields,
+        )
 
     def postpone(self, request: FlipRequest) -> None:
         """It waits, longer after each attempt, until Flip takes it."""
         wait = wait_after(request.attempts)
-        self._execute("postpone", request_id=request.request_id, message=LATER, wait=wait)
+        run(self._connection, "flip_requests.postpone", request_id=request.request_id, message=LATER, wait=wait)
 
     def ask_again(self, thing_names: Sequence[str]) -> int:
         """Have these batteries commissioned; returns how many requests that made or revived."""
-        return int(self._execute("ask_again", thing_names=list(thing_names)).rowcount)
+        return int(run(self._connection, "flip_requests.ask_again", thing_names=list(thing_names)).rowcount)
 
     def waiting(self) -> list[dict[str, Any]]:
         """What has not ended yet, for operators: `kind, subject, attempts, created_at, next_attempt_at` (UTC)."""
-        return list(self._execute("waiting", limit=_MOST))
-
-    def _execute(self, query: str, **parameters: object) -> Any:
-        return self._connection.execute(queries("flip_requests")[query], parameters)
+        return list(run(self._connection, "flip_requests.waiting", limit=_MOST))

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.rows import tuple_row
 
-from fleet.adapters.postgres import Connection, one, queries
+from fleet.adapters.postgres import Connection, one, queries, run
 from fleet.adapters.postgres.rollups import FIRST, roll_up_some
 from fleet.flip import MAX_POINTS, Accepted, Rejected, TelemetryPoint, Unanswered
 from fleet.flip.forwarding import INTERVAL, LOOK_BACK, Span, next_spans, points
@@ -52,7 +52,7 @@ class ForwardingLedger:
     def follow(self) -> None:
         """Take up the batteries that Flip came to know, and drop those that are nobody's any more."""
         for name in ("follow_commissioned", "forget_released", "forget_marks", "forget_failures"):
-            self._connection.execute(queries("forwarding")[name])
+            run(self._connection, f"forwarding.{name}")
         self._connection.commit()
 
     def next_work(self, until: datetime, now: datetime) -> Work:
@@ -64,14 +64,15 @@ class ForwardingLedger:
         while roll_up_some(self._connection):
             self._connection.commit()
         behind = [
-            (row["thing_name"], row["forwarded_until"]) for row in self._rows("behind", until=until, limit=MAX_POINTS)
+            (row["thing_name"], row["forwarded_until"])
+            for row in run(self._connection, "forwarding.behind", until=until, limit=MAX_POINTS).fetchall()
         ]
         spans = next_spans(behind, until)
         room = MAX_POINTS - sum((span.end - span.start) // INTERVAL for span in spans)
-        again = self._rows("again", now=now, limit=room) if room else []
+        again = run(self._connection, "forwarding.again", now=now, limit=room).fetchall() if room else []
         retries = tuple(Span(row["thing_name"], row["start_time"], row["start_time"] + INTERVAL) for row in again)
         names = sorted({span.thing_name for span in (*spans, *retries)})
-        marks = tuple(Mark(**row) for row in self._rows("marks", thing_names=names))
+        marks = tuple(Mark(**row) for row in run(self._connection, "forwarding.marks", thing_names=names).fetchall())
         return Work(tuple(spans), retries, marks)
 
     def points(self, work: Work) -> list[TelemetryPoint]:
@@ -79,7 +80,10 @@ class ForwardingLedger:
         spans = work.all_spans()
         samples = self._samples(spans)
         names = sorted({span.thing_name for span in spans})
-        rated = {row["thing_name"]: rated_capacity_wh(row["model"]) for row in self._rows("models", thing_names=names)}
+        rated = {
+            row["thing_name"]: rated_capacity_wh(row["model"])
+            for row in run(self._connection, "forwarding.models", thing_names=names).fetchall()
+        }
         found = [points(span, samples[number], rated[span.thing_name]) for number, span in enumerate(spans, 1)]
         self._connection.commit()  # nothing is held while Flip is asked
         return [point for span_points in found for point in span_points]
@@ -89,13 +93,14 @@ class ForwardingLedger:
     ) -> None:
         """What became of each point, in one transaction: sent, or to be sent again with Flip's reason."""
         names, ends = [span.thing_name for span in work.spans], [span.end for span in work.spans]
-        self._run("advance", thing_names=names, ends=ends)
+        run(self._connection, "forwarding.advance", thing_names=names, ends=ends)
         pairs = list(zip(sent, outcomes, strict=True))
         taken = [point for point, outcome in pairs if isinstance(outcome, Accepted)]
-        self._run("note_accepted", **_identities(taken))
+        run(self._connection, "forwarding.note_accepted", **_identities(taken))
         failed = [(point, outcome) for point, outcome in pairs if not isinstance(outcome, Accepted)]
-        self._run(
-            "note_failures",
+        run(
+            self._connection,
+            "forwarding.note_failures",
             **_identities([point for point, _ in failed]),
             reasons=[outcome.reason for _, outcome in failed],
             are_rejected=[isinstance(outcome, Rejected) for _, outcome in failed],
@@ -106,15 +111,15 @@ class ForwardingLedger:
 
     def standing(self, until: datetime) -> dict[str, Any]:
         """`batteries`, how many are `behind`, `forwarded_until` of the last one, intervals `failing` and `given_up`."""
-        return one(self._connection.execute(queries("forwarding")["standing"], {"until": until}))
+        return one(run(self._connection, "forwarding.standing", until=until))
 
     def failures(self, limit: int = 100) -> list[dict[str, Any]]:
         """`thing_name, intervals, earliest, attempts, reason, given_up`, the worst first."""
-        return self._rows("failures", limit=limit)
+        return run(self._connection, "forwarding.failures", limit=limit).fetchall()
 
     def revive(self, thing_name: str) -> None:
         """Send once more what Flip did not take of this battery. Commits nothing."""
-        self._run("revive", thing_name=thing_name)
+        run(self._connection, "forwarding.revive", thing_name=thing_name)
 
     def _samples(self, spans: Sequence[Span]) -> dict[int, list[Sample]]:
         parameters = {
@@ -135,18 +140,13 @@ class ForwardingLedger:
     def _forget_marks(self, marks: Sequence[Mark], sent: Sequence[TelemetryPoint]) -> None:
         intervals = {(point.device_id, point.start_time) for point in sent}
         gone = [mark for mark in marks if (mark.thing_name, mark.start_time) in intervals]
-        self._run(
-            "forget_marks_sent",
+        run(
+            self._connection,
+            "forwarding.forget_marks_sent",
             thing_names=[mark.thing_name for mark in gone],
             starts=[mark.start_time for mark in gone],
             marked_at=[mark.marked_at for mark in gone],
         )
-
-    def _run(self, query: str, **parameters: object) -> None:
-        self._connection.execute(queries("forwarding")[query], parameters)
-
-    def _rows(self, query: str, **parameters: object) -> list[dict[str, Any]]:
-        return self._connection.execute(queries("forwarding")[query], parameters).fetchall()
 
 
 def _read(column: str) -> str:

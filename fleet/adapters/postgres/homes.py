@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from psycopg.types.json import Jsonb
 
-from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres import Connection, run
 from fleet.errors import NotFound
 from fleet.flip import Enrollment, Program, Site
 from fleet.flip.commissioning import Battery
@@ -23,13 +23,13 @@ class Homes:
 
     def site(self, site_id: str | None, owner_id: str) -> Site:
         """The account's home, or `NotFound`."""
-        if row := self._execute("site", site_id=site_id, owner_id=owner_id).fetchone():
+        if row := run(self._connection, "homes.site", site_id=site_id, owner_id=owner_id).fetchone():
             return Site(**row)
         raise NotFound("This home is not among yours: say first where the battery stands.")
 
     def battery(self, thing_name: str | None, owner_id: str) -> Battery:
         """The account's battery, or `NotFound`, also for one that has no home yet."""
-        row = self._execute("battery", thing_name=thing_name, owner_id=owner_id).fetchone()
+        row = run(self._connection, "homes.battery", thing_name=thing_name, owner_id=owner_id).fetchone()
         if row is None:
             raise NotFound("This battery is not among yours: open its registration link to register it.")
         if row["site_id"] is None:
@@ -38,11 +38,11 @@ class Homes:
 
     def commissioned_at(self, site_id: str) -> tuple[str, ...]:
         """The thing names of the home's batteries that Flip knows."""
-        return tuple(row["thing_name"] for row in self._execute("commissioned_at", site_id=site_id))
+        return tuple(row["thing_name"] for row in run(self._connection, "homes.commissioned_at", site_id=site_id))
 
     def commissioned(self, thing_name: str, site_id: str) -> None:
         """Flip knows the battery under this home. A battery that moved on meanwhile stays as it is."""
-        self._execute("commissioned", thing_name=thing_name, site_id=site_id)
+        run(self._connection, "homes.commissioned", thing_name=thing_name, site_id=site_id)
 
     def commission_failed(self, thing_name: str | None, owner_id: str, message: str) -> None:
         """Flip did not take the battery; what is commissioned already stays so."""
@@ -54,12 +54,15 @@ class Homes:
 
     def put_programs(self, site_id: str, programs: Sequence[Program]) -> None:
         """What the home may join, as Flip says now."""
-        self._execute("put_programs", site_id=site_id, programs=Jsonb(msgspec.to_builtins(list(programs))))
+        run(
+            self._connection, "homes.put_programs", site_id=site_id, programs=Jsonb(msgspec.to_builtins(list(programs)))
+        )
 
     def put_enrollment(self, site_id: str, enrollment: Enrollment) -> bool:
         """Mirror an enrollment; True if that changed something. An older word never overwrites a newer one."""
-        kept = self._execute(
-            "put_enrollment",
+        kept = run(
+            self._connection,
+            "homes.put_enrollment",
             enrollment_id=enrollment.id,
             site_id=site_id,
             program_id=enrollment.program_id,
@@ -73,19 +76,21 @@ class Homes:
 
     def registrations(self, site_ids: Sequence[str]) -> list[dict[str, Any]]:
         """The batteries registered at these homes: `thing_name, site_id, commission_status`."""
-        return list(self._execute("registrations", site_ids=list(site_ids)))
+        return list(run(self._connection, "homes.registrations", site_ids=list(site_ids)))
 
     def site_ids(self) -> Iterator[str]:
         """Every home's id."""
         after = _BEFORE_ALL
-        while page := self._execute("sites_after", after=after, limit=_PAGE).fetchall():
+        while page := run(self._connection, "homes.sites_after", after=after, limit=_PAGE).fetchall():
             after = page[-1]["site_id"]
             yield from (row["site_id"] for row in page)
 
     def _standing(self, thing_name: str | None, owner_id: str, status: str, message: str) -> None:
-        self._execute(
-            "commission_standing", thing_name=thing_name, owner_id=owner_id, status=status, message=message[:1000]
+        run(
+            self._connection,
+            "homes.commission_standing",
+            thing_name=thing_name,
+            owner_id=owner_id,
+            status=status,
+            message=message[:1000],
         )
-
-    def _execute(self, query: str, **parameters: object) -> Any:
-        return self._connection.execute(queries("homes")[query], parameters)

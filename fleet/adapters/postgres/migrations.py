@@ -45,18 +45,17 @@ def read_migrations(folder: Path) -> list[Migration]:
 
 
 def migrate(settings: Settings, folder: Path = MIGRATIONS) -> list[str]:
-    """Apply what is not yet applied, each in a transaction of its own; returns the names of what was applied now."""
+    """Apply what is not yet applied, each in a transaction of its own; returns the names of what was applied now.
+
+    Raises `Conflict`, and changes nothing, for a database whose books name a migration that `folder` lacks.
+    """
     migrations = read_migrations(folder)
     with connect(settings) as connection:
         # Two runs at once: the second waits, then finds nothing to do.
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute(_BOOKKEEPING)
         connection.commit()
-        applied = {
-            row["version"] for row in connection.execute("SELECT version FROM supabase_migrations.schema_migrations")
-        }
-        _refuse_gaps(migrations, applied)
-        pending = [migration for migration in migrations if migration.version not in applied]
+        pending = not_applied(connection, migrations)
         for migration in pending:
             _apply(connection, migration)
         ensure_partitions(connection, datetime.now(UTC).date())
@@ -78,12 +77,21 @@ def ensure_partitions(connection: Connection, today: date, days_ahead: int = 7) 
     return int(made["made"]) if made else 0
 
 
-def _refuse_gaps(migrations: list[Migration], applied: set[str]) -> None:
-    unknown = applied - {migration.version for migration in migrations}
-    if unknown:
+def not_applied(connection: Connection, migrations: list[Migration]) -> list[Migration]:
+    """Those that the database's books lack, oldest first.
+
+    Raises `Conflict` when the books name others: the database is of another checkout, and none of ours may follow.
+    """
+    rows = connection.execute("SELECT version FROM supabase_migrations.schema_migrations")
+    applied = {row["version"] for row in rows}
+    if unknown := sorted(applied - {migration.version for migration in migrations}):
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise Conflict(
-            f"The database has migrations that this checkout lacks ({', '.join(sorted(unknown))}): update it."
+            f"The database has migrations that this checkout lacks ({unknown[0]}{more}): take a checkout that has "
+            "them, or start afresh, with `make clean` for the demo's local state, or else with a new database or "
+            "Supabase project."
         )
+    return [migration for migration in migrations if migration.version not in applied]
 
 
 def _apply(connection: Connection, migration: Migration) -> None:

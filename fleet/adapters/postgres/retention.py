@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres import Connection, run
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,6 @@ def prune(connection: Connection, keep: Retention, now: datetime) -> Removed:
 
 
 def _remove(connection: Connection, query: str, **parameters: datetime) -> int:
-    removed = connection.execute(queries("retention")[query], parameters).rowcount
+    removed = run(connection, f"retention.{query}", **parameters).rowcount
     connection.commit()
     return removed

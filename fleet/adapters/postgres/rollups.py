@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from fleet.adapters.postgres import Connection, queries, translated
+from fleet.adapters.postgres import Connection, queries, run, translated
 
 MARKS_AT_ONCE = 20_000
 """Marks a transaction: a second or two, so that nobody who waits for it waits long, and few hours are done twice."""
@@ -43,8 +43,8 @@ def roll_up_some(connection: Connection, at_once: int = MARKS_AT_ONCE) -> int:
     Until the commit no other session changes a rollup: at 0 they say what is stored, and stay so.
     """
     for name in ("lock", "make_rolling"):
-        connection.execute(queries("rollups")[name])
-    rolled = connection.execute(queries("rollups")["take"], {"limit": at_once}).rowcount
+        run(connection, f"rollups.{name}")
+    rolled = run(connection, "rollups.take", limit=at_once).rowcount
     if rolled:
         for name in _STEPS:
             connection.execute(_statement(name))

@@ -9,7 +9,7 @@ from operator import attrgetter
 import msgspec
 from psycopg.rows import scalar_row
 
-from fleet.adapters.postgres import Connection, queries
+from fleet.adapters.postgres import Connection, queries, run_each
 from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
 from fleet.telemetry.message import QueueMessage, Rejected
@@ -103,20 +103,16 @@ def _quarantine(connection: Connection, verdicts: Iterable[tuple[Received, Queue
         {
             "message_id": received.message_id,
             "reason": verdict.reason,
-            "detail": verdict.detail.replace("\0", ""),
-            "thing_name": None if verdict.thing_name is None else verdict.thing_name.replace("\0", ""),
+            "detail": verdict.detail,
+            "thing_name": verdict.thing_name,
             "body": received.body,
             "sent_at": received.sent_at,
         }
         for received, verdict in verdicts
         if isinstance(verdict, Rejected)
     ]
-    if not rows:
-        return 0
     rows.sort(key=lambda row: str(row["message_id"]))  # one order: no deadlock
-    with connection.cursor() as cursor:
-        cursor.executemany(queries("quarantine")["put"], rows)
-        return cursor.rowcount
+    return run_each(connection, "quarantine.put", rows) if rows else 0
 
 
 _received_at_ms = attrgetter("received_at_ms")

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from fleet.adapters.postgres import Connection, one, queries
+from fleet.adapters.postgres import Connection, one, run
 from fleet.flip import Event
 from fleet.flip.signature import Posted, Refusal, Verified
 
@@ -34,13 +34,13 @@ class Webhooks:
         return self._keep(webhook, event_type, webhook.text, outcome, detail)
 
     def keep_unreadable(self, webhook: Verified, event_type: str, detail: str) -> bool:
-        """Store one whose body is no JSON that PostgreSQL takes: as text, without its NULs."""
-        body = msgspec.json.encode(webhook.text.replace("\0", "")).decode()
-        return self._keep(webhook, event_type.replace("\0", ""), body, "unreadable", detail.replace("\0", ""))
+        """Store one whose body is no JSON that PostgreSQL takes: as text."""
+        return self._keep(webhook, event_type, Jsonb(webhook.text), "unreadable", detail)
 
-    def _keep(self, webhook: Verified, event_type: str, body: str, outcome: Outcome, detail: str) -> bool:
-        kept = self._execute(
-            "keep",
+    def _keep(self, webhook: Verified, event_type: str, body: str | Jsonb, outcome: Outcome, detail: str) -> bool:
+        kept = run(
+            self._connection,
+            "webhooks.keep",
             webhook_id=webhook.webhook_id,
             event_type=event_type[:200],
             sent_at=webhook.sent_at,
@@ -53,16 +53,17 @@ class Webhooks:
 
     def conclude(self, webhook: Verified, outcome: Outcome, detail: str) -> None:
         """Write down what became of it."""
-        self._execute("conclude", webhook_id=webhook.webhook_id, outcome=outcome, detail=detail[:1000])
+        run(self._connection, "webhooks.conclude", webhook_id=webhook.webhook_id, outcome=outcome, detail=detail[:1000])
 
     def refuse(self, posted: Posted, refusal: Refusal) -> bool:
         """Keep one that is not believed, for the operator; False when it is kept already or too many came today."""
-        kept = self._execute(
-            "refuse",
+        kept = run(
+            self._connection,
+            "webhooks.refuse",
             message_id=posted.message_id,
             reason=refusal.reason,
             detail=refusal.detail,
-            webhook_id=posted.webhook_id.encode("ascii", "replace").decode().replace("\0", "")[:200] or None,
+            webhook_id=posted.webhook_id.encode("ascii", "replace").decode()[:200],
             body=posted.body[:REFUSED_BYTES],
             queued_at=posted.queued_at,
             most_a_day=self._refused_a_day,
@@ -72,14 +73,15 @@ class Webhooks:
     def site_of(self, site_id: str | None, thing_names: Sequence[str]) -> str | None:
         """The id of the home that is named, or else of the one where these batteries are; None for an unknown one."""
         known = {"site_id": _uuid(site_id), "is_named": site_id is not None, "thing_names": list(thing_names)}
-        row = self._execute("site_of", **known).fetchone()
+        row = run(self._connection, "webhooks.site_of", **known).fetchone()
         return str(row["site_id"]) if row else None
 
     def put_event(self, site_id: str, event: Event, said_at: datetime, heard_at: datetime) -> bool:
         """Mirror an event of that home; False when what is kept is as new. `said_at` is Flip's clock."""
         lasts = timedelta(seconds=event.duration_s) if event.duration_s else None
-        kept = self._execute(
-            "put_event",
+        kept = run(
+            self._connection,
+            "webhooks.put_event",
             event_id=event.id,
             site_id=site_id,
             starts_at=event.starts_at,
@@ -95,18 +97,15 @@ class Webhooks:
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
         """The last ones: `queued_at` (UTC)`, event_type, outcome, subject, webhook_id, detail`."""
-        return list(self._execute("recent", limit=limit))
+        return list(run(self._connection, "webhooks.recent", limit=limit))
 
     def refused(self, limit: int) -> list[dict[str, Any]]:
         """The last refused: `queued_at` (UTC)`, reason, detail, webhook_id, bytes, begins_with`."""
-        return list(self._execute("refused", limit=limit, shown=_SHOWN_BYTES))
+        return list(run(self._connection, "webhooks.refused", limit=limit, shown=_SHOWN_BYTES))
 
     def prune(self, before: datetime) -> int:
         """Forget what was processed or refused before; returns how many."""
-        return int(one(self._execute("prune", before=before))["forgotten"])
-
-    def _execute(self, query: str, **parameters: object) -> Any:
-        return self._connection.execute(queries("webhooks")[query], parameters)
+        return int(one(run(self._connection, "webhooks.prune", before=before))["forgotten"])
 
 
 def _uuid(text: str | None) -> str | None:

@@ -1,12 +1,14 @@
 """Migrations apply from empty, once, and keep the Supabase CLI's books."""
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from fleet.adapters.postgres import connect
-from fleet.adapters.postgres.migrations import ensure_partitions, migrate
+from fleet.adapters.postgres import connect, one
+from fleet.adapters.postgres.migrations import MIGRATIONS, ensure_partitions, migrate, read_migrations
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.errors import Conflict, NotConfigured, Unavailable
 from fleet.settings import Settings
@@ -61,11 +63,40 @@ def test_a_reader_that_takes_long_holds_up_no_one_behind_a_new_partition(
         assert ensure_partitions(connection, date(2031, 1, 1), 0) == 2
 
 
-def test_a_database_from_a_newer_checkout_is_refused(database: Settings) -> None:
-    with connect(database) as connection:
-        connection.execute("INSERT INTO supabase_migrations.schema_migrations VALUES ('29991231000000', '{}', 'later')")
-    with pytest.raises(Conflict, match="29991231000000"):
-        migrate(database)
+@pytest.mark.parametrize(
+    ("versions", "named"),
+    [
+        (["29991231000000"], "29991231000000"),  # of a newer checkout
+        (["20261101000000", "20261101000100", "20261101000200"], "20261101000000 and 2 more"),  # from before the squash
+    ],
+)
+def test_a_database_of_another_checkout_is_refused_in_a_sentence_that_says_how_to_start_afresh(
+    database_url: str, versions: list[str], named: str
+) -> None:
+    settings = Settings(database_url=SecretStr(database_url))
+    with connect(settings) as connection:
+        connection.execute("CREATE SCHEMA supabase_migrations")
+        connection.execute(
+            "CREATE TABLE supabase_migrations.schema_migrations (version text, statements text[], name text)"
+        )
+        for version in versions:
+            connection.execute("INSERT INTO supabase_migrations.schema_migrations VALUES (%s, '{}', 'x')", [version])
+    with pytest.raises(Conflict, match=f"{named}.*make clean.*with a new database or Supabase project"):
+        migrate(settings)
+    with connect(settings) as connection:
+        assert one(connection.execute("SELECT to_regnamespace('fleet') IS NULL AS untouched"))["untouched"]
+
+
+def test_nothing_in_the_migrations_refers_to_what_comes_later() -> None:
+    whole = "".join(code_of(migration.sql) for migration in read_migrations(MIGRATIONS))
+    made = re.finditer(r"CREATE (?:TABLE|TYPE|VIEW|FUNCTION) ((?:fleet|public)\.\w+)", whole)
+    early = {match[1] for match in made if re.search(rf"\b{re.escape(match[1])}\b", whole[: match.start()])}
+    assert early == set()
+
+
+def code_of(script: str) -> str:
+    """The script without its comments and its quoted texts; the bodies of functions stay."""
+    return re.sub(r"'(?:[^']|'')*'", "''", re.sub(r"--.*", "", script))
 
 
 def test_a_folder_without_migrations_is_refused(database: Settings, folder: Path) -> None:

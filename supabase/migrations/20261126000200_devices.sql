@@ -1,35 +1,34 @@
--- Homes, whose battery is whose, and how it came to be.
+-- The provisioning ledger, one row a device with the step it has reached; whose battery it is, and how it came to be.
 
-CREATE FUNCTION fleet.is_state_code(code text) RETURNS boolean
-LANGUAGE sql IMMUTABLE
-AS $$
-    SELECT code = ANY (
-        '{AL,AK,AZ,AR,CA,CO,CT,DE,DC,FL,GA,HI,ID,IL,IN,IA,KS,KY,LA,ME,MD,MA,MI,MN,MS,MO,MT,NE,NV,NH,NJ,NM,NY,NC,ND,OH,'
-        'OK,OR,PA,RI,SC,SD,TN,TX,UT,VT,VA,WA,WV,WI,WY}'::text[]
-    )
-$$;
-COMMENT ON FUNCTION fleet.is_state_code IS 'Whether it is one of the 50 US states or DC, two capital letters.';
+CREATE TYPE fleet.provisioning_step AS ENUM (
+    'planned',                -- named, nothing made yet
+    'certificate_requested',  -- journalled before the call: a certificate may exist that nobody wrote down
+    'certificate_created',    -- the certificate's id is known
+    'registered',             -- thing, group, policy and attachment are in place
+    'done',                   -- the artifact folder is whole
+    'retiring',               -- journalled before the first deletion: certificate and thing may be gone already
+    'retired'                 -- taken out of service; its name is free to be provisioned anew
+);
 
-CREATE TABLE fleet.sites (
-    site_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-    owner_id uuid NOT NULL,
-    first_name text,
-    last_name text,
-    email text,
-    street_address text,
-    street_address2 text,
-    city text,
-    state_code text NOT NULL CHECK (fleet.is_state_code(state_code)),
-    zip_code text NOT NULL CHECK (zip_code ~ '^[0-9]{5}(-[0-9]{4})?$'),
-    service_account_id text,
+CREATE TABLE fleet.devices (
+    thing_name text PRIMARY KEY CHECK (thing_name ~ '^[a-zA-Z0-9_-]{1,128}$'),
+    model text NOT NULL,
+    key_on_device boolean NOT NULL,
+    public_key_sha256 text,
+    step fleet.provisioning_step NOT NULL DEFAULT 'planned',
+    certificate_requested_at timestamptz,
+    certificate_id text UNIQUE,
+    certificate_arn text,
+    failure text,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    CHECK (greatest(length(first_name), length(last_name), length(email), length(street_address),
-                    length(street_address2), length(city), length(service_account_id)) <= 200)
+    provisioned_at timestamptz,
+    CHECK (step < 'certificate_created' OR step >= 'retiring' OR certificate_id IS NOT NULL),
+    CHECK (step < 'certificate_requested' OR step >= 'retiring' OR certificate_requested_at IS NOT NULL)
 );
-COMMENT ON TABLE fleet.sites IS 'Homes. `site_id` is the site''s id at Flip too; `owner_id` is the account (auth.users).';
-COMMENT ON COLUMN fleet.sites.service_account_id IS 'The customer''s account number at the utility.';
-CREATE INDEX sites_owner ON fleet.sites (owner_id);
+COMMENT ON TABLE fleet.devices IS 'Provisioning ledger: one row a device. Keys are never here.';
+COMMENT ON COLUMN fleet.devices.public_key_sha256 IS 'SHA-256 of the public key (SubjectPublicKeyInfo, DER), hex.';
+COMMENT ON COLUMN fleet.devices.failure IS 'Why the last attempt stopped; NULL once it went on.';
 
 CREATE TYPE fleet.commission_status AS ENUM ('pending', 'commissioned', 'failed');
 
@@ -72,16 +71,18 @@ COMMENT ON TABLE fleet.used_links IS 'Registration links that bound a battery: e
 CREATE TABLE fleet.registration_events (
     event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     thing_name text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('bound', 'released', 'transferred')),
+    kind text NOT NULL CHECK (kind IN ('bound', 'released', 'transferred', 'retired')),
     from_owner_id uuid,
     to_owner_id uuid,
-    actor_id uuid NOT NULL,
+    actor_id uuid,
     certificate_id text NOT NULL,
     link_id text,
-    happened_at timestamptz NOT NULL DEFAULT now()
+    happened_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT registration_events_actor_check CHECK (actor_id IS NOT NULL OR kind = 'retired')
 );
 COMMENT ON TABLE fleet.registration_events IS 'Every change of hands, never changed or deleted.';
-COMMENT ON COLUMN fleet.registration_events.actor_id IS 'Who did it: the owner, or an operator.';
+COMMENT ON COLUMN fleet.registration_events.actor_id IS
+    'Who did it: the owner, or an operator; NULL for a retirement, which the factory''s flow does and no account.';
 CREATE INDEX registration_events_thing ON fleet.registration_events (thing_name, event_id);
 
 CREATE TABLE fleet.app_credentials (
@@ -94,11 +95,27 @@ CREATE TABLE fleet.app_credentials (
 COMMENT ON TABLE fleet.app_credentials IS
     'What lets the web app bind a battery whose link it has verified. 256 random bits each, so a plain hash will do.';
 
-ALTER TABLE fleet.sites ENABLE ROW LEVEL SECURITY;
+ALTER TABLE fleet.devices ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.registrations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.used_links ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.registration_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.app_credentials ENABLE ROW LEVEL SECURITY;
 
-REVOKE ALL ON FUNCTION fleet.is_state_code(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION fleet.is_state_code(text) TO authenticated;
+-- `authenticated` gets these columns of these tables and no others, and writes none.
+GRANT SELECT ON fleet.registrations TO authenticated;
+CREATE POLICY owner_or_operator_reads ON fleet.registrations FOR SELECT TO authenticated
+    USING (owner_id = (SELECT fleet.current_user_id()) OR (SELECT fleet.is_operator()));
+
+GRANT SELECT ON fleet.registration_events TO authenticated;
+CREATE POLICY party_or_operator_reads ON fleet.registration_events FOR SELECT TO authenticated
+    USING ((SELECT fleet.current_user_id()) IN (from_owner_id, to_owner_id) OR (SELECT fleet.is_operator()));
+
+GRANT SELECT (thing_name, model, step, certificate_id, public_key_sha256, provisioned_at) ON fleet.devices
+TO authenticated;
+CREATE POLICY owner_or_operator_reads ON fleet.devices FOR SELECT TO authenticated
+    USING (
+        (SELECT fleet.is_operator()) OR EXISTS (
+            SELECT FROM fleet.registrations AS mine
+            WHERE mine.thing_name = devices.thing_name AND mine.owner_id = (SELECT fleet.current_user_id())
+        )
+    );

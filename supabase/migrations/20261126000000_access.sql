@@ -1,7 +1,24 @@
--- Who is asking. Row-level security and the functions of the REST API build on these two.
+-- The schema of the fleet, and who is asking: row-level security and the functions of the REST API build on this.
 --
--- PostgREST (and the embedded stand-in) put the claims of the request's token into `request.jwt.claims`. Reading that
--- setting, and not Supabase's schema `auth`, lets the migrations apply on a plain PostgreSQL too.
+-- The schema is not exposed by the REST API; what the app may reach is granted one by one. PostgREST (and the embedded
+-- stand-in) put the claims of the request's token into `request.jwt.claims`. Reading that setting, and not Supabase's
+-- schema `auth`, lets the migrations apply on a plain PostgreSQL too.
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    -- A Supabase project has these roles; a plain PostgreSQL gets them here.
+    FOREACH role_name IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+        END IF;
+    END LOOP;
+END
+$$;
+
+CREATE SCHEMA fleet;
+REVOKE ALL ON SCHEMA fleet FROM PUBLIC;
 
 CREATE FUNCTION fleet.claims() RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -55,7 +72,9 @@ COMMENT ON FUNCTION fleet.require_operator IS 'The operator who is signed in, or
 GRANT USAGE ON SCHEMA fleet TO authenticated;
 
 -- Functions are everybody's unless they are taken back.
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA fleet FROM PUBLIC;
+REVOKE ALL ON FUNCTION
+    fleet.claims(), fleet.current_user_id(), fleet.is_operator(), fleet.require_user(), fleet.require_operator()
+FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     fleet.claims(), fleet.current_user_id(), fleet.is_operator(), fleet.require_user(), fleet.require_operator()
 TO authenticated;

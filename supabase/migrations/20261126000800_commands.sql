@@ -28,22 +28,6 @@ CREATE TABLE fleet.refused_webhooks (
 COMMENT ON TABLE fleet.refused_webhooks IS 'Forged or stale webhooks, for the operator: the body, never the signature.';
 CREATE INDEX refused_webhooks_refused ON fleet.refused_webhooks (refused_at);
 
-CREATE TABLE fleet.flip_events (
-    event_id text PRIMARY KEY,
-    site_id uuid REFERENCES fleet.sites,
-    starts_at timestamptz NOT NULL,
-    ends_at timestamptz,
-    status text NOT NULL,
-    is_participating boolean NOT NULL,
-    schedule jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(schedule) = 'array'),
-    device_settings jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(device_settings) = 'array'),
-    heard_at timestamptz NOT NULL,
-    flip_updated_at timestamptz NOT NULL
-);
-COMMENT ON TABLE fleet.flip_events IS 'A utility''s events, one a home, as last heard; `status` is Flip''s word and may be a new one.';
-COMMENT ON COLUMN fleet.flip_events.flip_updated_at IS 'Flip''s clock when it said so: an older word never replaces a newer one.';
-CREATE INDEX flip_events_site ON fleet.flip_events (site_id, starts_at);
-
 CREATE TYPE fleet.command_state AS ENUM (
     'received',      -- heard of; not yet checked against what the battery can do
     'pending',       -- to be sent to the battery
@@ -185,9 +169,72 @@ REVOKE ALL ON FUNCTION fleet.announce_answers() FROM PUBLIC;
 
 ALTER TABLE fleet.flip_webhooks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.refused_webhooks ENABLE ROW LEVEL SECURITY;
-ALTER TABLE fleet.flip_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.commands ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.command_transitions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.command_cursors ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.command_messages ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.command_answers ENABLE ROW LEVEL SECURITY;
+
+-- Nobody writes any of it by the API. A household sees a command and what became of it from the moment on that the
+-- battery is theirs, by when it came here: Flip's and our clock, not the battery's. Operators see every command, and of
+-- webhooks all but the bodies.
+GRANT SELECT (webhook_id, event_type, sent_at, queued_at, outcome, detail, processed_at) ON fleet.flip_webhooks
+TO authenticated;
+CREATE POLICY operator_reads ON fleet.flip_webhooks FOR SELECT TO authenticated USING ((SELECT fleet.is_operator()));
+
+GRANT SELECT (message_id, reason, detail, webhook_id, queued_at, refused_at) ON fleet.refused_webhooks TO authenticated;
+CREATE POLICY operator_reads ON fleet.refused_webhooks FOR SELECT TO authenticated
+    USING ((SELECT fleet.is_operator()));
+
+GRANT SELECT (
+    command_id, thing_name, revision, flip_status, starts_at, ends_at, mode, power_mode, setpoint_w, backup_reserve_pct,
+    maximum_charge_pct, grid_import_allowed, is_preparatory, state, reason, received_at, revised_at, delivered_at,
+    acknowledged_at, started_at, finished_at, report, report_revision, reported, reported_revision, reported_at,
+    report_failure
+) ON fleet.commands TO authenticated;
+CREATE POLICY owner_or_operator_reads ON fleet.commands FOR SELECT TO authenticated
+    USING (
+        (SELECT fleet.is_operator()) OR EXISTS (
+            SELECT FROM fleet.registrations AS mine
+            WHERE mine.thing_name = commands.thing_name AND mine.owner_id = (SELECT fleet.current_user_id())
+              AND commands.received_at >= mine.visible_from
+        )
+    );
+
+GRANT SELECT ON fleet.command_transitions TO authenticated;
+CREATE POLICY owner_or_operator_reads ON fleet.command_transitions FOR SELECT TO authenticated
+    USING (EXISTS (SELECT FROM fleet.commands AS seen WHERE seen.command_id = command_transitions.command_id));
+
+CREATE VIEW public.my_commands WITH (security_invoker = true) AS
+SELECT asked.command_id, asked.thing_name, mine.site_id, asked.revision, asked.flip_status, asked.starts_at,
+    asked.ends_at, asked.mode, asked.power_mode, asked.setpoint_w, asked.backup_reserve_pct, asked.maximum_charge_pct,
+    asked.is_preparatory, asked.state::text AS state, asked.reason, asked.received_at, asked.acknowledged_at,
+    asked.started_at, asked.finished_at
+FROM fleet.commands AS asked JOIN fleet.registrations AS mine
+    ON mine.thing_name = asked.thing_name AND asked.received_at >= mine.visible_from
+WHERE mine.owner_id = fleet.current_user_id(); -- an operator may see all, yet owns some
+COMMENT ON VIEW public.my_commands IS 'What was asked of the caller''s batteries. W, percent; times UTC.';
+
+CREATE FUNCTION public.command_life(p_command_id text) RETURNS TABLE (
+    revision integer, from_state text, to_state text, at timestamptz, cause text
+)
+LANGUAGE plpgsql STABLE SET search_path = ''
+AS $$
+BEGIN
+    PERFORM fleet.require_user();
+    PERFORM FROM fleet.commands WHERE command_id = p_command_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'PT404', MESSAGE = 'No such command was sent to a battery of yours.';
+    END IF;
+    RETURN QUERY
+    SELECT step.revision, step.from_state::text, step.to_state::text, step.at, step.cause
+    FROM fleet.command_transitions AS step WHERE step.command_id = p_command_id ORDER BY step.transition_id;
+END
+$$;
+COMMENT ON FUNCTION public.command_life IS
+    'Each step of a command''s life, oldest first, for the battery''s owner and operators. PT401, PT404.';
+
+REVOKE ALL ON public.my_commands FROM PUBLIC, anon, authenticated, service_role;
+GRANT SELECT ON public.my_commands TO authenticated;
+REVOKE ALL ON FUNCTION public.command_life(text) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION public.command_life(text) TO authenticated;

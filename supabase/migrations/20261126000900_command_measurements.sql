@@ -6,6 +6,7 @@
 -- between them and `overlap` the part of it inside the window. A step inside counts whole; one over an edge is shared
 -- out by time, as if the power had been even, and counts nothing if it is longer than 5 minutes. A step above 50 kW or
 -- backwards in time counts nothing. NULL where no step counts: nothing was measured, which is not 0 Wh.
+-- tests/cases/counter_steps.toml has the cases of a step that this and fleet/telemetry/counters.py are tested with.
 
 CREATE FUNCTION fleet.command_window_end(p_starts_at timestamptz, p_ends_at timestamptz, p_finished_at timestamptz)
 RETURNS timestamptz
@@ -177,25 +178,6 @@ COMMENT ON FUNCTION public.my_command_results IS
     'The caller''s latest commands (p_limit, 200 at most), newest first, as my_commands has them, with the energies that '
     'their batteries'' counters show for the window (Wh, NULL: not measured) and those asked for. PT401.';
 
-CREATE FUNCTION public.command_life(p_command_id text) RETURNS TABLE (
-    revision integer, from_state text, to_state text, at timestamptz, cause text
-)
-LANGUAGE plpgsql STABLE SET search_path = ''
-AS $$
-BEGIN
-    PERFORM fleet.require_user();
-    PERFORM FROM fleet.commands WHERE command_id = p_command_id;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'PT404', MESSAGE = 'No such command was sent to a battery of yours.';
-    END IF;
-    RETURN QUERY
-    SELECT step.revision, step.from_state::text, step.to_state::text, step.at, step.cause
-    FROM fleet.command_transitions AS step WHERE step.command_id = p_command_id ORDER BY step.transition_id;
-END
-$$;
-COMMENT ON FUNCTION public.command_life IS
-    'Each step of a command''s life, oldest first, for the battery''s owner and operators. PT401, PT404.';
-
 REVOKE ALL ON FUNCTION
     fleet.command_window_end(timestamptz, timestamptz, timestamptz),
     fleet.command_readings(text, timestamptz, timestamptz, interval, timestamptz, timestamptz),
@@ -203,13 +185,12 @@ REVOKE ALL ON FUNCTION
     fleet.command_measurements(text[], interval),
     fleet.asked_energy_wh(text, text, double precision, timestamptz, timestamptz)
 FROM PUBLIC;
-REVOKE ALL ON FUNCTION public.my_command_results(integer), public.command_life(text)
-FROM PUBLIC, anon, authenticated, service_role;
+REVOKE ALL ON FUNCTION public.my_command_results(integer) FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION
     fleet.command_window_end(timestamptz, timestamptz, timestamptz),
     fleet.command_readings(text, timestamptz, timestamptz, interval, timestamptz, timestamptz),
     fleet.counted_wh(double precision, double precision, double precision, double precision, double precision),
     fleet.command_measurements(text[], interval),
     fleet.asked_energy_wh(text, text, double precision, timestamptz, timestamptz),
-    public.my_command_results(integer), public.command_life(text)
+    public.my_command_results(integer)
 TO authenticated;

@@ -57,7 +57,6 @@ END
 $$;
 COMMENT ON FUNCTION fleet.refuse_flood IS 'PT429 above 20 open requests, or 200 in an hour, of one account.';
 
--- fleet.flip_events comes with a later migration: these names are looked up when the function runs.
 CREATE FUNCTION fleet.check_event_change(p_owner_id uuid, p_site_id uuid, p_payload jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
