@@ -12,14 +12,8 @@ from psycopg.rows import scalar_row
 from fleet.adapters.postgres import Connection, queries
 from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
+from fleet.telemetry.archive import STORED_COLUMNS
 from fleet.telemetry.message import QueueMessage, Rejected
-
-STORED_COLUMNS = (
-    "thing_name", "measured_at", "sequence", "received_at", "stored_at", "mode", "grid_online",
-    "battery_charge_power_w", "battery_discharge_power_w", "battery_charged_energy_wh",
-    "battery_discharged_energy_wh", "battery_stored_energy_wh", "battery_capacity_energy_wh", "state_of_charge_pct",
-    "backup_reserve_pct", "home_power_w", "home_energy_wh", "solar_power_w", "solar_energy_wh",
-)  # fmt: skip
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):
@@ -129,7 +123,7 @@ def _worst_skew(messages: Iterable[QueueMessage]) -> timedelta:
 
 @cache
 def _statement(name: str) -> bytes:
-    """A statement with the column lists put in: they are constants above, never input."""
+    """A statement with the column lists put in: they are constants, never input."""
     statement = queries("telemetry")[name].format(
         staged_columns=", ".join(STAGED_COLUMNS),
         stored_columns=", ".join(STORED_COLUMNS),
