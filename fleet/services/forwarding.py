@@ -10,6 +10,7 @@ from fleet.adapters.flip.answers import PASSING
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.forwarding import ForwardingLedger, PointOutcome
 from fleet.errors import FleetError, InvalidInput
+from fleet.figures import Figures
 from fleet.flip import Accepted, Rejected, TelemetryPoint, Unanswered
 from fleet.flip.forwarding import GRACE, closed_until
 
@@ -19,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Forwarded:
+class Forwarded(Figures):
     """Intervals: sent in all, taken by Flip, offline among the sent, refused, left without an answer."""
 
     sent: int = 0
@@ -27,15 +28,6 @@ class Forwarded:
     offline: int = 0
     rejected: int = 0
     unanswered: int = 0
-
-    def __add__(self, other: "Forwarded") -> "Forwarded":
-        return Forwarded(
-            self.sent + other.sent,
-            self.accepted + other.accepted,
-            self.offline + other.offline,
-            self.rejected + other.rejected,
-            self.unanswered + other.unanswered,
-        )
 
 
 def forward_once(connection: Connection, flip: FlipClient, now: datetime, grace: timedelta = GRACE) -> Forwarded:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from fleet.adapters.postgres import Connection, translated
 from fleet.adapters.postgres.homes import Homes
 from fleet.adapters.postgres.webhooks import Outcome, Webhooks
 from fleet.errors import InvalidInput
+from fleet.figures import Figures, joined_by
 from fleet.flip import Command, Enrollment, Event, Unrecognized
 from fleet.flip.posted import Readable, Refused, Unreadable, read_posted
 from fleet.flip.signature import HEADERS, Posted, SigningKeys
@@ -32,7 +33,7 @@ ReceiveCommand = Callable[[Command, datetime, datetime], Literal["applied", "out
 
 
 @dataclass(frozen=True)
-class TakenIn:
+class TakenIn(Figures):
     """What became of the messages of a while. `lag` is the worst time from the queue's receiving to our storing."""
 
     received: int = 0
@@ -43,13 +44,7 @@ class TakenIn:
     unknown_subject: int = 0
     unreadable: int = 0
     refused: int = 0
-    lag: timedelta = timedelta(0)
-
-    def __add__(self, other: "TakenIn") -> "TakenIn":
-        counts = [each.name for each in fields(self) if each.name != "lag"]
-        return TakenIn(
-            **{name: getattr(self, name) + getattr(other, name) for name in counts}, lag=max(self.lag, other.lag)
-        )
+    lag: timedelta = field(default=timedelta(0), metadata=joined_by(max))
 
 
 def process(

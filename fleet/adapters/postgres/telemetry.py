@@ -1,7 +1,7 @@
 """Store a batch of queue messages: COPY into staging, one merge, latest state and quarantine, in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import attrgetter
@@ -12,6 +12,7 @@ from psycopg.rows import scalar_row
 from fleet.adapters.postgres import Connection, queries
 from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
+from fleet.figures import Figures, joined_by
 from fleet.telemetry.archive import STORED_COLUMNS
 from fleet.telemetry.message import QueueMessage, Rejected
 
@@ -24,26 +25,20 @@ class Received(msgspec.Struct, frozen=True, gc=False):
     sent_at: datetime | None
 
 
+def _further(skew: timedelta, other: timedelta) -> timedelta:
+    return max(skew, other, key=abs)
+
+
 @dataclass(frozen=True)
-class Stored:
+class Stored(Figures):
     """What became of a batch. `samples` are new rows; `lag` is the time from IoT Core to the commit, at worst."""
 
     messages: int = 0
     samples: int = 0
     duplicates: int = 0
     quarantined: int = 0
-    lag: timedelta = timedelta(0)
-    skew: timedelta = timedelta(0)
-
-    def __add__(self, other: "Stored") -> "Stored":
-        return Stored(
-            self.messages + other.messages,
-            self.samples + other.samples,
-            self.duplicates + other.duplicates,
-            self.quarantined + other.quarantined,
-            max(self.lag, other.lag),
-            max(self.skew, other.skew, key=abs),
-        )
+    lag: timedelta = field(default=timedelta(0), metadata=joined_by(max))
+    skew: timedelta = field(default=timedelta(0), metadata=joined_by(_further))
 
 
 def store(connection: Connection, parsed: Sequence[tuple[Received, QueueMessage | Rejected]]) -> Stored:
