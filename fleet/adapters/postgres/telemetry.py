@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import attrgetter
+from typing import Protocol
 
 import msgspec
 from psycopg.rows import scalar_row
@@ -17,8 +18,19 @@ from fleet.telemetry.archive import STORED_COLUMNS
 from fleet.telemetry.message import QueueMessage, Rejected
 
 
+class Delivery(Protocol):
+    """One queue message as the queue gave it. `sent_at` is the queue's clock, UTC; None where that is not known."""
+
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def sent_at(self) -> datetime | None: ...
+
+
 class Received(msgspec.Struct, frozen=True, gc=False):
-    """One queue message as the queue gave it. `sent_at` is the queue's clock, UTC."""
+    """A delivery of which nothing else is kept, as in the quarantine."""
 
     message_id: str
     body: bytes
@@ -41,7 +53,7 @@ class Stored(Figures):
     skew: timedelta = field(default=timedelta(0), metadata=joined_by(_further))
 
 
-def store(connection: Connection, parsed: Sequence[tuple[Received, QueueMessage | Rejected]]) -> Stored:
+def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage | Rejected]]) -> Stored:
     """Store a batch and commit. A message from an unknown device, or one that did not parse, goes to quarantine.
 
     Idempotent: the same messages again count as duplicates. Nothing is stored if anything fails.
@@ -87,7 +99,7 @@ def _stage(connection: Connection, messages: Iterable[QueueMessage], stored_at: 
     return count
 
 
-def _quarantine(connection: Connection, verdicts: Iterable[tuple[Received, QueueMessage | Rejected]]) -> int:
+def _quarantine(connection: Connection, verdicts: Iterable[tuple[Delivery, QueueMessage | Rejected]]) -> int:
     rows = [
         {
             "message_id": received.message_id,
