@@ -27,8 +27,8 @@ from fleet.adapters.aws.http_connection import Endpoint
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
 from fleet.adapters.postgres.migrations import ensure_partitions, migrate
-from fleet.adapters.postgres.telemetry import STORED_COLUMNS
 from fleet.settings import Settings
+from fleet.telemetry.archive import STORED_COLUMNS
 from fleet.telemetry.message import QueueMessage, parse
 from local_cloud import servers
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from itertools import chain, islice
 
 from cli.tables import print_table
-from fleet.adapters.postgres.telemetry import STORED_COLUMNS
 from fleet.errors import InvalidInput
 from fleet.services.history import history
 from fleet.settings import get_settings
+from fleet.telemetry.archive import STORED_COLUMNS
 
 TABLE_ROWS = 1_000
 _SHOWN = (

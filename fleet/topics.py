@@ -1,9 +1,5 @@
 """MQTT topics of the fleet: one place that spells them."""
 
-TELEMETRY_FILTER = "devices/+/telemetry"
-THING_LEVEL = 2
-"""The level of `TELEMETRY_FILTER` (counted from 1, as the rule's `topic(n)` counts) that holds the thing name."""
-
 
 def basic_ingest_topic(rule: str, thing_name: str) -> str:
     """The topic that reaches `rule` without passing the broker: no fee for the message, no subscriber sees it.

@@ -2,21 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.services.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
+from flows.runners import threads
 from flows.schedule import HANDOVER_S, seconds_late, slices
 from tasks.commands import dispatch_slice, report_dispatching, report_slice
 
-# Prefect's types do not let a runner of one kind of future pass as a runner of futures.
-_RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=2))
 _WORK = "dispatch_commands"
 _TELLING_MAY_LAST_S = 0.5
 """How much longer than sending a slice of telling Flip is waited for: usually they end together."""
@@ -24,7 +22,7 @@ _TELLING_MAY_LAST_S = 0.5
 Begin = Callable[[float], PrefectFuture[Any]]
 
 
-@flow(task_runner=_RUNNER)
+@flow(task_runner=threads(at_once=2))
 def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any:
     """Dispatch and hand over to the next run when it is there, so that no command waits for a schedule.
 

@@ -2,28 +2,26 @@
 
 import time
 from queue import SimpleQueue
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.adapters.postgres.flip_requests import Waiting, inbox
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.services.flip_requests import WorkedOff
 from fleet.settings import get_settings
+from flows.runners import threads
 from flows.schedule import seconds_late
 from tasks.flip import report_requests, work_off_request
 
-# Prefect's types do not let a runner of one kind of future pass as a runner of futures.
-_RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=8))
 _LOOKS_EVERY_S = 2.0
 
 Future = PrefectFuture[WorkedOff]
 
 
-@flow(task_runner=_RUNNER)
+@flow(task_runner=threads(at_once=8))
 def process_flip_requests(time_budget_s: float = 54) -> Any:
     """Wait for requests and work each off as it comes, until the time budget ends; what Flip cannot take now waits.
 

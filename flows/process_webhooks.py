@@ -1,26 +1,23 @@
 """Take in what Flip's webhooks tell: commands, events, enrollments."""
 
 import time
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow
-from prefect.futures import PrefectFuture
 from prefect.states import Completed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.services.webhook_intake import TakenIn
 from fleet.settings import get_settings
+from flows.runners import threads
 from flows.schedule import HANDOVER_S, seconds_late, slices
 from tasks.webhooks import poll_commands, process_slice, report_webhooks
 
-# Prefect's types do not let a runner of one kind of future pass as a runner of futures.
-_RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=1))
 _WORK = "process_webhooks"
 
 
-@flow(task_runner=_RUNNER)
+@flow(task_runner=threads(at_once=1))
 def process_webhooks(time_budget_s: float = 60, wait_s: float = 5, overtime_s: float = 120) -> Any:
     """Long-poll the webhook queue and hand over to the next run, so that no webhook waits for a schedule.
 

@@ -1,21 +1,19 @@
 """Find the batteries that only we or only Flip know, repair what can be repaired, and mirror the enrollments."""
 
-from typing import Any, cast
+from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from fleet.flip.reconciliation import Differences
+from flows.runners import threads
 from tasks.flip import compare_homes, list_homes, repair, report_differences
 
 _BATCH = 25
-# Prefect's types do not let a runner of one kind of future pass as a runner of futures.
-_RUNNER = cast(TaskRunner[PrefectFuture[Any]], ThreadPoolTaskRunner(max_workers=4))
 
 
-@flow(task_runner=_RUNNER)
+@flow(task_runner=threads(at_once=4))
 def reconcile_flip(repairs: bool = True) -> Any:
     """Compare every home with Flip. Flip has no call that removes a battery: what only it has is reported.
 

@@ -24,10 +24,19 @@ def runner_of(kind: Runner, concurrency: int, dask_scheduler: str) -> Iterator[T
     settings and its artifacts folder. Raises `NotConfigured` where Dask is not installed, `Unavailable` where no
     scheduler answers.
     """
-    made = _dask(concurrency, dask_scheduler) if kind == "dask" else ThreadPoolTaskRunner(max_workers=concurrency)
-    # Prefect's types do not let a runner of one kind of future pass as a runner of futures.
-    with cast(Tasks, made) as runner:
+    made = _as_tasks(_dask(concurrency, dask_scheduler)) if kind == "dask" else threads(concurrency)
+    with made as runner:
         yield runner
+
+
+def threads(at_once: int) -> Tasks:
+    """A runner for so many task runs at once, in threads of the flow's process."""
+    return _as_tasks(ThreadPoolTaskRunner(max_workers=at_once))
+
+
+def _as_tasks(runner: object) -> Tasks:
+    """Prefect's types do not let a runner of one kind of future pass as a runner of futures."""
+    return cast(Tasks, runner)
 
 
 def _dask(concurrency: int, scheduler: str) -> object:

@@ -9,10 +9,4 @@ from fleet.errors import Unavailable
 
 def may_go_through_later(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     """Retry only what a service may answer later; what is wrong stays wrong. Prefect wants a plain function here."""
-    try:
-        state.result()
-    except Unavailable:
-        return True
-    except Exception:
-        return False
-    return False
+    return isinstance(state.result(raise_on_failure=False), Unavailable)

@@ -2,25 +2,18 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
-from prefect.client.schemas.objects import State, TaskRun
 
 from fleet.adapters.terraform.cli import Line
 from fleet.adapters.terraform.workspace import Terraform
-from fleet.errors import Unavailable
 from fleet.infrastructure.outputs import save_outputs
 from fleet.infrastructure.plan import Plan
 from fleet.settings import get_settings
+from tasks.policy import may_go_through_later
 
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "warning": logging.WARNING}
-
-
-def only_unavailable(task: Any, task_run: TaskRun, state: State[Any]) -> bool:
-    """Try again where a service did not answer; what is wrong with us stays wrong."""
-    return isinstance(state.result(raise_on_failure=False), Unavailable)
 
 
 def _to_log(line: Line) -> None:
@@ -28,7 +21,7 @@ def _to_log(line: Line) -> None:
         get_run_logger().log(_LEVELS.get(line.level, logging.INFO), line.text)
 
 
-@task(task_run_name="bootstrap state", retries=2, retry_delay_seconds=10, retry_condition_fn=only_unavailable)
+@task(task_run_name="bootstrap state", retries=2, retry_delay_seconds=10, retry_condition_fn=may_go_through_later)
 def bootstrap_state() -> bool:
     """Make the state's bucket and lock table where they are missing; False if they were there."""
     return Terraform(get_settings(), _to_log).bootstrap()
@@ -38,7 +31,7 @@ def bootstrap_state() -> bool:
     task_run_name="plan {name}",
     retries=2,
     retry_delay_seconds=10,
-    retry_condition_fn=only_unavailable,
+    retry_condition_fn=may_go_through_later,
     persist_result=True,  # a run that resumes after its approval gets this plan back, not a new one
 )
 def make_plan(name: str, destroy: bool = False) -> Plan:
@@ -56,7 +49,7 @@ def apply_plan(plan: Plan) -> None:
     Terraform(get_settings(), _with_progress(len(plan.changes))).apply(plan)
 
 
-@task(task_run_name="save outputs", retries=2, retry_delay_seconds=10, retry_condition_fn=only_unavailable)
+@task(task_run_name="save outputs", retries=2, retry_delay_seconds=10, retry_condition_fn=may_go_through_later)
 def keep_outputs() -> dict[str, str]:
     """Write `outputs.json`, which only the owner can read, and return what of it is no secret."""
     settings = get_settings()

@@ -8,7 +8,6 @@ from prefect import task
 from fleet.adapters import postgres
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.flip import FlipClient
-from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.webhooks import Webhooks
 from fleet.errors import FleetError
 from fleet.flip import Accepted
@@ -37,7 +36,7 @@ def process_slice(seconds: float, wait_s: float) -> TakenIn:
         postgres.connect(settings) as connection,
         Queue(settings, settings.names.webhook_queue, attribute_names=HEADERS) as queue,
     ):
-        return webhook_intake.process(queue, connection, keys, Commands(connection).receive, seconds, wait_s)
+        return webhook_intake.process(queue, connection, keys, seconds, wait_s)
 
 
 @task(task_run_name="ask-flip")
@@ -49,7 +48,7 @@ def poll_commands() -> dict[str, int | str]:
             outcomes = flip.commands()
         commands = [outcome.value for outcome in outcomes if isinstance(outcome, Accepted)]
         with postgres.connect(settings) as connection:
-            news = webhook_intake.take_polled(connection, commands, Commands(connection).receive, heard_at)
+            news = webhook_intake.take_polled(connection, commands, heard_at)
     except FleetError as error:
         _log.warning("Flip was not asked for its commands: %s", error)
         return {"problem": str(error)}

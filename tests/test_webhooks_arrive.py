@@ -12,7 +12,6 @@ from standardwebhooks import Webhook
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.postgres import Connection, connect
-from fleet.adapters.postgres.commands import Commands
 from fleet.flip import CommissionRequest
 from fleet.flip.signature import HEADERS, SigningKeys
 from fleet.infrastructure.outputs import load_outputs
@@ -49,8 +48,8 @@ def queue(fleet_settings: Settings) -> Queue:
 @pytest.fixture
 def take_in(queue: Queue, connection: Connection) -> Callable[[], TakenIn]:
     """Takes in what is there, and waits a second for more."""
-    keys, receive = SigningKeys(FLIP_WEBHOOK_SECRET), Commands(connection).receive
-    return lambda: process(queue, connection, keys, receive, seconds=1, wait_s=1)
+    keys = SigningKeys(FLIP_WEBHOOK_SECRET)
+    return lambda: process(queue, connection, keys, seconds=1, wait_s=1)
 
 
 def signed(body: str, webhook_id: str, sent_at: datetime, secret: str = FLIP_WEBHOOK_SECRET) -> dict[str, str]:

@@ -15,13 +15,14 @@ from fleet.adapters.aws import iot_core
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres.devices import DeviceLedger
-from fleet.adapters.postgres.telemetry import STORED_COLUMNS, Stored
+from fleet.adapters.postgres.telemetry import Stored
 from fleet.errors import NotConfigured
 from fleet.infrastructure.outputs import Outputs
 from fleet.provisioning.orders import orders_from_count
 from fleet.provisioning.steps import provision
 from fleet.services.ingestion import Pace, ingest
 from fleet.settings import Settings
+from fleet.telemetry.archive import STORED_COLUMNS
 from fleet.telemetry.message import Sample
 
 pytestmark = pytest.mark.integration

@@ -1,6 +1,5 @@
 """Samples as Parquet files, written and read a row group at a time: memory does not grow with the day."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,9 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fleet.adapters.postgres.telemetry import STORED_COLUMNS
 from fleet.errors import FleetError
-from fleet.telemetry.archive import Row, Written
+from fleet.telemetry.archive import STORED_COLUMNS, Row, Written, sha256_of
 
 ROW_GROUP = 20_000
 """About a device and day at a sample in 5 s, so that a reader of one device reads little more."""
@@ -44,18 +42,12 @@ def examine(file: Path) -> Written:
         raise FleetError(f"{file.name} is no readable Parquet file: {error}.") from error
     if not samples or not parquet.schema_arrow.equals(SCHEMA):
         raise FleetError(f"{file.name} holds no samples of ours.")
-    return Written(samples, min(earliest), max(latest), file.stat().st_size, sha256(file))
+    return Written(samples, min(earliest), max(latest), file.stat().st_size, sha256_of(file))
 
 
 def count(file: Path) -> int:
     """How many samples a file says that it holds."""
     return int(pq.read_metadata(file).num_rows)
-
-
-def sha256(file: Path) -> str:
-    """Of the file's bytes, hex."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read(file: Path, thing_name: str, start: datetime, end: datetime) -> Iterator[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from fleet.commands.life import Command, State, acknowledged, answered, wait_after
+from fleet.commands.life import BACKOFF, Command, State, acknowledged, answered
 from fleet.commands.message import SET
 from fleet.telemetry.message import CommandResult
 
@@ -67,7 +67,7 @@ def to_send(said: Sequence[Said], now: datetime) -> list[Said]:
     """
     waiting = sorted((one for one in said if one.next_send_at is not None), key=lambda one: one.sequence)
     return [
-        replace(one, sends=one.sends + 1, last_sent_at=now, next_send_at=now + wait_after(one.sends + 1))
+        replace(one, sends=one.sends + 1, last_sent_at=now, next_send_at=now + BACKOFF.wait_after(one.sends + 1))
         for one in waiting
         if not one.is_over(now)
     ]

@@ -13,9 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
+from fleet.backoff import Backoff
+
 TAKEN_BACK = frozenset({"CANCELED", "OPT_OUT"})
 WANTED = "OK"
-_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=2), timedelta(seconds=300)
+BACKOFF = Backoff(first=timedelta(seconds=2), longest=timedelta(seconds=300))
+"""When a battery is told again what it does not acknowledge, and Flip what it does not take."""
 
 
 class State(Enum):
@@ -217,11 +220,6 @@ def given_up(command: Command, superseded_at: datetime | None, now: datetime) ->
     if is_taken_over and command.state is not S.RECEIVED:
         return move(command, S.SUPERSEDED, now, "another command started in its place")
     return command
-
-
-def wait_after(times: int) -> timedelta:
-    """How long after the `times`-th attempt (from 1) the next one follows: 2, 4, 8 ... at most 300 s."""
-    return min(_FIRST_WAIT * int(2 ** min(max(times - 1, 0), 20)), _LONGEST_WAIT)
 
 
 def _has_its_last_word(command: Command) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 from fleet.flip import MAX_POINTS, TelemetryPoint, offline_point
 from fleet.telemetry.counters import grown_wh
@@ -39,22 +40,13 @@ class Span:
             start += INTERVAL
 
 
-@dataclass(frozen=True)
-class Energies:
-    """Wh in an interval."""
+class Energies(NamedTuple):
+    """Wh in an interval, or between two samples."""
 
     charged_wh: float = 0.0
     discharged_wh: float = 0.0
     home_wh: float = 0.0
     solar_wh: float = 0.0
-
-    def __add__(self, other: "Energies") -> "Energies":
-        return Energies(
-            self.charged_wh + other.charged_wh,
-            self.discharged_wh + other.discharged_wh,
-            self.home_wh + other.home_wh,
-            self.solar_wh + other.solar_wh,
-        )
 
 
 def interval_of(at: datetime) -> datetime:
@@ -83,7 +75,7 @@ def points(span: Span, samples: Iterable[Sample], rated_capacity_wh: float | Non
     energies = _energies(ordered)
     last = {interval_of(one.measured_at): one for one in sorted(ordered, key=lambda sample: sample.measured_at)}
     return [
-        _online(span.thing_name, start, last[start], energies[start], rated_capacity_wh)
+        _online(span.thing_name, start, last[start], energies.get(start, Energies()), rated_capacity_wh)
         if start in last
         else offline_point(span.thing_name, start, INTERVAL.total_seconds())
         for start in span.starts()
@@ -100,14 +92,14 @@ def _energies(ordered: Sequence[Sample]) -> dict[datetime, Energies]:
 
     The order is the device's own count, which its clock cannot disturb; so each step is counted once.
     """
-    found: dict[datetime, Energies] = defaultdict(Energies)
+    steps: dict[datetime, list[Energies]] = defaultdict(list)
     for earlier, later in pairwise(ordered):
         elapsed_s = (later.measured_at - earlier.measured_at).total_seconds()
         # When the clock was set back, nothing can be told between the two.
         if 0 < elapsed_s <= LOOK_BACK.total_seconds():
             start = interval_of(later.measured_at)
-            found[start] += _step(earlier, later, elapsed_s, (later.measured_at - start).total_seconds())
-    return found
+            steps[start].append(_step(earlier, later, elapsed_s, (later.measured_at - start).total_seconds()))
+    return {start: Energies(*map(sum, zip(*each, strict=True))) for start, each in steps.items()}
 
 
 def _step(earlier: Sample, later: Sample, elapsed_s: float, inside_s: float) -> Energies:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from fleet.figures import Figures
+
 _HAVE_IT_MOVED = "ask Flip to move it to the home where it is registered now, or else to remove it"
 
 
@@ -16,7 +18,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Differences:
+class Differences(Figures):
     """What was found.
 
     `lost`: commissioned here, unknown at Flip. `unnoticed`: Flip knows it, we do not know that it does.
@@ -30,16 +32,6 @@ class Differences:
     foreign_homes: tuple[str, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
     enrollments: int = 0
-
-    def __add__(self, other: "Differences") -> "Differences":
-        return Differences(
-            self.lost + other.lost,
-            self.unnoticed + other.unnoticed,
-            self.strangers + other.strangers,
-            self.foreign_homes + other.foreign_homes,
-            self.unread + other.unread,
-            self.enrollments + other.enrollments,
-        )
 
     def rows(self) -> list[dict[str, str]]:
         """A line each for operators: what it is, what is wrong, what becomes of it."""

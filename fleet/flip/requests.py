@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from fleet.backoff import Backoff
 from fleet.errors import FleetError, InvalidInput
 from fleet.flip import (
     DeviceSetting,
@@ -22,8 +23,10 @@ ENDED = frozenset({"UNENROLLED", "REJECTED"})
 """Statuses of an enrollment that is over; any other word of Flip's, new ones too, is one that goes on."""
 LATER = "Flip could not take this yet: it is tried again by itself, and nothing has to be done."
 
+BACKOFF = Backoff(first=timedelta(seconds=15), longest=timedelta(minutes=10))
+"""When Flip is asked again for what a homeowner wishes."""
+
 T = TypeVar("T")
-_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=15), timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,6 @@ def declined(error: FleetError) -> Declined:
     """How an error that stays is told to the homeowner."""
     fields = error.fields if isinstance(error, InvalidFields) else ()
     return Declined(str(error), tuple({"name": one.name, "problem": one.problem} for one in fields))
-
-
-def wait_after(attempts: int) -> timedelta:
-    """How long to wait after so many attempts: 15 s, doubled each time, 10 minutes at most."""
-    return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << min(max(0, attempts - 1), 20)))
 
 
 class _Application(msgspec.Struct, frozen=True):

@@ -53,20 +53,21 @@ def orders_from_requests(folder: Path, model: str) -> list[Order]:
     files = sorted(folder.glob("*.csr")) if folder.is_dir() else []
     if not files:
         raise InvalidInput(f"{folder} holds no file NAME.csr: give the folder of the certificate signing requests.")
-    requests, problems = dict[str, str](), []
+    requests, names, problems = dict[Path, str](), dict[str, str](), []
     for file in files:
         try:
-            text = file.read_text(errors="replace")
-            digest = devices.request_public_key_sha256(text)
+            # Read once: what is provisioned is what was checked, whatever becomes of the file meanwhile.
+            requests[file] = file.read_text(errors="replace")
+            digest = devices.request_public_key_sha256(requests[file])
         except (InvalidInput, OSError) as error:
             problems.append(f"{file}: {error}")
             continue
-        if digest in requests:
-            problems.append(f"{file}: it is for the same key as {requests[digest]}; each device has a key of its own.")
-        requests[digest] = file.name
+        if digest in names:
+            problems.append(f"{file}: it is for the same key as {names[digest]}; each device has a key of its own.")
+        names[digest] = file.name
     if problems:
         raise InvalidInput(" ".join(problems[:10]))
-    return _checked([(file.stem, model, file.read_text(errors="replace")) for file in files])
+    return _checked([(file.stem, model, csr_pem) for file, csr_pem in requests.items()])
 
 
 def _checked(rows: list[tuple[str, str, str | None]]) -> list[Order]:

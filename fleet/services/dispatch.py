@@ -5,9 +5,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
 
 from fleet.adapters.aws.iot_data import CommandPublisher
 from fleet.adapters.flip import FlipClient
@@ -17,6 +16,7 @@ from fleet.adapters.postgres.command_answers import count_in_answers
 from fleet.adapters.postgres.command_reports import Report, Reports
 from fleet.adapters.postgres.command_sending import claim_messages, end_overdue, mark_delivered
 from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused
+from fleet.figures import Figures
 from fleet.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -29,14 +29,8 @@ _NEVER = (NotFound, InvalidInput, Conflict)
 """What Flip answers for good."""
 
 
-class _Sum:
-    def __add__(self, other: Self) -> Self:
-        names = [each.name for each in fields(self)]  # type: ignore[arg-type]
-        return type(self)(*(getattr(self, name) + getattr(other, name) for name in names))
-
-
 @dataclass(frozen=True)
-class Dispatched(_Sum):
+class Dispatched(Figures):
     """What a while of dispatching did. `messages` went out, each with one or more commands; `answered` batteries."""
 
     messages: int = 0
@@ -47,7 +41,7 @@ class Dispatched(_Sum):
 
 
 @dataclass(frozen=True)
-class Reported(_Sum):
+class Reported(Figures):
     """What a while of reporting did: Flip took some, takes some later, and some never."""
 
     taken: int = 0

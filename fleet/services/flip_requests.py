@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleet.adapters.flip import FlipClient
-from fleet.adapters.flip.answers import TokenRefused
+from fleet.adapters.flip.answers import PASSING
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.flip_requests import FlipRequests
 from fleet.adapters.postgres.homes import Homes
-from fleet.errors import FleetError, InvalidInput, NotConfigured, Unavailable
+from fleet.errors import FleetError, InvalidInput
 from fleet.flip.requests import LATER, Declined, Done, FlipRequest, declined
 from fleet.services.flip_events import change_event
 from fleet.services.flip_homes import commission, enroll, list_programs, unenroll, update_site
@@ -22,8 +22,6 @@ _WORK: dict[str, Callable[[Connection, FlipClient, FlipRequest], Done]] = {
     "update_site": update_site,
     "change_event": change_event,
 }
-_PASSING = (Unavailable, NotConfigured, TokenRefused)
-"""What the homeowner cannot mend, and time or an operator will."""
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +49,7 @@ def work_off(connection: Connection, flip: FlipClient, request_id: str) -> Worke
             return WorkedOff(request_id, "", request_id, "skipped")
         try:
             done = _do(request)(connection, flip, request)
-        except _PASSING:
+        except PASSING:
             _postpone(connection, request)
             raise
         except FleetError as error:

@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleet.adapters.flip import FlipClient
-from fleet.adapters.flip.answers import TokenRefused
+from fleet.adapters.flip.answers import PASSING
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.forwarding import ForwardingLedger, PointOutcome
-from fleet.errors import FleetError, InvalidInput, NotConfigured, Unavailable
+from fleet.errors import FleetError, InvalidInput
+from fleet.figures import Figures
 from fleet.flip import Accepted, Rejected, TelemetryPoint, Unanswered
 from fleet.flip.forwarding import GRACE, closed_until
 
 _MOST_REFUSALS = 40
 """To find 3 odd points among 1,000 takes about so many; when there are more, something else is wrong."""
-_PASSING = (Unavailable, NotConfigured, TokenRefused)
-"""What says nothing of the points: any other refusal may be of one device among them."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Forwarded:
+class Forwarded(Figures):
     """Intervals: sent in all, taken by Flip, offline among the sent, refused, left without an answer."""
 
     sent: int = 0
@@ -29,15 +28,6 @@ class Forwarded:
     offline: int = 0
     rejected: int = 0
     unanswered: int = 0
-
-    def __add__(self, other: "Forwarded") -> "Forwarded":
-        return Forwarded(
-            self.sent + other.sent,
-            self.accepted + other.accepted,
-            self.offline + other.offline,
-            self.rejected + other.rejected,
-            self.unanswered + other.unanswered,
-        )
 
 
 def forward_once(connection: Connection, flip: FlipClient, now: datetime, grace: timedelta = GRACE) -> Forwarded:
@@ -71,7 +61,7 @@ def _send(flip: FlipClient, points: Sequence[TelemetryPoint]) -> list[PointOutco
         part = halves.pop()
         try:
             outcomes |= zip(part, flip.send_telemetry([points[number] for number in part]), strict=True)
-        except _PASSING as error:
+        except PASSING as error:
             if not outcomes:
                 raise
             outcomes |= {number: Unanswered(str(error)) for number in part}

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fleet.adapters.aws.sqs import Queue
-from fleet.adapters.aws.sqs_calls import Message
 from fleet.adapters.aws.sqs_stream import Pace, Stream
 from fleet.adapters.postgres import Connection
-from fleet.adapters.postgres.telemetry import Received, Stored, store
+from fleet.adapters.postgres.telemetry import Stored, store
 from fleet.telemetry.message import parse
 
 __all__ = ["Pace", "Tally", "ingest"]
@@ -35,7 +34,7 @@ def ingest(queue: Queue, connection: Connection, seconds: float, pace: Pace, tal
     with Stream(queue, seconds, pace) as stream:
         for messages in stream.batches():
             with _collector_paused():
-                batch = store(connection, [(_received(message), parse(message.body)) for message in messages])
+                batch = store(connection, [(message, parse(message.body)) for message in messages])
             stream.delete(messages)
             total += batch
             tally.stored += batch
@@ -53,7 +52,3 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _received(message: Message) -> Received:
-    return Received(message.message_id, message.body, message.sent_at)

@@ -4,17 +4,16 @@ import logging
 from collections.abc import Sequence
 
 from fleet.adapters.flip import FlipClient
-from fleet.adapters.flip.answers import TokenRefused
+from fleet.adapters.flip.answers import PASSING
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.flip_requests import FlipRequests
 from fleet.adapters.postgres.homes import Homes
-from fleet.errors import FleetError, NotConfigured, NotFound, Unavailable
+from fleet.errors import FleetError, NotFound
 from fleet.flip import Rejected, accepted
 from fleet.flip.reconciliation import Bound, Differences
 from fleet.flip.reconciliation import compare as compare_books
 
 _log = logging.getLogger(__name__)
-_ENDS_THE_RUN = (Unavailable, NotConfigured, TokenRefused)
 
 
 def homes_of_both(connection: Connection, flip: FlipClient) -> tuple[list[str], list[str]]:
@@ -36,7 +35,7 @@ def compare(connection: Connection, flip: FlipClient, site_ids: Sequence[str]) -
         try:
             devices[site_id] = _devices(flip, site_id)
             changed += _mirror(homes, flip, site_id) if devices[site_id] else 0
-        except _ENDS_THE_RUN:
+        except PASSING:
             raise
         except FleetError as error:
             _log.warning("the home %s was not compared: %s", site_id, error)

@@ -2,19 +2,21 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import psycopg
 
 from fleet.adapters.aws.sqs import Message, Queue
 from fleet.adapters.postgres import Connection, translated
+from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.homes import Homes
 from fleet.adapters.postgres.webhooks import Outcome, Webhooks
 from fleet.errors import InvalidInput
+from fleet.figures import Figures, joined_by
 from fleet.flip import Command, Enrollment, Event, Unrecognized
 from fleet.flip.posted import Readable, Refused, Unreadable, read_posted
 from fleet.flip.signature import HEADERS, Posted, SigningKeys
@@ -27,12 +29,9 @@ _UNUSABLE = (psycopg.DataError, psycopg.IntegrityError, *_TOO_LARGE, InvalidInpu
 """What one message's content can cause; anything else is not its fault."""
 _log = logging.getLogger(__name__)
 
-ReceiveCommand = Callable[[Command, datetime, datetime], Literal["applied", "outdated", "unknown_subject"]]
-"""Takes a command, when our queue had it, and Flip's clock when it said so; in the transaction that is open."""
-
 
 @dataclass(frozen=True)
-class TakenIn:
+class TakenIn(Figures):
     """What became of the messages of a while. `lag` is the worst time from the queue's receiving to our storing."""
 
     received: int = 0
@@ -43,18 +42,10 @@ class TakenIn:
     unknown_subject: int = 0
     unreadable: int = 0
     refused: int = 0
-    lag: timedelta = timedelta(0)
-
-    def __add__(self, other: "TakenIn") -> "TakenIn":
-        counts = [each.name for each in fields(self) if each.name != "lag"]
-        return TakenIn(
-            **{name: getattr(self, name) + getattr(other, name) for name in counts}, lag=max(self.lag, other.lag)
-        )
+    lag: timedelta = field(default=timedelta(0), metadata=joined_by(max))
 
 
-def process(
-    queue: Queue, connection: Connection, keys: SigningKeys, receive: ReceiveCommand, seconds: float, wait_s: float
-) -> TakenIn:
+def process(queue: Queue, connection: Connection, keys: SigningKeys, seconds: float, wait_s: float) -> TakenIn:
     """Receive, store and delete batch after batch for about `seconds`, at least once; `queue` gives `HEADERS` with it.
 
     Raises `Unavailable` when the queue or the database stops answering: what was not committed is still queued.
@@ -64,15 +55,15 @@ def process(
         left = deadline - time.monotonic()
         messages = queue.receive(_BATCH, wait_s=max(0.0, min(wait_s, left)))
         if messages:
-            total += take_in(connection, [_posted(message) for message in messages], keys, receive)
+            total += take_in(connection, [_posted(message) for message in messages], keys)
             queue.delete(messages)
         if time.monotonic() >= deadline:
             return total
 
 
-def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKeys, receive: ReceiveCommand) -> TakenIn:
+def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKeys) -> TakenIn:
     """Store and apply a batch in one commit; a bad message is kept as what it is and harms none of the others."""
-    total, intake = TakenIn(), _Intake(connection, receive)
+    total, intake = TakenIn(), _Intake(connection)
     # A command holds its device's order until the commit: whoever takes several does so in the devices' order.
     webhooks = sorted((read_posted(posted, keys) for posted in messages), key=_device_of)
     with translated(), connection.transaction():
@@ -84,23 +75,21 @@ def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKey
     return total + TakenIn(lag=max((stored_at - posted.queued_at for posted in messages), default=timedelta(0)))
 
 
-def take_polled(
-    connection: Connection, commands: Iterable[Command], receive: ReceiveCommand, heard_at: datetime
-) -> int:
+def take_polled(connection: Connection, commands: Iterable[Command], heard_at: datetime) -> int:
     """Apply commands that Flip listed when it was asked, some a commit; returns how many of them were news."""
     listed, news = sorted(commands, key=lambda each: each.device_id), 0
     for start in range(0, len(listed), _BATCH):
         with translated(), connection.transaction():
             for command in listed[start : start + _BATCH]:
-                news += _take_polled(connection, command, receive, heard_at)
+                news += _take_polled(connection, command, heard_at)
     return news
 
 
-def _take_polled(connection: Connection, command: Command, receive: ReceiveCommand, heard_at: datetime) -> bool:
+def _take_polled(connection: Connection, command: Command, heard_at: datetime) -> bool:
     said_at = command.updated_at or command.created_at or heard_at
     try:
         with connection.transaction():
-            return receive(command, heard_at, said_at) == "applied"
+            return Commands(connection).receive(command, heard_at, said_at) == "applied"
     except _UNUSABLE as error:
         _log.warning("the command %s of Flip's list: %s", command.id, _reason(error))
         return False
@@ -109,8 +98,8 @@ def _take_polled(connection: Connection, command: Command, receive: ReceiveComma
 class _Intake:
     """A batch's way into the tables, in the transaction that is open."""
 
-    def __init__(self, connection: Connection, receive: ReceiveCommand) -> None:
-        self._connection, self._receive = connection, receive
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._commands = connection, Commands(connection)
         self._webhooks, self._homes = Webhooks(connection), Homes(connection)
 
     def take(self, webhook: Refused | Unreadable | Readable) -> TakenIn:
@@ -135,7 +124,8 @@ class _Intake:
         if not self._webhooks.keep(webhook, readable.event_type, "applied"):
             return TakenIn(received=1, duplicates=1)
         if isinstance(subject, Command):
-            outcome: Outcome = self._receive(subject, webhook.queued_at, subject.updated_at or readable.said_at)
+            said_at = subject.updated_at or readable.said_at
+            outcome: Outcome = self._commands.receive(subject, webhook.queued_at, said_at)
         else:
             outcome = self._put(subject, readable)
         if outcome != "applied":

@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from fleet.errors import InvalidInput
 
@@ -16,8 +17,15 @@ LEAST_DAYS_KEPT = 15
 PART_SAMPLES = 2_000_000
 """Samples a file, about: some 60 MB, which a reader of one device has to fetch."""
 
+STORED_COLUMNS = (
+    "thing_name", "measured_at", "sequence", "received_at", "stored_at", "mode", "grid_online",
+    "battery_charge_power_w", "battery_discharge_power_w", "battery_charged_energy_wh",
+    "battery_discharged_energy_wh", "battery_stored_energy_wh", "battery_capacity_energy_wh", "state_of_charge_pct",
+    "backup_reserve_pct", "home_power_w", "home_energy_wh", "solar_power_w", "solar_energy_wh",
+)  # fmt: skip
+"""The columns of `fleet.telemetry`, in the order in which samples are stored, archived and shown."""
 Row = tuple[object, ...]
-"""A sample, in the order of the columns of `fleet.telemetry`: thing name, measured at, sequence and so on."""
+"""A sample, in the order of `STORED_COLUMNS`."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,12 @@ class Archived:
     bucket: str
     slice: Slice
     written: Written
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file's bytes, hex, as `Written` has it."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def parts_for(samples: int) -> int:

@@ -30,7 +30,7 @@ from fleet.devices import (
 from fleet.settings import Settings
 from fleet.telemetry.message import QueueMessage
 from fleet.telemetry.message import parse as parse_message
-from fleet.topics import TELEMETRY_FILTER, THING_LEVEL, basic_ingest_topic, commands_topic
+from fleet.topics import basic_ingest_topic, commands_topic
 from tests.device_agent.tcp_proxy import TcpProxy
 
 ARN = "arn:aws:iot:us-east-1:000000000000"
@@ -131,11 +131,10 @@ def cloud(aws_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> C
     iam.put_role_policy(
         RoleName=policy, PolicyName="send", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [send]})
     )
-    select = f"*, topic({THING_LEVEL}) AS thing_name, timestamp() AS received_at_ms, clientid() AS client_id"
     iot.create_topic_rule(
         ruleName=rule,
         topicRulePayload={
-            "sql": f"SELECT {select} FROM '{TELEMETRY_FILTER}'",  # noqa: S608
+            "sql": (aws_settings.terraform_dir / "documents" / "telemetry_rule.sql").read_text().strip(),
             "awsIotSqlVersion": "2016-03-23",
             "actions": [{"sqs": {"queueUrl": queue_url, "roleArn": role["Arn"], "useBase64": False}}],
         },

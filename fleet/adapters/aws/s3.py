@@ -6,10 +6,9 @@ from functools import cached_property
 from pathlib import Path
 
 from fleet.adapters.aws import client, translated
-from fleet.adapters.parquet import sha256
 from fleet.errors import FleetError
 from fleet.settings import Settings
-from fleet.telemetry.archive import Archived
+from fleet.telemetry.archive import Archived, sha256_of
 
 
 class ArchiveStore:
@@ -36,7 +35,7 @@ class ArchiveStore:
         key, file = archived.slice.key, folder / f"{os.urandom(8).hex()}.parquet"
         with translated(f"reading s3://{archived.bucket}/{key}"), file.open("wb") as stream:
             shutil.copyfileobj(self._s3.get_object(Bucket=archived.bucket, Key=key)["Body"], stream, 1 << 20)
-        if sha256(file) != archived.written.sha256:
+        if sha256_of(file) != archived.written.sha256:
             raise FleetError(
                 f"s3://{archived.bucket}/{key} is not the file that was archived: bring back its earlier version."
             )

@@ -5,12 +5,16 @@ from typing import Any
 import httpx
 import msgspec
 
-from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused, Unavailable
+from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused, Unavailable
 from fleet.flip import invalid_fields, read_invalid_fields
 
 
 class TokenRefused(Refused):
     """The token is unknown, revoked or past its end; another one may do."""
+
+
+PASSING = (Unavailable, NotConfigured, TokenRefused)
+"""What says nothing of what was asked: time or an operator mends it, and the same call may go through then."""
 
 
 _SENTENCES: dict[int, tuple[type[FleetError], str]] = {

@@ -9,9 +9,8 @@ from psycopg.rows import tuple_row
 
 from fleet.adapters.postgres import Connection, one, queries, translated
 from fleet.adapters.postgres.rollups import roll_up
-from fleet.adapters.postgres.telemetry import STORED_COLUMNS
 from fleet.errors import Conflict
-from fleet.telemetry.archive import Archived, Row, Slice, Written
+from fleet.telemetry.archive import STORED_COLUMNS, Archived, Row, Slice, Written
 
 LOCK_TIMEOUT = "10s"
 """How long ingestion may have to wait behind us while we wait for a table ourselves."""

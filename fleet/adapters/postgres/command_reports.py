@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fleet.adapters.postgres import Connection, one, run
-from fleet.commands.life import wait_after
+from fleet.commands.life import BACKOFF
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Reports:
 
     def postpone(self, report: Report, now: datetime, why: str) -> None:
         """Flip did not take it now: again, later each time."""
-        self._later(report, now + wait_after(report.attempts + 1), why)
+        self._later(report, now + BACKOFF.wait_after(report.attempts + 1), why)
 
     def give_up(self, report: Report, why: str) -> None:
         """Flip will never take it; a newer report on the same command is tried all the same."""

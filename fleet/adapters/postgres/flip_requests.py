@@ -8,7 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from fleet.adapters.postgres import Connection, connect, one, run, translated
-from fleet.flip.requests import LATER, Declined, Done, FlipRequest, wait_after
+from fleet.flip.requests import BACKOFF, LATER, Declined, Done, FlipRequest
 from fleet.settings import Settings
 
 _MOST = 200
@@ -95,7 +95,7 @@ class FlipRequests:
 
     def postpone(self, request: FlipRequest) -> None:
         """It waits, longer after each attempt, until Flip takes it."""
-        wait = wait_after(request.attempts)
+        wait = BACKOFF.wait_after(request.attempts)
         run(self._connection, "flip_requests.postpone", request_id=request.request_id, message=LATER, wait=wait)
 
     def ask_again(self, thing_names: Sequence[str]) -> int:

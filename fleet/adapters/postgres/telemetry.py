@@ -1,10 +1,11 @@
 """Store a batch of queue messages: COPY into staging, one merge, latest state and quarantine, in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from operator import attrgetter
+from typing import Protocol
 
 import msgspec
 from psycopg.rows import scalar_row
@@ -12,47 +13,47 @@ from psycopg.rows import scalar_row
 from fleet.adapters.postgres import Connection, queries, run_each
 from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
+from fleet.figures import Figures, joined_by
+from fleet.telemetry.archive import STORED_COLUMNS
 from fleet.telemetry.message import QueueMessage, Rejected
 
-STORED_COLUMNS = (
-    "thing_name", "measured_at", "sequence", "received_at", "stored_at", "mode", "grid_online",
-    "battery_charge_power_w", "battery_discharge_power_w", "battery_charged_energy_wh",
-    "battery_discharged_energy_wh", "battery_stored_energy_wh", "battery_capacity_energy_wh", "state_of_charge_pct",
-    "backup_reserve_pct", "home_power_w", "home_energy_wh", "solar_power_w", "solar_energy_wh",
-)  # fmt: skip
+
+class Delivery(Protocol):
+    """One queue message as the queue gave it. `sent_at` is the queue's clock, UTC; None where that is not known."""
+
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def sent_at(self) -> datetime | None: ...
 
 
 class Received(msgspec.Struct, frozen=True, gc=False):
-    """One queue message as the queue gave it. `sent_at` is the queue's clock, UTC."""
+    """A delivery of which nothing else is kept, as in the quarantine."""
 
     message_id: str
     body: bytes
     sent_at: datetime | None
 
 
+def _further(skew: timedelta, other: timedelta) -> timedelta:
+    return max(skew, other, key=abs)
+
+
 @dataclass(frozen=True)
-class Stored:
+class Stored(Figures):
     """What became of a batch. `samples` are new rows; `lag` is the time from IoT Core to the commit, at worst."""
 
     messages: int = 0
     samples: int = 0
     duplicates: int = 0
     quarantined: int = 0
-    lag: timedelta = timedelta(0)
-    skew: timedelta = timedelta(0)
-
-    def __add__(self, other: "Stored") -> "Stored":
-        return Stored(
-            self.messages + other.messages,
-            self.samples + other.samples,
-            self.duplicates + other.duplicates,
-            self.quarantined + other.quarantined,
-            max(self.lag, other.lag),
-            max(self.skew, other.skew, key=abs),
-        )
+    lag: timedelta = field(default=timedelta(0), metadata=joined_by(max))
+    skew: timedelta = field(default=timedelta(0), metadata=joined_by(_further))
 
 
-def store(connection: Connection, parsed: Sequence[tuple[Received, QueueMessage | Rejected]]) -> Stored:
+def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage | Rejected]]) -> Stored:
     """Store a batch and commit. A message from an unknown device, or one that did not parse, goes to quarantine.
 
     Idempotent: the same messages again count as duplicates. Nothing is stored if anything fails.
@@ -98,7 +99,7 @@ def _stage(connection: Connection, messages: Iterable[QueueMessage], stored_at: 
     return count
 
 
-def _quarantine(connection: Connection, verdicts: Iterable[tuple[Received, QueueMessage | Rejected]]) -> int:
+def _quarantine(connection: Connection, verdicts: Iterable[tuple[Delivery, QueueMessage | Rejected]]) -> int:
     rows = [
         {
             "message_id": received.message_id,
@@ -125,7 +126,7 @@ def _worst_skew(messages: Iterable[QueueMessage]) -> timedelta:
 
 @cache
 def _statement(name: str) -> bytes:
-    """A statement with the column lists put in: they are constants above, never input."""
+    """A statement with the column lists put in: they are constants, never input."""
     statement = queries("telemetry")[name].format(
         staged_columns=", ".join(STAGED_COLUMNS),
         stored_columns=", ".join(STORED_COLUMNS),

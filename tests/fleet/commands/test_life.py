@@ -23,7 +23,6 @@ from fleet.commands.life import (
     is_outdated,
     move,
     revise,
-    wait_after,
 )
 from fleet.commands.reports import OFFLINE_AFTER, report_on, with_report
 from fleet.products import Model, model_named
@@ -222,7 +221,3 @@ def test_a_late_answer_puts_the_report_right() -> None:
     late = with_report(after(offline, "ack"), NOW + HOUR)
     assert (offline.report, late.report, late.next_report_at) == ("FAILED_OFFLINE", "OK", NOW + HOUR)
     assert with_report(late, NOW + 2 * HOUR) is late
-
-
-def test_the_pauses_double_up_to_five_minutes() -> None:
-    assert [wait_after(n).total_seconds() for n in (1, 2, 3, 8, 9, 10**9)] == [2, 4, 8, 256, 300, 300]

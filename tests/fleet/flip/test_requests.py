@@ -1,6 +1,6 @@
-"""When a request is tried again, and how a refusal is told."""
+"""What a request asks of Flip, and how a refusal is told."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +15,6 @@ from fleet.flip.requests import (
     event_changes,
     event_to_change,
     running_in,
-    wait_after,
 )
 
 EVENT = Event(
@@ -34,12 +33,6 @@ def change(**payload: Any) -> FlipRequest:
 
 def reserve(device_id: str, percent: object) -> dict[str, object]:
     return {"device_id": device_id, "backup_reserve_percentage": percent}
-
-
-def test_the_pauses_double_and_end_at_ten_minutes() -> None:
-    waits = [wait_after(attempt).total_seconds() for attempt in (1, 2, 3, 6, 7, 1_000_000)]
-    assert waits == [15, 30, 60, 480, 600, 600]
-    assert wait_after(0) == timedelta(seconds=15)
 
 
 def test_a_refusal_is_told_with_the_fields_it_names() -> None:

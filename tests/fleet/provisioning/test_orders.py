@@ -1,5 +1,7 @@
 """Orders are checked as a whole before anything is made, and every problem is named."""
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,20 @@ def test_a_folder_where_a_request_belongs_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csr").mkdir()
     with pytest.raises(InvalidInput, match=r"a\.csr"):
         orders_from_requests(tmp_path, "home-13")
+
+
+@pytest.mark.timeout(20)
+def test_a_request_is_read_once_so_that_what_was_checked_is_what_is_used(tmp_path: Path) -> None:
+    """A pipe tells what it has once, and whoever reads it again waits for ever."""
+    devices.write_private_key(tmp_path / "key")
+    csr = devices.certificate_request(tmp_path / "key", ThingName("battery-a"))
+    pipe = tmp_path / "battery-a.csr"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=[csr], daemon=True)
+    writer.start()
+    (order,) = orders_from_requests(tmp_path, "home-13")
+    assert order.csr_pem == csr
+    writer.join(5)
 
 
 @pytest.mark.parametrize("content", [b"", b"name\nx\n", b"\xff\xfe\x00", b"thing_name\n"])
