@@ -13,13 +13,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from fleet.adapters.aws import iot_core
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.migrations import migrate
 from fleet.provisioning.orders import Order, orders_from_count
 from fleet.provisioning.steps import provision
+from fleet.services.factory import factory_of
 from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.infrastructure import create_infrastructure
@@ -70,7 +70,7 @@ def cloud(home: Path, database_url: str = "") -> Iterator[Settings]:
 
 
 def _provision(settings: Settings, orders: list[Order]) -> None:
-    registry, factory = IotCore(settings), iot_core.factory(settings)
+    registry, factory = IotCore(settings), factory_of(settings)
     with connect(settings) as connection:
         DeviceLedger(connection).plan(orders)
 

@@ -29,9 +29,10 @@ import psutil
 from benchmarks.simulated_fleet import cloud
 from fleet import devices
 from fleet.adapters import aws
-from fleet.adapters.aws.iot_core import IotCore, factory
+from fleet.adapters.aws.iot_core import IotCore
 from fleet.devices import DeviceConfig, ThingName
 from fleet.provisioning.steps import Factory
+from fleet.services.factory import factory_of
 from fleet.settings import Settings
 
 MEMORY_LIMIT_MB, RATE_TARGET, ASKED_A_S = 400, 2_000, 2_300
@@ -40,7 +41,7 @@ MAKERS, PATIENCE_S, MB = 8, 180.0, 1e6
 
 def make_identities(settings: Settings, count: int) -> None:
     """A thing, a key and a certificate for each, and the folder that the agent reads."""
-    registry, made = IotCore(settings), factory(settings)
+    registry, made = IotCore(settings), factory_of(settings)
     names = [ThingName(f"battery-{number:04}") for number in range(1, count + 1)]
     with ThreadPoolExecutor(MAKERS) as pool:
         list(pool.map(make_identity, names, itertools.repeat(registry), itertools.repeat(made)))

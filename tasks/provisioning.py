@@ -13,13 +13,13 @@ from prefect.concurrency.sync import rate_limit
 from prefect.runtime import task_run
 
 from fleet.adapters import postgres
-from fleet.adapters.aws import iot_core
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
 from fleet.errors import FleetError, Unavailable
 from fleet.provisioning.orders import Order
 from fleet.provisioning.steps import Factory, provision, retire
+from fleet.services.factory import factory_of
 from fleet.settings import get_settings
 from tasks.policy import may_go_through_later
 
@@ -45,7 +45,7 @@ def plan_devices(orders: Sequence[Order]) -> list[Order]:
         ledger = DeviceLedger(connection)
         ledger.plan(orders)
         done = ledger.done_among([order.thing_name for order in orders])
-    factory = iot_core.factory(settings)
+    factory = factory_of(settings)
     return [order for order in orders if order.thing_name.value not in done or not factory.is_whole(order)]
 
 
@@ -68,7 +68,7 @@ def set_rate(devices_per_second: float) -> None:
 def provision_batch(orders: Sequence[Order], more: int, rate_limited: bool) -> list[Outcome]:
     """Provision a batch, one device after the other. Tried again as a whole when a service did not answer."""
     settings = get_settings()
-    registry, factory = IotCore(settings), iot_core.factory(settings)
+    registry, factory = IotCore(settings), factory_of(settings)
     with postgres.connect(settings) as connection:
         ledger = DeviceLedger(connection)
         outcomes = [_provision(order, ledger, registry, factory, rate_limited) for order in orders]
@@ -113,7 +113,7 @@ def retire_now(thing_name: str) -> None:
     with postgres.connect(settings) as connection:
         ledger = DeviceLedger(connection)
         with ledger.claimed(name):
-            retire(name, ledger, IotCore(settings), iot_core.factory(settings), datetime.now(UTC))
+            retire(name, ledger, IotCore(settings), factory_of(settings), datetime.now(UTC))
 
 
 @task(task_run_name="report")

@@ -15,7 +15,6 @@ import psycopg
 from pydantic import SecretStr
 
 from fleet.adapters import aws, postgres
-from fleet.adapters.aws import iot_core
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.postgres.devices import DeviceLedger
@@ -29,6 +28,7 @@ from fleet.provisioning.orders import Order
 from fleet.provisioning.steps import provision
 from fleet.registration.link import issue_link
 from fleet.services import flip_requests
+from fleet.services.factory import factory_of
 from fleet.settings import Settings
 from fleet.telemetry.message import parse
 from local_cloud import servers
@@ -55,7 +55,7 @@ class HomeownerWorld:
         with postgres.connect(self.settings) as connection:
             ledger = DeviceLedger(connection)
             ledger.plan([order])
-            provision(order, ledger, IotCore(self.settings), iot_core.factory(self.settings))
+            provision(order, ledger, IotCore(self.settings), factory_of(self.settings))
         return self.settings.artifacts_dir / thing_name.value
 
     def link(self, folder: Path, made_at: datetime | None = None, key: Path | None = None, base_url: str = "") -> str:

@@ -11,7 +11,6 @@ import pytest
 
 from device_agent.spool_reader import SpoolReader
 from fleet.adapters import postgres
-from fleet.adapters.aws import iot_core
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres.devices import DeviceLedger
@@ -20,6 +19,7 @@ from fleet.errors import NotConfigured
 from fleet.infrastructure.outputs import Outputs
 from fleet.provisioning.orders import orders_from_count
 from fleet.provisioning.steps import provision
+from fleet.services.factory import factory_of
 from fleet.services.ingestion import Pace, ingest
 from fleet.settings import Settings
 from fleet.telemetry.archive import STORED_COLUMNS
@@ -42,7 +42,7 @@ def settings(infrastructure: tuple[Settings, Outputs], database: Settings, tmp_p
 def folders(settings: Settings) -> list[Path]:
     """Provisioned devices."""
     orders = orders_from_count(DEVICES, "chain", "home-13")
-    registry, factory = IotCore(settings), iot_core.factory(settings)
+    registry, factory = IotCore(settings), factory_of(settings)
     with postgres.connect(settings) as connection:
         ledger = DeviceLedger(connection)
         ledger.plan(orders)

@@ -1,17 +1,14 @@
 """What to make of a command that was just heard of: can this battery do it, and what is it to be told?"""
 
-import math
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 
 from fleet.commands.life import WANTED, Command, Order, State, move
+from fleet.commands.limits import MODES, Rating, refused_setpoint, refused_shares, refused_time, takes_setpoint
 from fleet.products import Model
-from fleet.telemetry.message import Mode
 
 SETPOINT, FOLLOW_LOAD = "SETPOINT", "FOLLOW_LOAD"
-_DIRECTED = {Mode.CHARGE.value, Mode.DISCHARGE.value}
-_MODES = {mode.value for mode in Mode}
 
 
 class Saying(Enum):
@@ -24,7 +21,7 @@ class Saying(Enum):
 
 def setpoint_of(order: Order) -> float | None:
     """The power that the battery is to hold, W; None where it follows the load or the mode has none."""
-    if order.mode not in _DIRECTED or order.power_mode == FOLLOW_LOAD:
+    if not takes_setpoint(order.mode) or order.power_mode == FOLLOW_LOAD:
         return None
     return order.setpoint_w
 
@@ -36,11 +33,13 @@ def refusal(order: Order, model: Model | None) -> str | None:
     """
     if order.flip_status != WANTED:
         return f"Flip's status {order.flip_status[:40]!r} is not known here."
-    if order.mode not in _MODES:
+    if order.mode not in MODES:
         return f"The mode {order.mode[:40]!r} is not known here."
-    if order.ends_at is not None and order.ends_at <= order.starts_at:
-        return "It ends before it starts."
-    return _refused_power(order, model) or _refused_shares(order)
+    return (
+        refused_time(order.starts_at, order.ends_at)
+        or _refused_power(order, model)
+        or refused_shares(order.backup_reserve_pct, order.maximum_charge_pct)
+    )
 
 
 def settle(command: Command, is_maybe_on_battery: bool, model: Model | None, at: datetime) -> tuple[Command, Saying]:
@@ -82,26 +81,12 @@ def _take_back(command: Command, is_maybe_on_battery: bool, at: datetime) -> tup
 
 
 def _refused_power(order: Order, model: Model | None) -> str | None:
-    if order.mode not in _DIRECTED:
+    if not takes_setpoint(order.mode):
         return None
     if order.power_mode not in {None, SETPOINT, FOLLOW_LOAD}:
         return f"The power mode {str(order.power_mode)[:40]!r} is not known here."
     setpoint_w = setpoint_of(order)
-    if setpoint_w is None:
-        return "It has no setpoint." if order.power_mode == SETPOINT else None
-    if not math.isfinite(setpoint_w) or setpoint_w < 0:
-        return f"The setpoint {setpoint_w:g} W is no power."
-    if model is None:
-        return None
-    rated_w = model.charge_power_w if order.mode == Mode.CHARGE.value else model.discharge_power_w
-    return f"The setpoint {setpoint_w:g} W is above the rated {rated_w:g} W." if setpoint_w > rated_w else None
-
-
-def _refused_shares(order: Order) -> str | None:
-    reserve, maximum = order.backup_reserve_pct, order.maximum_charge_pct
-    for name, share in (("reserve", reserve), ("maximum charge", maximum)):
-        if share is not None and not 0 <= share <= 100:
-            return f"The {name} {share:g} % is no share."
-    if reserve is not None and maximum is not None and reserve > maximum:
-        return f"The reserve {reserve:g} % is above the maximum charge {maximum:g} %."
-    return None
+    if setpoint_w is None and order.power_mode == SETPOINT:
+        return "It has no setpoint."
+    rating = Rating(model.charge_power_w, model.discharge_power_w) if model else None
+    return refused_setpoint(order.mode, setpoint_w, rating)

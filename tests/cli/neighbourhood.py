@@ -10,12 +10,12 @@ import pytest
 
 from cli import households
 from fleet.adapters import postgres
-from fleet.adapters.aws import iot_core
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
 from fleet.errors import Conflict
 from fleet.provisioning.steps import retire
+from fleet.services.factory import factory_of
 from local_cloud.flip.steering import Steering
 from local_cloud.state import State
 from streamlit_app.services import batteries, events, flip, operators, registration, sites
@@ -143,7 +143,7 @@ def retires_it(homes: Neighbourhood) -> None:
     """The flow retire-devices; the demo provisions what is missing before its households begin."""
     settings, name = homes.world.settings, ThingName(homes.visited.name)
     with postgres.connect(settings) as connection:
-        factory = iot_core.factory(settings)
+        factory = factory_of(settings)
         retire(name, DeviceLedger(connection), IotCore(settings), factory, datetime.now(UTC))
     homes.world.provision(name.value)
     homes.wait_for_mails()

@@ -222,14 +222,14 @@ def test_what_is_long_over_can_be_let_go_of(device) -> None:
     [
         ({"mode": "DANCE"}, "mode 'DANCE' is unknown"),
         ({"mode": None}, "mode '' is unknown"),
-        ({"mode": "CHARGE", "setpoint_w": 4_000.1}, "4000 W that this battery can do"),
+        ({"mode": "CHARGE", "setpoint_w": 4_000.1}, "above the rated 4000 W"),
         ({"mode": "DISCHARGE", "setpoint_w": 5_001}, "5000 W"),
         ({"mode": "DISCHARGE", "setpoint_w": -1}, "-1 W"),
         ({"backup_reserve_pct": 101}, "101 %"),
         ({"maximum_charge_pct": -0.5}, "-0.5 %"),
         ({"backup_reserve_pct": 60, "maximum_charge_pct": 50}, "above the maximum charge"),
-        ({"starts_at": None}, "no time"),
-        ({"ends_at": minute(0)}, "no time"),
+        ({"starts_at": None}, "no start"),
+        ({"ends_at": minute(0)}, "ends before"),
     ],
 )
 def test_what_the_battery_cannot_do_is_refused_with_the_reason(device, wrong, sentence) -> None:

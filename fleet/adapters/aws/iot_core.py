@@ -9,11 +9,10 @@ from botocore.config import Config
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from fleet import topics
 from fleet.adapters import aws
 from fleet.devices import ThingName, certificate_public_key_sha256
 from fleet.errors import Conflict, NotConfigured, NotFound
-from fleet.provisioning.steps import Certificate, Factory
+from fleet.provisioning.steps import Certificate
 from fleet.registration.link import RegisteredCertificate
 from fleet.settings import Settings
 
@@ -146,20 +145,6 @@ class IdentityReader:
             return str(self._client.describe_thing(thingName=thing_name).get("attributes", {}).get("model", ""))
 
 
-def factory(settings: Settings) -> Factory:
-    """What every artifact folder of this account has in common."""
-    rule = settings.names.telemetry_rule
-    return Factory(
-        folder=settings.artifacts_dir,
-        endpoint=settings.iot_endpoint or data_endpoint(settings),
-        port=settings.iot_port,
-        region=settings.aws_region,
-        ca_pem=_trust_anchor(settings),
-        telemetry_topic=lambda thing_name: topics.basic_ingest_topic(rule, thing_name),
-        commands_topic=topics.commands_topic,
-    )
-
-
 def data_endpoint(settings: Settings) -> str:
     """The host that this account's devices connect to, and that messages to them are given to."""
     with aws.translated("to find the device endpoint"):
@@ -167,7 +152,8 @@ def data_endpoint(settings: Settings) -> str:
     return str(answer["endpointAddress"])
 
 
-def _trust_anchor(settings: Settings) -> bytes:
+def trust_anchor(settings: Settings) -> bytes:
+    """The roots, PEM, by which a device knows IoT Core. Raises `NotConfigured` for a file of them that is not there."""
     if settings.iot_ca_file is None:
         return _amazon_roots()
     try:

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from fleet import devices
 from fleet.adapters import aws, postgres
-from fleet.adapters.aws import iot_core
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName, read_artifacts
 from fleet.errors import Conflict, Unavailable
 from fleet.provisioning.orders import Order
 from fleet.provisioning.steps import Step, provision, retire
+from fleet.services.factory import factory_of
 from fleet.settings import Settings
 
 
@@ -41,7 +41,7 @@ class Line:
             self.order,
             ledger or self.ledger,  # type: ignore[arg-type]
             registry or IotCore(self.settings),  # type: ignore[arg-type]
-            iot_core.factory(self.settings),
+            factory_of(self.settings),
         )
 
     def retire(self, ledger: object = None, registry: object = None) -> None:
@@ -49,7 +49,7 @@ class Line:
             self.order.thing_name,
             ledger or self.ledger,  # type: ignore[arg-type]
             registry or IotCore(self.settings),  # type: ignore[arg-type]
-            iot_core.factory(self.settings),
+            factory_of(self.settings),
             datetime.now(UTC),
         )
 
