@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from fleet.commands.life import WANTED, Command, Order, State, move
+from fleet.flip.spans import BEYOND
 from fleet.products import Model
 from fleet.telemetry.message import Mode
 
@@ -38,6 +39,8 @@ def refusal(order: Order, model: Model | None) -> str | None:
         return f"Flip's status {order.flip_status[:40]!r} is not known here."
     if order.mode not in _MODES:
         return f"The mode {order.mode[:40]!r} is not known here."
+    if order.ends_at == BEYOND:
+        return "It lasts beyond the year 9999."
     if order.ends_at is not None and order.ends_at <= order.starts_at:
         return "It ends before it starts."
     return _refused_power(order, model) or _refused_shares(order)

@@ -1,7 +1,7 @@
 """Flip's commands taken in: a first word, a newer one, a cancellation, and what the battery is to be told of it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -110,7 +110,7 @@ def order_of(command: flip.Command) -> Order:
     return Order(
         flip_status=_text(command.status),
         starts_at=command.start_at,
-        ends_at=_end(command),
+        ends_at=command.end,
         mode=_text(asked.mode),
         power_mode=None if asked.power_mode is None else _text(asked.power_mode),
         setpoint_w=asked.setpoint_w,
@@ -139,15 +139,6 @@ def payload_of(command: Command, saying: Saying) -> dict[str, Any]:
     payload: dict[str, Any] = msgspec.to_builtins(told)
     del payload["sequence"]
     return payload
-
-
-def _end(command: flip.Command) -> datetime | None:
-    if command.ends_at is not None or command.duration_s is None:
-        return command.ends_at
-    try:
-        return command.start_at.astimezone(UTC) + timedelta(seconds=command.duration_s)
-    except (OverflowError, ValueError):
-        return None
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
