@@ -6,6 +6,7 @@ from enum import Enum
 
 from fleet.commands.life import WANTED, Command, Order, State, move
 from fleet.commands.limits import MODES, Rating, refused_setpoint, refused_shares, refused_time, takes_setpoint
+from fleet.flip.spans import BEYOND
 from fleet.products import Model
 
 SETPOINT, FOLLOW_LOAD = "SETPOINT", "FOLLOW_LOAD"
@@ -35,6 +36,8 @@ def refusal(order: Order, model: Model | None) -> str | None:
         return f"Flip's status {order.flip_status[:40]!r} is not known here."
     if order.mode not in MODES:
         return f"The mode {order.mode[:40]!r} is not known here."
+    if order.ends_at == BEYOND:
+        return "It lasts beyond the year 9999."
     return (
         refused_time(order.starts_at, order.ends_at)
         or _refused_power(order, model)

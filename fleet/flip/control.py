@@ -5,6 +5,8 @@ from typing import Annotated
 
 import msgspec
 
+from fleet.flip.spans import BEYOND, end_of
+
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time without an offset is refused: nobody should guess when a battery is to discharge."""
 
@@ -41,6 +43,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Instant | None = None
     updated_at: Instant | None = None
 
+    @property
+    def end(self) -> datetime | None:
+        """Its end, also when a duration says it; `BEYOND` is to be refused, and Flip to hear of that."""
+        return end_of(self.start_at, self.ends_at, self.duration_s)
+
 
 class ScheduleItem(msgspec.Struct, frozen=True, kw_only=True):
     """What some of a site's devices will do during a part of an event."""
@@ -62,7 +69,10 @@ class DeviceSetting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """A utility's event at one site. `status`: UPCOMING, ACTIVE, COMPLETED, CANCELED or a new one."""
+    """A utility's event at one site. `status`: UPCOMING, ACTIVE, COMPLETED, CANCELED or a new one.
+
+    Raises `ValueError` when it would last beyond every calendar: reading rejects it, for nobody is to answer for it.
+    """
 
     id: str
     starts_at: Instant
@@ -73,6 +83,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     is_participating: bool = True
     schedule: tuple[ScheduleItem, ...] = ()
     device_settings: tuple[DeviceSetting, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.end == BEYOND:
+            raise ValueError(f"its duration of {self.duration_s} s leads beyond the year 9999")
+
+    @property
+    def end(self) -> datetime | None:
+        """Its end, also when a duration says it; None: until replaced."""
+        return end_of(self.starts_at, self.ends_at, self.duration_s)
 
 
 class EventChanges(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,5 @@
 """Flip's events as it told them in answers to us. Commits nothing: that is the caller's."""
 
-from datetime import timedelta
-
 import msgspec
 from psycopg.types.json import Jsonb
 
@@ -20,14 +18,11 @@ class FlipEvents:
 
         An answer has no time of Flip's clock, so `flip_updated_at` stays: the webhook that follows has the last word.
         """
-        ends_at = event.ends_at
-        if ends_at is None and event.duration_s is not None:
-            ends_at = event.starts_at + timedelta(seconds=event.duration_s)
         values = {
             "event_id": event.id,
             "site_id": site_id,
             "starts_at": event.starts_at,
-            "ends_at": ends_at,
+            "ends_at": event.end,
             "status": event.status,
             "is_participating": event.is_participating,
             "schedule": Jsonb(msgspec.to_builtins(event.schedule)),

@@ -4,7 +4,7 @@ Commits nothing: that is the caller's.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -78,14 +78,13 @@ class Webhooks:
 
     def put_event(self, site_id: str, event: Event, said_at: datetime, heard_at: datetime) -> bool:
         """Mirror an event of that home; False when what is kept is as new. `said_at` is Flip's clock."""
-        lasts = timedelta(seconds=event.duration_s) if event.duration_s else None
         kept = run(
             self._connection,
             "webhooks.put_event",
             event_id=event.id,
             site_id=site_id,
             starts_at=event.starts_at,
-            ends_at=event.ends_at or (event.starts_at.astimezone(UTC) + lasts if lasts else None),
+            ends_at=event.end,
             status=event.status,
             is_participating=event.is_participating,
             schedule=Jsonb(msgspec.to_builtins(event.schedule)),

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.commands.checks import settle
+from fleet import flip
 from fleet.commands.delivery import Answer, Delivery, Said, hear, is_ahead, to_send
-from fleet.commands.life import LEGAL, Command, Order, State, begin, delivered, given_up, is_outdated, revise
+from fleet.commands.intake import Addressee, PassedOver, Settled, decide
+from fleet.commands.life import LEGAL, Command, State, delivered, given_up
 from fleet.commands.message import CANCEL, SET
 from fleet.commands.reports import report_on
 from fleet.telemetry.message import CommandResult
@@ -24,6 +25,8 @@ class Battery:
 
     last_sequence: int = 0
     applied: list[int] = field(default_factory=list)
+    holds: dict[str, str] = field(default_factory=dict)
+    """What it applied last of each command: SET or CANCEL."""
     unsent: list[CommandResult] = field(default_factory=list)
 
     def receive(self, message: list[Said], now: datetime) -> None:
@@ -35,6 +38,7 @@ class Battery:
                     words = ["EXPIRED"]
                 else:
                     self.applied.append(one.sequence)
+                    self.holds[one.command_id] = one.action
                 self.unsent += [CommandResult(one.sequence, word, at=now) for word in words]
 
     def speak(self, now: datetime) -> Answer:
@@ -51,6 +55,8 @@ class World:
     now: datetime = START
     down: list[list[Said]] = field(default_factory=list)
     up: list[Answer] = field(default_factory=list)
+    newest: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
+    """Of each command, when Flip said what it said last, and whether that takes it back."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -58,29 +64,40 @@ class World:
     def tick(self, seconds: float) -> None:
         self.now += seconds * SECOND
 
-    def flip_says(self, number: int, status: str, setpoint_w: float) -> None:
-        """A command of that number, or a newer word on it."""
-        ends_at = START + 300 * SECOND if number % 2 else None
-        name, order = f"cmd_{number}", Order(status, START + number * SECOND, ends_at, "CHARGE", None, setpoint_w)
-        known = self.delivery.commands.get(name)
-        if known is None:
-            command = begin(name, "battery-1", order, self.now, self.now)
-        elif known.order == order or is_outdated(known, order, self.now, self.now):
-            return
-        else:
-            command = revise(known, order, self.now, self.now)
-        was_sent = any(one.sends for one in self.delivery.said.values() if one.command_id == name)
-        command, saying = settle(command, was_sent, None, self.now)
+    def flip_says(self, number: int, status: str, setpoint_w: float, late_s: float) -> None:
+        """A command of that number, or another word on it, which Flip said `late_s` seconds ago."""
+        told = flip.Command(
+            id=f"cmd_{number}",
+            device_id="battery-1",
+            status=status,
+            start_at=START + number * SECOND,
+            ends_at=START + 300 * SECOND if number % 2 else None,
+            battery_commands=(flip.BatteryCommand(mode="CHARGE", setpoint_w=setpoint_w),),
+        )
+        was_sent = any(one.sends for one in self.delivery.said.values() if one.command_id == told.id)
+        known = self.delivery.commands.get(told.id)
+        said_at = self.now - late_s * SECOND
+        word = (said_at, status == "CANCELED")
+        self.newest[told.id] = max(self.newest.get(told.id, word), word)
+        decision = decide(told, known, Addressee(None, was_sent), self.now, said_at)
+        if not isinstance(decision, PassedOver):
+            commands = {**self.delivery.commands, told.id: decision.command}
+            self.delivery = replace(self.delivery, commands=commands)
+        if isinstance(decision, Settled):
+            self.say(decision)
+
+    def say(self, settled: Settled) -> None:
+        """What waited to be said of the command is withdrawn, and what is to be said has the next place."""
+        command, last = settled.command, self.delivery.last_sequence
         said = {
-            sequence: replace(one, next_send_at=None) if one.command_id == name else one
+            sequence: replace(one, next_send_at=None) if one.command_id == command.command_id else one
             for sequence, one in self.delivery.said.items()
         }
-        last = self.delivery.last_sequence
-        if saying.value:
+        if telling := settled.telling:
             last += 1
-            said[last] = Said(last, name, command.revision, saying.value, ends_at, self.now)
-        commands = {**self.delivery.commands, name: command}
-        self.delivery = replace(self.delivery, said=said, commands=commands, last_sequence=last)
+            action, expires_at = telling.payload["action"], telling.expires_at
+            said[last] = Said(last, command.command_id, command.revision, action, expires_at, self.now)
+        self.delivery = replace(self.delivery, said=said, last_sequence=last)
 
     def cloud_sends(self, is_crashing: bool = False) -> None:
         self.drop_expired()
@@ -160,7 +177,13 @@ class World:
 
 
 STEPS = st.one_of(
-    st.tuples(st.just("flip_says"), st.integers(1, 4), st.sampled_from(["OK", "OK", "CANCELED"]), st.integers(1, 2)),
+    st.tuples(
+        st.just("flip_says"),
+        st.integers(1, 4),
+        st.sampled_from(["OK", "OK", "CANCELED"]),
+        st.integers(1, 2),
+        st.sampled_from([0, 0, 30]),
+    ),
     st.tuples(st.just("cloud_sends"), st.booleans()),
     st.tuples(st.just("deliver"), st.booleans()),
     st.tuples(st.just("lose")),
@@ -191,9 +214,13 @@ def test_each_command_is_applied_once_in_order_and_acknowledged(steps: list[tupl
         if command.state is State.EXPIRED:
             assert command.order.ends_at is not None and not set(numbers) & set(applied)
         else:
-            assert command.state is (State.CANCELED if command.order.is_taken_back else State.DONE)
+            is_canceled = command.order.is_taken_back and (numbers or command.state is not State.DONE)
+            assert command.state is (State.CANCELED if is_canceled else State.DONE), "what is done is left at that"
             assert set(numbers) <= set(applied) and (numbers or command.order.is_taken_back)
             assert report_on(command, world.now) == "OK"
+        if command.state is State.CANCELED and not command.order.is_over(world.now):
+            assert world.battery.holds.get(command.command_id) != SET, "the battery acts on what was taken back"
+        assert command.order.is_taken_back or not world.newest[command.command_id][1], "a cancellation was passed over"
 
 
 @settings(max_examples=300, deadline=None)

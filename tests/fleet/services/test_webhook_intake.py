@@ -13,6 +13,7 @@ from psycopg import sql
 from fleet import flip
 from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.command_rows import read_commands
+from fleet.adapters.postgres.flip_events import FlipEvents
 from fleet.adapters.postgres.webhooks import REFUSED_BYTES, Webhooks
 from fleet.errors import FleetError
 from fleet.flip.signature import Posted, Refusal
@@ -151,13 +152,28 @@ def test_what_no_index_and_no_reader_of_ours_takes_harms_nobody_else(connection:
         webhook("command.created", command(id="lasting", **lasting)),
     ]
     assert take(connection, *odd, webhook("command.created", command())) == {"applied": 2, "unreadable": 4}
-    assert set(read_commands(connection, ["early", "late", "lasting", "cmd_1"])) == {"cmd_1", "lasting"}
+    kept = read_commands(connection, ["early", "late", "lasting", "cmd_1"])
+    assert set(kept) == {"cmd_1", "lasting"}
+    assert (kept["lasting"].report, kept["cmd_1"].report) == ("FAILED_FAULT", None)
 
 
 def test_an_event_without_a_home_belongs_to_its_batteries_home(connection: Connection, site: str) -> None:
     assert take(connection, webhook("event.created", event(None), said_at=None)) == {"applied": 1}
     (kept,) = rows(connection, "flip_events")
     assert (str(kept["site_id"]), kept["flip_updated_at"]) == (site, NOON)
+
+
+@pytest.mark.parametrize(("duration_s", "minutes"), [(600, 10), (0, 0), (-60, 0)])
+def test_an_event_that_says_how_long_it_lasts_has_an_end(
+    connection: Connection, site: str, duration_s: float, minutes: float
+) -> None:
+    told = event(site, ends_at=None, duration_s=duration_s)
+    assert take(connection, webhook("event.created", told)) == {"applied": 1}
+    (by_webhook,) = rows(connection, "flip_events")
+    assert by_webhook["ends_at"] - by_webhook["starts_at"] == minutes * MINUTE
+    FlipEvents(connection).said(site, msgspec.convert(told, flip.Event))
+    (by_answer,) = rows(connection, "flip_events")
+    assert by_answer["ends_at"] == by_webhook["ends_at"], "a webhook and an answer mean the same"
 
 
 def test_the_refused_are_kept_without_their_signature(connection: Connection, site: str) -> None:

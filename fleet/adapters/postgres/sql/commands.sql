@@ -28,10 +28,6 @@ SELECT command_id FROM fleet.commands WHERE thing_name = %(thing_name)s
 -- Nothing more is said to this device.
 UPDATE fleet.command_messages SET next_send_at = NULL WHERE thing_name = %(thing_name)s AND next_send_at IS NOT NULL
 
--- name: model
--- Which model a device is.
-SELECT model FROM fleet.devices WHERE thing_name = %(thing_name)s
-
 -- name: save
 -- A command as it is now. What Flip was told stays as it is: whoever tells it writes that down.
 INSERT INTO fleet.commands AS command (
@@ -66,11 +62,12 @@ ON CONFLICT (command_id) DO UPDATE SET
 INSERT INTO fleet.command_transitions (command_id, revision, from_state, to_state, at, cause)
 VALUES (%(command_id)s, %(revision)s, %(from_state)s, %(to_state)s, %(at)s, %(cause)s)
 
--- name: was_sent
--- Whether the battery may know of the command.
-SELECT EXISTS (
+-- name: battery
+-- Which model a device is, and whether it may know of the command.
+SELECT model, EXISTS (
     SELECT FROM fleet.command_messages WHERE command_id = %(command_id)s AND (sends > 0 OR acknowledged_at IS NOT NULL)
-) AS was_sent
+) AS may_have_it
+FROM fleet.devices WHERE thing_name = %(thing_name)s
 
 -- name: withdraw
 -- No more of what was to be said of these commands.
@@ -96,8 +93,7 @@ WHERE command_id = %(command_id)s AND report IS NOT NULL AND next_report_at IS N
 
 -- name: note_said
 -- Flip said the same again, later.
-UPDATE fleet.commands SET flip_updated_at = %(said_at)s
-WHERE command_id = %(command_id)s AND flip_updated_at < %(said_at)s
+UPDATE fleet.commands SET flip_updated_at = %(said_at)s WHERE command_id = %(command_id)s
 
 -- name: due
 -- Devices with something to be said now, who waits longest first.

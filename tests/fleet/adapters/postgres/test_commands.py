@@ -14,6 +14,7 @@ from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.devices import ThingName
+from fleet.flip.spans import BEYOND
 from fleet.settings import Settings
 from fleet.telemetry.message import parse
 from tests.command_examples import (
@@ -151,9 +152,21 @@ def test_flip_hears_ok_for_the_cancellation_of_what_is_done(connection: Connecti
 def test_a_duration_is_an_end(connection: Connection) -> None:
     receive(connection, told(ends_at=None, duration_s=60.0))
     receive(connection, told("cmd_2", ends_at=None))
-    receive(connection, told("cmd_3", ends_at=None, duration_s=1e300))
-    ends = [command_of(connection, f"cmd_{number}")["ends_at"] for number in (1, 2, 3)]
-    assert ends == [START + timedelta(minutes=1), None, None]
+    ends = [command_of(connection, f"cmd_{number}")["ends_at"] for number in (1, 2)]
+    assert ends == [START + timedelta(minutes=1), None]
+
+
+def test_what_lasts_beyond_every_calendar_is_refused_and_not_endless(connection: Connection) -> None:
+    overlong: dict[str, Any] = {"ends_at": None, "duration_s": 1e300}
+    assert receive(connection, told(**overlong)) == "applied"
+    row = command_of(connection)
+    assert (row["state"], row["report"], row["ends_at"]) == ("failed", "FAILED_FAULT", BEYOND)
+    assert row["reason"] == "It lasts beyond the year 9999."
+    assert messages_of(connection) == []
+    assert receive(connection, told(**overlong, said=HEARD + SECOND)) == "applied"
+    assert command_of(connection)["revision"] == 1, "the same again"
+    assert receive(connection, told(ends_at=None, said=HEARD + 2 * SECOND)) == "applied"
+    assert command_of(connection)["state"] == "pending", "Flip put it right"
 
 
 @pytest.mark.parametrize("command", [told(thing_name="stranger"), told(thing_name="a\0b"), told("cmd\0_1")])

@@ -1,0 +1,157 @@
+"""What a word of Flip's changes: a first one, a newer one, a cancellation, and what the battery is to be told of it.
+
+Values in, values out. Who decides holds the battery's order from before reading what is known until the decision is
+written down; times are UTC.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from fleet import flip
+from fleet.commands.checks import Saying, setpoint_of, settle, taken_back_in_the_end
+from fleet.commands.life import Command, Order, begin, is_outdated, revise
+from fleet.commands.message import DeviceCommand
+from fleet.commands.reports import with_report
+from fleet.products import Model
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """The battery that is meant. `may_have_it`: a revision of the command was sent, whether it arrived or not."""
+
+    model: Model | None
+    may_have_it: bool
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What the battery is to be told, without its place in the battery's order; no use to it from `expires_at` on."""
+
+    payload: dict[str, Any]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """The word changes nothing: what is known is as new, or no battery in service or command of its own is meant."""
+
+    why: Literal["outdated", "unknown_subject"]
+
+
+@dataclass(frozen=True)
+class SaidAgain:
+    """The same in a newer word: only its time is news. `is_unanswered`: Flip shows no answer of ours."""
+
+    command: Command
+    is_unanswered: bool
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A cancellation of which nothing is left to be done, but for Flip's answer."""
+
+    command: Command
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A revision. What waits to be said of the command is withdrawn, and `telling`, if any, takes its place."""
+
+    command: Command
+    telling: Telling | None
+
+
+Decision = PassedOver | SaidAgain | Noted | Settled
+
+
+def decide(
+    told: flip.Command, known: Command | None, addressee: Addressee | None, heard_at: datetime, said_at: datetime
+) -> Decision:
+    """What becomes of one command as Flip shows it. It may come twice and in any order: only what is newer counts.
+
+    `known` is the command of that id, `addressee` None for none in service. From `heard_at`, the queue's clock, on Flip
+    waits for an answer; `said_at` is Flip's, for a command without `updated_at`.
+    """
+    order, said_at = order_of(told), told.updated_at or said_at
+    if addressee is None or (known is not None and known.thing_name != told.device_id):
+        return PassedOver("unknown_subject")
+    if known is None:
+        return _settled(begin(told.id, told.device_id, order, heard_at, said_at), order, addressee)
+    if known.order == order:
+        return _said_again(told, known, said_at)
+    if is_outdated(known, order, heard_at, said_at):
+        return PassedOver("outdated")
+    if noted := taken_back_in_the_end(known, order, heard_at, said_at):
+        return Noted(with_report(noted, heard_at))
+    return _settled(revise(known, order, heard_at, said_at), known.order, addressee)
+
+
+def order_of(told: flip.Command) -> Order:
+    """What Flip asks for, as it is kept. A command without a battery's part has no mode, and is refused for that."""
+    asked = told.battery_commands[0] if told.battery_commands else flip.BatteryCommand(mode="")
+    return Order(
+        flip_status=_text(told.status),
+        starts_at=told.start_at,
+        ends_at=told.end,
+        mode=_text(asked.mode),
+        power_mode=None if asked.power_mode is None else _text(asked.power_mode),
+        setpoint_w=asked.setpoint_w,
+        backup_reserve_pct=asked.backup_reserve_percentage,
+        maximum_charge_pct=asked.maximum_charge_percentage,
+        grid_import_allowed=asked.enable_grid_import,
+        is_preparatory=told.is_preparatory_action,
+    )
+
+
+def payload_of(command: Command, saying: Saying) -> dict[str, Any]:
+    """What the battery is told, but for its place in the battery's order, which is only known when it has one."""
+    order = command.order
+    told = DeviceCommand(sequence=1, action=saying.value, command_id=command.command_id, revision=command.revision)
+    if saying is Saying.SET:
+        told = msgspec.structs.replace(
+            told,
+            starts_at=order.starts_at,
+            ends_at=order.ends_at,
+            mode=order.mode,
+            setpoint_w=setpoint_of(order),
+            backup_reserve_pct=order.backup_reserve_pct,
+            maximum_charge_pct=order.maximum_charge_pct,
+            grid_import_allowed=order.grid_import_allowed,
+        )
+    payload: dict[str, Any] = msgspec.to_builtins(told)
+    del payload["sequence"]
+    return payload
+
+
+def _said_again(told: flip.Command, known: Command, said_at: datetime) -> SaidAgain | PassedOver:
+    if said_at <= known.flip_updated_at:
+        return PassedOver("outdated")
+    is_unanswered = all(each.device_status is None for each in told.battery_commands)
+    return SaidAgain(replace(known, flip_updated_at=said_at), is_unanswered)
+
+
+def _settled(received: Command, before: Order, addressee: Addressee) -> Settled:
+    command, saying = settle(received, addressee.may_have_it, addressee.model, received.revised_at)
+    return Settled(with_report(command, received.revised_at), _telling(command, saying, before))
+
+
+def _telling(command: Command, saying: Saying, before: Order) -> Telling | None:
+    if saying is Saying.NOTHING:
+        return None
+    expires_at = command.order.ends_at
+    if saying is Saying.CANCEL:
+        # What the battery may have is the version before: it is of use to cancel that until its own end.
+        expires_at = _later(expires_at, before.ends_at)
+    return Telling(payload_of(command, saying), expires_at)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return None if one is None or other is None else max(one, other)
+
+
+def _text(value: str) -> str:
+    """The words without NUL, which PostgreSQL keeps in no text: what is kept must equal what is heard again."""
+    return value.replace("\0", "")
