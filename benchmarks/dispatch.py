@@ -24,7 +24,7 @@ from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.telemetry import Stored
-from fleet.flip import BatteryCommand, Command
+from fleet.flip import BatteryCommand, FlipCommand
 from fleet.services.dispatch import Dispatched, dispatch
 from fleet.services.ingestion import Pace, ingest
 from fleet.settings import Settings
@@ -88,7 +88,7 @@ def receive_all(connection: Connection, starts_at: datetime) -> int:
     asked = BatteryCommand(mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=2000, backup_reserve_percentage=20)
     for number, row in enumerate(rows, start=1):
         now = datetime.now(UTC)
-        command = Command(
+        command = FlipCommand(
             id=f"cmd_{row['thing_name']}", device_id=row["thing_name"], start_at=starts_at,
             ends_at=starts_at + DURATION, battery_commands=(asked,),
         )  # fmt: skip

@@ -127,7 +127,7 @@ def throughput(world: World, messages: int, repeats: int) -> dict[str, Any]:
             said = run(world, candidate, messages, workers=workers)
             if candidate is ours:
                 assert sum(each["samples"] for each in said) == messages, "a sample was lost or doubled"
-            rates[name].append(messages_a_s(said, messages))
+            rates[name].append(messages_per_s(said, messages))
     one, two, endpoint = (statistics.median(each) for each in rates.values())
     return {
         "one_worker_per_s": round(one), "two_workers_per_s": round(two), "endpoint_per_s": round(endpoint),
@@ -135,7 +135,7 @@ def throughput(world: World, messages: int, repeats: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def messages_a_s(said: list[dict[str, Any]], messages: int) -> float:
+def messages_per_s(said: list[dict[str, Any]], messages: int) -> float:
     """The rate of all workers together over nine tenths of the messages: the last ones wait for a batch to fill."""
     steps = [
         (at, done - before)

@@ -36,7 +36,7 @@ def prefect_share(world: World, messages: int, seconds: int) -> dict[str, Any]:
     assert said["messages"] == messages, "the run did not work off the backlog"
     load_cpu_s = said["ingestion_cpu_s"] / said["busy_s"] * RUN_S
     return {
-        "prefect_cpu_s_a_run": round(said["prefect_cpu_s"], 2),
-        "start_cpu_s_a_run": round(said["start_cpu_s"], 2),
+        "prefect_cpu_s_per_run": round(said["prefect_cpu_s"], 2),
+        "start_cpu_s_per_run": round(said["start_cpu_s"], 2),
         "prefect_share_under_load": round(said["prefect_cpu_s"] / (said["prefect_cpu_s"] + load_cpu_s), 4),
     }

@@ -215,7 +215,7 @@ def main() -> None:
     line = {
         "benchmark": "provisioning",
         "devices": given.devices,
-        "cpu_ms_a_device": round(cpu_ms, 3),
+        "cpu_ms_per_device": round(cpu_ms, 3),
         "cpu_ms_in_memory": memory_ms and round(memory_ms, 3),
         "limit_ms": LIMIT_MS,
         "finished": given.finished,

@@ -127,10 +127,10 @@ def measure(settings: Settings, home: Path, count: int, rate: float, seconds: fl
         arrived, cpu = messages_on(client, queue_url) - before, simulator.cpu_s() - cpu
         taken = time.monotonic() - began
     return {
-        "publishes_a_s": round(arrived / taken),
+        "publishes_per_s": round(arrived / taken),
         "memory_mb": round(max(memory), 1),
         "cores": round(cpu / taken, 2),
-        "cpu_us_a_publish": round(cpu / arrived * 1e6),
+        "cpu_us_per_publish": round(cpu / arrived * 1e6),
     }
 
 
@@ -150,9 +150,9 @@ def main() -> None:
             found = measure(settings, home, given.devices, given.rate, given.seconds)
     print(f"{given.devices:,} batteries in one process, identities made in {made_s:.0f} s")
     print(f"memory              {found['memory_mb']:>8} MB   target below {MEMORY_LIMIT_MB} MB")
-    print(f"publishes a second  {found['publishes_a_s']:>8}      target {RATE_TARGET:,}, asked for {given.rate:,.0f}")
-    print(f"the simulator's CPU {found['cores']:>8} cores, {found['cpu_us_a_publish']} us a publish")
-    print(json.dumps({"benchmark": "simulator", "devices": given.devices, "asked_a_s": given.rate, **found}))
+    print(f"publishes a second  {found['publishes_per_s']:>8}      target {RATE_TARGET:,}, asked for {given.rate:,.0f}")
+    print(f"the simulator's CPU {found['cores']:>8} cores, {found['cpu_us_per_publish']} us a publish")
+    print(json.dumps({"benchmark": "simulator", "devices": given.devices, "asked_per_s": given.rate, **found}))
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ def _load(found: Estimate) -> list[str]:
     workload, load = found.workload, found.load
     return [
         f"{workload.devices:,} devices in {found.region}, a sample each {workload.sample_s:g} s, a message each "
-        f"{workload.publish_s:g} s on Basic Ingest: {load.samples_a_message} samples a message, "
+        f"{workload.publish_s:g} s on Basic Ingest: {load.samples_per_message} samples a message, "
         f"{load.message_bytes:,.0f} bytes.",
-        f"{load.messages_a_s:,.0f} messages and {load.samples_a_s:,.0f} samples a second; ingestion workers: "
+        f"{load.messages_per_s:,.0f} messages and {load.samples_per_s:,.0f} samples a second; ingestion workers: "
         f"{found.workers}; databases: {found.databases.count} ({found.databases.size.name}) of "
         f"{found.databases.gb_each:,.0f} GB each for {workload.keep_days:g} days of raw samples.",
     ]

@@ -16,7 +16,7 @@ def span(text: str) -> timedelta:
     parts = dict(zip("dhms", found.groups(), strict=True)) if found and text.strip() else {}
     seconds = sum(float(number) * _UNITS_S[unit] for unit, number in parts.items() if number)
     if not 0 < seconds <= _LONGEST.total_seconds():
-        raise InvalidInput(f"{text!r} is no duration: write 30s, 10m, 1h, 1h30m or 2d.")
+        raise InvalidInput(f"{text!r} is not a duration: write 30s, 10m, 1h, 1h30m or 2d.")
     return timedelta(seconds=seconds)
 
 
@@ -34,4 +34,4 @@ def moment(text: str, now: datetime) -> datetime:
     return found
 
 
-_NO_MOMENT = "{!r} is no time: write +2m, +1h30m, now, or a time with its offset such as 2026-11-24T17:00:00-08:00."
+_NO_MOMENT = "{!r} is not a time: write +2m, +1h30m, now, or a time with its offset such as 2026-11-24T17:00:00-08:00."

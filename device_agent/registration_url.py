@@ -48,7 +48,7 @@ def draw_qr(url: str, target: str) -> str:
         code.terminal(drawn, compact=True, border=2)
         return drawn.getvalue()
     if Path(target).suffix.lower() not in _KINDS:
-        raise InvalidInput(f"--qr {target} is no kind of picture: name a .png or .svg file, or `terminal`.")
+        raise InvalidInput(f"--qr {target} is not a picture format: name a .png or .svg file, or `terminal`.")
     try:
         code.save(target, scale=6)
     except OSError as error:

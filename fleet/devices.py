@@ -30,7 +30,7 @@ class ThingName:
     def __post_init__(self) -> None:
         if not is_thing_name(self.value):
             raise InvalidInput(
-                f"{self.value[:140]!r} is no thing name: use 1 to 128 letters, digits, hyphens and underscores."
+                f"{self.value[:140]!r} is not a thing name: use 1 to 128 letters, digits, hyphens and underscores."
             )
 
     def __str__(self) -> str:
@@ -81,7 +81,7 @@ def read_artifacts(folder: Path) -> Artifacts:
     Raises `NotConfigured` with one sentence that names the file and what is wrong with it.
     """
     if not folder.is_dir():
-        raise NotConfigured(f"{folder} is no artifact folder: provision the device first, then name its folder.")
+        raise NotConfigured(f"{folder} is not an artifact folder: provision the device first, then name its folder.")
     for name in (DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE):
         if not (folder / name).is_file():
             raise NotConfigured(f"{folder / name} is missing: copy the whole artifact folder of this device.")
@@ -157,7 +157,7 @@ def request_public_key_sha256(csr_pem: str) -> str:
     try:
         request = x509.load_pem_x509_csr(csr_pem.encode())
     except ValueError as error:
-        raise InvalidInput("This is no PEM certificate signing request.") from error
+        raise InvalidInput("This is not a PEM certificate signing request.") from error
     if not request.is_signature_valid:
         raise InvalidInput("The certificate signing request is not signed with its own key: make it again.")
     key = request.public_key()

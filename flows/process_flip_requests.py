@@ -31,7 +31,7 @@ def process_flip_requests(time_budget_s: float = 54) -> Any:
     end = time.monotonic() + time_budget_s - seconds_late()
     with one_at_a_time(get_settings(), "process_flip_requests") as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is at it now.")
+            return Completed(name="Skipped", message="Another run is already doing this.")
         results = [future.result(raise_on_failure=False) for future in _work_until(end)]
     outcomes = [result for result in results if isinstance(result, WorkedOff)]
     errors = [str(result) for result in results if isinstance(result, BaseException)]

@@ -8,7 +8,7 @@ from prefect.states import Completed
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
-from fleet.services.webhook_intake import TakenIn
+from fleet.services.webhook_intake import IntakeFigures
 from fleet.settings import get_settings
 from flows.runners import threads
 from flows.schedule import HANDOVER_S, seconds_late, slices
@@ -27,12 +27,12 @@ def process_webhooks(time_budget_s: float = 60, wait_s: float = 5, overtime_s: f
         overtime_s: Seconds that it works on after that, unless the next run is there.
     """
     started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
-    settings, total = get_settings(), TakenIn()
+    settings, total = get_settings(), IntakeFigures()
     if not settings.flip_webhook_secret.get_secret_value():
         return Completed(name="Skipped", message="FLEET_FLIP_WEBHOOK_SECRET is not set: no webhook can be believed.")
     with one_at_a_time(settings, _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is at it now.")
+            return Completed(name="Skipped", message="Another run is already doing this.")
         if not any_device(settings, wait_s=end - time.monotonic()):
             return Completed(name="Skipped", message="No device is provisioned yet.")
         polled = poll_commands.submit()

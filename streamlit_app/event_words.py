@@ -28,11 +28,11 @@ def outcome(result: CommandResult, now: datetime) -> str:
     if result.state == "failed":
         return f"It did not work: {result.reason.rstrip('.') or 'the battery gave no reason'}."
     if result.flip_status == "OPT_OUT":
-        return "You took no part." + _partly(result)
+        return "You did not take part." + _partly(result)
     if result.state == "canceled":
-        return "The utility took it back." + _partly(result)
+        return "The utility canceled it." + _partly(result)
     if result.state == "superseded":
-        return "Another request that began later took its place." + _partly(result)
+        return "A later request replaced it." + _partly(result)
     if result.state == "done":
         return _done(result)
     return _on_its_way(result, now)
@@ -43,7 +43,7 @@ def _on_its_way(result: CommandResult, now: datetime) -> str:
     if result.state == "expired" or (is_over and result.state in ("received", "pending", "delivered")):
         return "It was over before the battery could be reached."
     if is_over:
-        return "It is over; the battery has not said yet how it went."
+        return "It is over; the battery has not reported yet how it went."
     if result.state == "running":
         measured = result.measured_energy_wh
         return (

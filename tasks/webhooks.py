@@ -13,7 +13,7 @@ from fleet.errors import FleetError
 from fleet.flip import Accepted
 from fleet.flip.signature import HEADERS, SigningKeys
 from fleet.services import webhook_intake
-from fleet.services.webhook_intake import TakenIn
+from fleet.services.webhook_intake import IntakeFigures
 from fleet.settings import get_settings
 from tasks.figures import show_figures
 from tasks.policy import may_go_through_later
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
     retry_condition_fn=may_go_through_later,
     timeout_seconds=600,
 )
-def process_slice(seconds: float, wait_s: float) -> TakenIn:
+def process_slice(seconds: float, wait_s: float) -> IntakeFigures:
     """Take in what the queue has for about `seconds`. The database first: nothing is taken that cannot be stored."""
     settings = get_settings()
     keys = SigningKeys(settings.flip_webhook_secret.get_secret_value())
@@ -56,7 +56,9 @@ def poll_commands() -> dict[str, int | str]:
 
 
 @task(task_run_name="report")
-def report_webhooks(queue_name: str, total: TakenIn, polled: dict[str, int | str], seconds: float) -> dict[str, object]:
+def report_webhooks(
+    queue_name: str, total: IntakeFigures, polled: dict[str, int | str], seconds: float
+) -> dict[str, object]:
     """Show what a run did, as a table artifact, and tell it as an event that automations can react to."""
     figures: dict[str, object] = {
         "webhooks received": total.received,

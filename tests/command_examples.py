@@ -5,22 +5,22 @@ from typing import Any
 
 from fleet.adapters.postgres import Connection, one
 from fleet.adapters.postgres.commands import Commands
-from fleet.flip import BatteryCommand, Command
+from fleet.flip import BatteryCommand, FlipCommand
 
 START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 HEARD = START - timedelta(minutes=30)
 HOUR = timedelta(hours=1)
 
 
-def told(command_id: str = "cmd_1", thing_name: str = "battery-1", **changes: Any) -> Command:
+def told(command_id: str = "cmd_1", thing_name: str = "battery-1", **changes: Any) -> FlipCommand:
     """What Flip says of a command: an hour of discharging at 2 kW from 16:00 on. `said` is its `updated_at`."""
     asked = {"mode": "DISCHARGE", "power_mode": "SETPOINT", "setpoint_w": 2000.0, "backup_reserve_percentage": 20.0}
     asked |= {name: changes.pop(name) for name in [*changes] if name in BatteryCommand.__struct_fields__}
     fields = {"start_at": START, "ends_at": START + HOUR, "updated_at": changes.pop("said", HEARD), **changes}
-    return Command(id=command_id, device_id=thing_name, battery_commands=(BatteryCommand(**asked),), **fields)
+    return FlipCommand(id=command_id, device_id=thing_name, battery_commands=(BatteryCommand(**asked),), **fields)
 
 
-def receive(connection: Connection, command: Command, heard_at: datetime = HEARD) -> str:
+def receive(connection: Connection, command: FlipCommand, heard_at: datetime = HEARD) -> str:
     """Take it in and commit."""
     outcome = Commands(connection).receive(command, heard_at, heard_at)
     connection.commit()

@@ -15,7 +15,7 @@ from fleet.adapters.postgres import Connection, connect
 from fleet.flip import CommissionRequest
 from fleet.flip.signature import HEADERS, SigningKeys
 from fleet.infrastructure.outputs import load_outputs
-from fleet.services.webhook_intake import TakenIn, process
+from fleet.services.webhook_intake import IntakeFigures, process
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from local_cloud.webhook_route import on_this_machine
@@ -46,7 +46,7 @@ def queue(fleet_settings: Settings) -> Queue:
 
 
 @pytest.fixture
-def take_in(queue: Queue, connection: Connection) -> Callable[[], TakenIn]:
+def take_in(queue: Queue, connection: Connection) -> Callable[[], IntakeFigures]:
     """Takes in what is there, and waits a second for more."""
     keys = SigningKeys(FLIP_WEBHOOK_SECRET)
     return lambda: process(queue, connection, keys, seconds=1, wait_s=1)
@@ -64,7 +64,7 @@ def of(connection: Connection, query: str) -> list[dict[str, Any]]:
 
 
 def test_what_flip_posts_ends_in_our_tables_as_flip_has_it(
-    route: str, connection: Connection, take_in: Callable[[], TakenIn], flip: FlipClient, flip_server: Steering
+    route: str, connection: Connection, take_in: Callable[[], IntakeFigures], flip: FlipClient, flip_server: Steering
 ) -> None:
     site = add_site(connection)
     for name in BATTERIES:
@@ -76,7 +76,7 @@ def test_what_flip_posts_ends_in_our_tables_as_flip_has_it(
     flip.opt_out(site, made[1]["event_ids"][0])
     flip.enroll(site, plain_application())
 
-    total, deadline = TakenIn(), time.monotonic() + 30
+    total, deadline = IntakeFigures(), time.monotonic() + 30
     while any(delivery["due_at"] is not None for delivery in flip_server.received("webhooks")) or total.received == 0:
         assert time.monotonic() < deadline, "the stand-in did not get rid of its webhooks"
         total += take_in()
@@ -104,7 +104,7 @@ def test_what_flip_posts_ends_in_our_tables_as_flip_has_it(
 
 
 def test_the_route_takes_what_the_queue_takes_and_nothing_else(
-    route: str, connection: Connection, queue: Queue, take_in: Callable[[], TakenIn]
+    route: str, connection: Connection, queue: Queue, take_in: Callable[[], IntakeFigures]
 ) -> None:
     now, body = datetime.now(UTC), '{"event_type": "settings.apply", "event_object": {"text": "é & + %20 = \\n"}}'
     good = signed(body, "msg_1", now)

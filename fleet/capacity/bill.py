@@ -34,8 +34,8 @@ class Databases:
 
 def busy_workers(load: Load, table: PriceTable) -> float:
     """How many ingestion workers of one core the load keeps as busy as the table lets them be."""
-    of_messages = load.messages_a_s * table.measure("ingest_us_a_message")
-    of_samples = load.samples_a_s * table.measure("ingest_us_a_sample")
+    of_messages = load.messages_per_s * table.measure("ingest_us_per_message")
+    of_samples = load.samples_per_s * table.measure("ingest_us_per_sample")
     return (of_messages + of_samples) / 1e6 / table.measure("worker_busy_share")
 
 
@@ -46,9 +46,9 @@ def workers(load: Load, table: PriceTable) -> int:
 
 def database_gb(workload: Workload, load: Load, table: PriceTable) -> float:
     """Gigabytes of raw samples and of minute rollups, for the days that raw samples are kept."""
-    raw_a_day = load.samples_a_s * 86_400 * table.measure("database_bytes_a_sample")
-    rollups_a_day = workload.devices * 1_440 * table.measure("database_bytes_a_rollup")
-    return (raw_a_day + rollups_a_day) * workload.keep_days / _GB
+    raw_per_day = load.samples_per_s * 86_400 * table.measure("database_bytes_per_sample")
+    rollups_per_day = workload.devices * 1_440 * table.measure("database_bytes_a_rollup")
+    return (raw_per_day + rollups_per_day) * workload.keep_days / _GB
 
 
 def databases(workload: Workload, table: PriceTable) -> Databases:
@@ -56,7 +56,7 @@ def databases(workload: Workload, table: PriceTable) -> Databases:
     load = load_of(workload, table)
     gb, largest = database_gb(workload, load, table), table.supabase[-1]
     by_disk = math.ceil(gb / largest.database_gb)
-    by_rows = math.ceil(load.samples_a_s / table.measure("database_rows_a_s"))
+    by_rows = math.ceil(load.samples_per_s / table.measure("database_rows_per_s"))
     count = max(1, by_disk, by_rows)
     size = next((size for size in table.supabase if size.database_gb >= gb / count), largest)
     return Databases(count, size, gb / count)
@@ -74,11 +74,11 @@ def bill(workload: Workload, region: str, table: PriceTable) -> list[Line]:
 
 
 def _messages(workload: Workload, load: Load, table: PriceTable) -> dict[str, float]:
-    metered = load.messages_a_month * math.ceil(load.message_bytes / table.quota("iot_metering_bytes"))
-    commands = workload.devices * workload.commands_a_month
+    metered = load.messages_per_month * math.ceil(load.message_bytes / table.quota("iot_metering_bytes"))
+    commands = workload.devices * workload.commands_per_month
     chunk = table.quota("sqs_metering_bytes")
-    received = load.messages_a_month / _SQS_BATCH
-    sent = load.messages_a_month * math.ceil(load.message_bytes / chunk)
+    received = load.messages_per_month / _SQS_BATCH
+    sent = load.messages_per_month * math.ceil(load.message_bytes / chunk)
     requests = sent + received * math.ceil(load.message_bytes * _SQS_BATCH / chunk) + received
     return {
         "iot_connection": workload.devices * MONTH_S / 60,
@@ -93,11 +93,11 @@ def _around(workload: Workload, load: Load, table: PriceTable) -> dict[str, floa
     """Webhooks, the archive of a year, the workers, and what they send to the database."""
     tasks = workers(load, table) + 1  # one worker for everything that is not ingestion
     return {
-        "api_gateway_request": workload.devices * workload.commands_a_month * _WEBHOOKS_A_COMMAND,
-        "s3_storage": load.samples_a_month * 12 * table.measure("archive_bytes_a_sample") / _GB,
+        "api_gateway_request": workload.devices * workload.commands_per_month * _WEBHOOKS_A_COMMAND,
+        "s3_storage": load.samples_per_month * 12 * table.measure("archive_bytes_per_sample") / _GB,
         "fargate_vcpu": tasks * MONTH_S / 3600,
         "fargate_memory": tasks * MONTH_S / 3600 * table.measure("worker_memory_gb"),
-        "transfer": load.samples_a_month * table.measure("wire_bytes_a_sample") / _GB,
+        "transfer": load.samples_per_month * table.measure("wire_bytes_per_sample") / _GB,
     }
 
 

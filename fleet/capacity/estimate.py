@@ -77,7 +77,7 @@ def estimate(workload: Workload, region: str, table: PriceTable) -> Estimate:
 
 def _advice(workload: Workload, region: str, table: PriceTable, usd: float) -> str:
     """Where a message is a little larger than what IoT Core meters as one: how often to publish instead."""
-    samples, fit = load_of(workload, table).samples_a_message, samples_in_a_block(table)
+    samples, fit = load_of(workload, table).samples_per_message, samples_in_a_block(table)
     if fit == 0 or samples <= fit or samples % fit == 0:
         return ""
     better = replace(workload, publish_s=samples // fit * fit * workload.sample_s)

@@ -38,23 +38,25 @@ def limits(workload: Workload, table: PriceTable) -> list[Limit]:
 
 def _of_iot_core(workload: Workload, table: PriceTable) -> list[Limit]:
     load, more = load_of(workload, table), "ask AWS for more, or use several accounts or regions"
-    reconnecting_a_s = workload.devices / table.measure("reconnect_s")  # all at once, spread by their jitter
+    reconnecting_per_s = workload.devices / table.measure("reconnect_s")  # all at once, spread by their jitter
     return [
         _grows(workload, "IoT connections", workload.devices, table, "iot_connections", more),
         _grows(
-            workload, "IoT connects a second after an outage", reconnecting_a_s, table,
-            "iot_connects_a_s", f"a longer --reconnect-max at the devices, or {more}",
+            workload, "IoT connects a second after an outage", reconnecting_per_s, table,
+            "iot_connects_per_s", f"a longer --reconnect-max at the devices, or {more}",
         ),
-        _grows(workload, "IoT publishes a second", load.messages_a_s, table, "iot_publishes_a_s", more),
-        _grows(workload, "IoT rule evaluations a second", load.messages_a_s, table, "iot_rule_evaluations_a_s", more),
-        _fixed("publishes a second of one connection", 1 / workload.publish_s, table, "iot_connection_publishes_a_s"),
+        _grows(workload, "IoT publishes a second", load.messages_per_s, table, "iot_publishes_per_s", more),
+        _grows(
+            workload, "IoT rule evaluations a second", load.messages_per_s, table, "iot_rule_evaluations_per_s", more,
+        ),
+        _fixed("publishes a second of one connection", 1 / workload.publish_s, table, "iot_connection_publishes_per_s"),
         _fixed("size of an IoT message", load.message_bytes, table, "iot_message_bytes"),
     ]  # fmt: skip
 
 
 def _of_the_queue(workload: Workload, table: PriceTable) -> list[Limit]:
     load = load_of(workload, table)
-    flying = load.messages_a_s * table.measure("seconds_in_flight")
+    flying = load.messages_per_s * table.measure("seconds_in_flight")
     return [
         _grows(workload, "SQS messages in flight", flying, table, "sqs_in_flight", "several queues, a rule for each"),
         _fixed("size of an SQS message", load.message_bytes, table, "sqs_message_bytes"),
@@ -67,7 +69,7 @@ def _of_ours(workload: Workload, table: PriceTable) -> list[Limit]:
     busy_s = requests * table.measure("flip_request_s")
     return [
         _grows(workload, "ingestion workers", busy_workers(load, table), table, "ingestion_workers", "several queues"),
-        _grows(workload, "rows a second into one database", load.samples_a_s, table, "database_rows_a_s", shards),
+        _grows(workload, "rows a second into one database", load.samples_per_s, table, "database_rows_per_s", shards),
         _grows(
             workload, "disk of one database", database_gb(workload, load, table), table, "database_gb",
             f"fewer days of raw samples (the archive keeps them), or {shards}",

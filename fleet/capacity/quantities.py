@@ -16,7 +16,7 @@ def parse_count(text: str) -> int:
     found = _COUNT.fullmatch(text.strip())
     number = float(found[1]) * _THOUSANDS[found[2]] if found else math.nan
     if not math.isfinite(number) or number != int(number):
-        raise InvalidInput(f"{text!r} is no whole number: use for example 1000, 10k, 1M or 1e6.")
+        raise InvalidInput(f"{text!r} is not a whole number: use for example 1000, 10k, 1M or 1e6.")
     return int(number)
 
 
@@ -24,5 +24,5 @@ def parse_seconds(text: str) -> float:
     """A duration in seconds: 500ms, 5s, 1m, 2h or 30d; a bare number is seconds. Raises `InvalidInput`."""
     found = _DURATION.fullmatch(text.strip())
     if not found or not math.isfinite(float(found[1])):
-        raise InvalidInput(f"{text!r} is no duration: use for example 500ms, 5s, 1m, 2h or 30d.")
+        raise InvalidInput(f"{text!r} is not a duration: use for example 500ms, 5s, 1m, 2h or 30d.")
     return float(found[1]) * _SECONDS[found[2]]

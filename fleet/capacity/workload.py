@@ -17,7 +17,7 @@ class Workload:
     """`devices` that take a sample each `sample_s` seconds and publish each `publish_s`.
 
     `basic_ingest`: straight into the rule, without the broker's fee. `keep_days`: raw samples stay so long in the
-    database, 15 at least; then they are in the archive. `commands_a_month`: to each device. Raises `InvalidInput`.
+    database, 15 at least; then they are in the archive. `commands_per_month`: to each device. Raises `InvalidInput`.
     """
 
     devices: int
@@ -25,7 +25,7 @@ class Workload:
     publish_s: float = 60.0
     keep_days: float = 30.0
     basic_ingest: bool = True
-    commands_a_month: float = 30.0
+    commands_per_month: float = 30.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.devices <= _MOST_DEVICES:
@@ -48,37 +48,37 @@ class Workload:
 class Load:
     """What a workload makes of messages and samples."""
 
-    samples_a_message: int
+    samples_per_message: int
     message_bytes: float
-    messages_a_s: float
-    samples_a_s: float
+    messages_per_s: float
+    samples_per_s: float
 
     @property
-    def messages_a_month(self) -> float:
-        return self.messages_a_s * MONTH_S
+    def messages_per_month(self) -> float:
+        return self.messages_per_s * MONTH_S
 
     @property
-    def samples_a_month(self) -> float:
-        return self.samples_a_s * MONTH_S
+    def samples_per_month(self) -> float:
+        return self.samples_per_s * MONTH_S
 
 
 def load_of(workload: Workload, table: PriceTable) -> Load:
     """The load; a message's bytes are those that our agent's encoding has, with the topic."""
     samples = max(1, math.ceil(workload.publish_s / workload.sample_s - 1e-9))
     return Load(
-        samples_a_message=samples,
+        samples_per_message=samples,
         message_bytes=message_bytes(samples, table),
-        messages_a_s=workload.devices / workload.publish_s,
-        samples_a_s=workload.devices / workload.sample_s,
+        messages_per_s=workload.devices / workload.publish_s,
+        samples_per_s=workload.devices / workload.sample_s,
     )
 
 
 def message_bytes(samples: int, table: PriceTable) -> float:
     """Bytes of a message of so many samples, as IoT Core meters it: payload and topic."""
-    return table.measure("message_bytes") + samples * table.measure("message_bytes_a_sample")
+    return table.measure("message_bytes") + samples * table.measure("message_bytes_per_sample")
 
 
 def samples_in_a_block(table: PriceTable) -> int:
     """How many samples a message may have to be metered once; 0 if not even one."""
     room = table.quota("iot_metering_bytes") - table.measure("message_bytes")
-    return max(0, int(room // table.measure("message_bytes_a_sample")))
+    return max(0, int(room // table.measure("message_bytes_per_sample")))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 
-from fleet.commands.life import WANTED, Command, Order, State, move
+from fleet.commands.life import WANTED, Command, Instruction, State, move
 from fleet.commands.limits import MODES, Rating, refused_setpoint, refused_shares, refused_time, takes_setpoint
 from fleet.flip.spans import BEYOND
 from fleet.products import Model
@@ -12,7 +12,7 @@ from fleet.products import Model
 SETPOINT, FOLLOW_LOAD = "SETPOINT", "FOLLOW_LOAD"
 
 
-class Saying(Enum):
+class Notice(Enum):
     """What the battery is to be told of a revision."""
 
     SET = "SET"
@@ -20,14 +20,14 @@ class Saying(Enum):
     NOTHING = ""
 
 
-def setpoint_of(order: Order) -> float | None:
+def setpoint_of(order: Instruction) -> float | None:
     """The power that the battery is to hold, W; None where it follows the load or the mode has none."""
     if not takes_setpoint(order.mode) or order.power_mode == FOLLOW_LOAD:
         return None
     return order.setpoint_w
 
 
-def refusal(order: Order, model: Model | None) -> str | None:
+def refusal(order: Instruction, model: Model | None) -> str | None:
     """Why a battery of this model cannot do what is asked, in a sentence; None when it can.
 
     Of a model that nobody described (`None`) no rating is checked: the battery itself knows and answers.
@@ -45,22 +45,24 @@ def refusal(order: Order, model: Model | None) -> str | None:
     )
 
 
-def settle(command: Command, is_maybe_on_battery: bool, model: Model | None, at: datetime) -> tuple[Command, Saying]:
+def settle(command: Command, is_maybe_on_battery: bool, model: Model | None, at: datetime) -> tuple[Command, Notice]:
     """What becomes of a revision that was received, and what the battery is told of it.
 
     `is_maybe_on_battery`: an earlier revision was sent, whether it arrived or not.
     """
     if command.order.is_taken_back:
         return _take_back(command, is_maybe_on_battery, at)
-    undo = Saying.CANCEL if is_maybe_on_battery else Saying.NOTHING
+    undo = Notice.CANCEL if is_maybe_on_battery else Notice.NOTHING
     if command.order.is_over(at):
         return move(command, State.EXPIRED, at, "it came after its end"), undo
     if why := refusal(command.order, model):
         return move(command, State.FAILED, at, "it cannot be done", why), undo
-    return move(command, State.PENDING, at, "it can be done"), Saying.SET
+    return move(command, State.PENDING, at, "it can be done"), Notice.SET
 
 
-def taken_back_in_the_end(command: Command, order: Order, heard_at: datetime, said_at: datetime) -> Command | None:
+def taken_back_in_the_end(
+    command: Command, order: Instruction, heard_at: datetime, said_at: datetime
+) -> Command | None:
     """The command with its cancellation noted, if nothing of it is left to cancel; else None.
 
     Flip wants an answer to each cancellation, also of what is done.
@@ -73,17 +75,17 @@ def taken_back_in_the_end(command: Command, order: Order, heard_at: datetime, sa
     )  # fmt: skip
 
 
-def _take_back(command: Command, is_maybe_on_battery: bool, at: datetime) -> tuple[Command, Saying]:
+def _take_back(command: Command, is_maybe_on_battery: bool, at: datetime) -> tuple[Command, Notice]:
     if not is_maybe_on_battery:
-        return move(command, State.CANCELED, at, "the battery never had it"), Saying.NOTHING
+        return move(command, State.CANCELED, at, "the battery never had it"), Notice.NOTHING
     if command.order.is_over(at):
         # A battery that had started it has ended it by itself: nothing is left of it, as Flip wants it.
         to = State.CANCELED if command.started_at else State.EXPIRED
-        return move(command, to, at, "its end came before it was taken back"), Saying.NOTHING
-    return move(command, State.PENDING, at, "the battery is to drop it"), Saying.CANCEL
+        return move(command, to, at, "its end came before it was taken back"), Notice.NOTHING
+    return move(command, State.PENDING, at, "the battery is to drop it"), Notice.CANCEL
 
 
-def _refused_power(order: Order, model: Model | None) -> str | None:
+def _refused_power(order: Instruction, model: Model | None) -> str | None:
     if not takes_setpoint(order.mode):
         return None
     if order.power_mode not in {None, SETPOINT, FOLLOW_LOAD}:

@@ -19,7 +19,7 @@ HIGHEST_SEQUENCE = 2**62
 
 
 @dataclass(frozen=True)
-class Said:
+class OutboxEntry:
     """One entry of a battery's order. `next_send_at` None: acknowledged, replaced or expired."""
 
     sequence: int
@@ -56,11 +56,11 @@ class Delivery:
     last_sequence: int = 0
     acknowledged_sequence: int = 0
     heard_at: datetime | None = None
-    said: Mapping[int, Said] = field(default_factory=dict)
+    said: Mapping[int, OutboxEntry] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
 
 
-def to_send(said: Sequence[Said], now: datetime) -> list[Said]:
+def to_send(said: Sequence[OutboxEntry], now: datetime) -> list[OutboxEntry]:
     """What goes into the next message, in order: all that is open, marked as sent once more at `now`.
 
     To be written down before it is sent: then nothing that the battery may have is taken for unsent.
@@ -73,7 +73,7 @@ def to_send(said: Sequence[Said], now: datetime) -> list[Said]:
     ]
 
 
-def hear(delivery: Delivery, answer: Answer, now: datetime) -> Delivery:
+def acknowledge(delivery: Delivery, answer: Answer, now: datetime) -> Delivery:
     """Count an answer in; it may come twice, late, or before an older one."""
     said, commands = dict(delivery.said), dict(delivery.commands)
     for result in sorted(answer.results, key=lambda result: result.sequence):
@@ -107,7 +107,7 @@ def _hear_newest(delivery: Delivery, answer: Answer, now: datetime) -> Delivery:
     return replace(delivery, said=said, heard_at=answer.received_at, acknowledged_sequence=acknowledged_sequence)
 
 
-def _is_lacking(one: Said, delivery: Delivery, answer: Answer, now: datetime) -> bool:
+def _is_lacking(one: OutboxEntry, delivery: Delivery, answer: Answer, now: datetime) -> bool:
     if one.sequence <= answer.acknowledged_sequence or one.is_over(now):
         return False
     if one.next_send_at is not None:
@@ -118,7 +118,7 @@ def _is_lacking(one: Said, delivery: Delivery, answer: Answer, now: datetime) ->
     return one.acknowledged_at is not None and one.action == SET and is_acted_on and _is_of(one, command)
 
 
-def _newly_acknowledged(said: Mapping[int, Said], sequence: int, last_sequence: int) -> list[int]:
+def _newly_acknowledged(said: Mapping[int, OutboxEntry], sequence: int, last_sequence: int) -> list[int]:
     """What is open, was sent and is covered. What was withdrawn is not: the battery may never have had that."""
     if sequence > last_sequence:
         return []
@@ -126,14 +126,14 @@ def _newly_acknowledged(said: Mapping[int, Said], sequence: int, last_sequence: 
     return sorted(one.sequence for one in covered if one.next_send_at is not None)
 
 
-def _current(said: Mapping[int, Said], commands: Mapping[str, Command], sequence: int) -> Command | None:
+def _current(said: Mapping[int, OutboxEntry], commands: Mapping[str, Command], sequence: int) -> Command | None:
     """The command that `sequence` tells of, if that was sent and is its revision still: of no other has it a say."""
     one = said.get(sequence)
     command = commands.get(one.command_id) if one and one.sends else None
     return command if one and _is_of(one, command) else None
 
 
-def _is_of(one: Said, command: Command | None) -> bool:
+def _is_of(one: OutboxEntry, command: Command | None) -> bool:
     return command is not None and command.revision == one.revision
 
 

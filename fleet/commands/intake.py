@@ -11,8 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from fleet import flip
-from fleet.commands.checks import Saying, setpoint_of, settle, taken_back_in_the_end
-from fleet.commands.life import Command, Order, begin, is_outdated, revise
+from fleet.commands.checks import Notice, setpoint_of, settle, taken_back_in_the_end
+from fleet.commands.life import Command, Instruction, begin, is_outdated, revise
 from fleet.commands.message import DeviceCommand
 from fleet.commands.reports import with_report
 from fleet.products import Model
@@ -68,7 +68,7 @@ Decision = PassedOver | SaidAgain | Noted | Settled
 
 
 def decide(
-    told: flip.Command, known: Command | None, addressee: Addressee | None, heard_at: datetime, said_at: datetime
+    told: flip.FlipCommand, known: Command | None, addressee: Addressee | None, heard_at: datetime, said_at: datetime
 ) -> Decision:
     """What becomes of one command as Flip shows it. It may come twice and in any order: only what is newer counts.
 
@@ -89,10 +89,10 @@ def decide(
     return _settled(revise(known, order, heard_at, said_at), known.order, addressee)
 
 
-def order_of(told: flip.Command) -> Order:
+def order_of(told: flip.FlipCommand) -> Instruction:
     """What Flip asks for, as it is kept. A command without a battery's part has no mode, and is refused for that."""
     asked = told.battery_commands[0] if told.battery_commands else flip.BatteryCommand(mode="")
-    return Order(
+    return Instruction(
         flip_status=_text(told.status),
         starts_at=told.start_at,
         ends_at=told.end,
@@ -106,11 +106,11 @@ def order_of(told: flip.Command) -> Order:
     )
 
 
-def payload_of(command: Command, saying: Saying) -> dict[str, Any]:
+def payload_of(command: Command, notice: Notice) -> dict[str, Any]:
     """What the battery is told, but for its place in the battery's order, which is only known when it has one."""
     order = command.order
-    told = DeviceCommand(sequence=1, action=saying.value, command_id=command.command_id, revision=command.revision)
-    if saying is Saying.SET:
+    told = DeviceCommand(sequence=1, action=notice.value, command_id=command.command_id, revision=command.revision)
+    if notice is Notice.SET:
         told = msgspec.structs.replace(
             told,
             starts_at=order.starts_at,
@@ -126,26 +126,26 @@ def payload_of(command: Command, saying: Saying) -> dict[str, Any]:
     return payload
 
 
-def _said_again(told: flip.Command, known: Command, said_at: datetime) -> SaidAgain | PassedOver:
+def _said_again(told: flip.FlipCommand, known: Command, said_at: datetime) -> SaidAgain | PassedOver:
     if said_at <= known.flip_updated_at:
         return PassedOver("outdated")
     is_unanswered = all(each.device_status is None for each in told.battery_commands)
     return SaidAgain(replace(known, flip_updated_at=said_at), is_unanswered)
 
 
-def _settled(received: Command, before: Order, addressee: Addressee) -> Settled:
-    command, saying = settle(received, addressee.may_have_it, addressee.model, received.revised_at)
-    return Settled(with_report(command, received.revised_at), _telling(command, saying, before))
+def _settled(received: Command, before: Instruction, addressee: Addressee) -> Settled:
+    command, notice = settle(received, addressee.may_have_it, addressee.model, received.revised_at)
+    return Settled(with_report(command, received.revised_at), _telling(command, notice, before))
 
 
-def _telling(command: Command, saying: Saying, before: Order) -> Telling | None:
-    if saying is Saying.NOTHING:
+def _telling(command: Command, notice: Notice, before: Instruction) -> Telling | None:
+    if notice is Notice.NOTHING:
         return None
     expires_at = command.order.ends_at
-    if saying is Saying.CANCEL:
+    if notice is Notice.CANCEL:
         # What the battery may have is the version before: it is of use to cancel that until its own end.
         expires_at = _later(expires_at, before.ends_at)
-    return Telling(payload_of(command, saying), expires_at)
+    return Telling(payload_of(command, notice), expires_at)
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -76,7 +76,7 @@ class Transition:
 
 
 @dataclass(frozen=True)
-class Order:
+class Instruction:
     """What Flip says of a command: `flip_status` OK, CANCELED, OPT_OUT or a new word; `ends_at` None: until replaced.
 
     `power_mode` SETPOINT, FOLLOW_LOAD or None; `setpoint_w` is never negative, the mode gives the direction. Shares
@@ -111,7 +111,7 @@ class Command:
 
     command_id: str
     thing_name: str
-    order: Order
+    order: Instruction
     flip_updated_at: datetime
     received_at: datetime
     revised_at: datetime
@@ -140,13 +140,13 @@ _WORDS = {
 _BETWEEN = frozenset({S.DELIVERED, S.ACKNOWLEDGED, S.RUNNING})
 
 
-def begin(command_id: str, thing_name: str, order: Order, heard_at: datetime, said_at: datetime) -> Command:
+def begin(command_id: str, thing_name: str, order: Instruction, heard_at: datetime, said_at: datetime) -> Command:
     """A command that Flip tells of for the first time; `said_at` is Flip's clock."""
     step = Transition(None, S.RECEIVED, heard_at, "Flip sent it")
     return Command(command_id, thing_name, order, said_at, heard_at, heard_at, steps=(step,))
 
 
-def revise(command: Command, order: Order, heard_at: datetime, said_at: datetime) -> Command:
+def revise(command: Command, order: Instruction, heard_at: datetime, said_at: datetime) -> Command:
     """The next revision: whatever state the last one had, this one is to be checked, sent and acknowledged anew."""
     step = Transition(command.state, S.RECEIVED, heard_at, f"Flip changed it ({order.flip_status})", is_revision=True)
     return replace(
@@ -156,7 +156,7 @@ def revise(command: Command, order: Order, heard_at: datetime, said_at: datetime
     )  # fmt: skip
 
 
-def is_outdated(command: Command, order: Order, heard_at: datetime, said_at: datetime) -> bool:
+def is_outdated(command: Command, order: Instruction, heard_at: datetime, said_at: datetime) -> bool:
     """Whether `order` is older than what is known, or comes when all is over.
 
     Of two words of the same moment the cancellation counts: it is the last that is said of a command.

@@ -38,7 +38,7 @@ def refused_setpoint(mode: str | None, setpoint_w: float | None, rating: Rating 
     if setpoint_w is None or not takes_setpoint(mode):
         return None
     if not math.isfinite(setpoint_w) or setpoint_w < 0:
-        return f"The setpoint {setpoint_w:g} W is no power."
+        return f"The setpoint {setpoint_w:g} W is not a valid power."
     if rating is None:
         return None
     rated_w = rating.charge_power_w if mode == Mode.CHARGE.value else rating.discharge_power_w
@@ -49,7 +49,7 @@ def refused_shares(reserve_pct: float | None, maximum_pct: float | None) -> str 
     """Why a backup reserve and a maximum charge, percent of the capacity, cannot be kept, in a sentence."""
     for name, share_pct in (("reserve", reserve_pct), ("maximum charge", maximum_pct)):
         if share_pct is not None and not 0 <= share_pct <= 100:
-            return f"The {name} {share_pct:g} % is no share."
+            return f"The {name} {share_pct:g} % is not between 0 and 100 %."
     if reserve_pct is not None and maximum_pct is not None and reserve_pct > maximum_pct:
         return f"The reserve {reserve_pct:g} % is above the maximum charge {maximum_pct:g} %."
     return None

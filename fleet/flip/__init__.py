@@ -1,6 +1,6 @@
 """What is exchanged with Flip, in Flip's names and units; nothing here talks to it. See docs/flip.md."""
 
-from fleet.flip.control import BatteryCommand, Command, DeviceSetting, Event, EventChanges, ScheduleItem
+from fleet.flip.control import BatteryCommand, DeviceSetting, Event, EventChanges, FlipCommand, ScheduleItem
 from fleet.flip.outcomes import Accepted, Rejected, Unanswered, accepted
 from fleet.flip.programs import Enrollment, EnrollmentRequest, FormField, Program, ProgramAttribute
 from fleet.flip.reading import read, read_each, read_one
@@ -26,7 +26,6 @@ __all__ = [
     "Accepted",
     "AlreadyExists",
     "BatteryCommand",
-    "Command",
     "CommissionRequest",
     "Commissioned",
     "Device",
@@ -38,6 +37,7 @@ __all__ = [
     "Envelope",
     "Event",
     "EventChanges",
+    "FlipCommand",
     "FormField",
     "InvalidField",
     "InvalidFields",

@@ -29,7 +29,7 @@ class BatteryCommand(msgspec.Struct, frozen=True, kw_only=True):
     device_status: str | None = None
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+class FlipCommand(msgspec.Struct, frozen=True, kw_only=True):
     """One order to one device. `status`: OK, CANCELED, OPT_OUT or a new one; `ends_at` None: until replaced."""
 
     id: str

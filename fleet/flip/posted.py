@@ -5,15 +5,24 @@ from datetime import datetime
 
 import msgspec
 
-from fleet.flip import Command, Enrollment, Envelope, Event, Rejected, Unrecognized, read_envelope, read_event_object
+from fleet.flip import (
+    Enrollment,
+    Envelope,
+    Event,
+    FlipCommand,
+    Rejected,
+    Unrecognized,
+    read_envelope,
+    read_event_object,
+)
 from fleet.flip.signature import Posted, Refusal, SigningKeys, Verified, verify
 
-Subject = Command | Enrollment | Event | Unrecognized
+Subject = FlipCommand | Enrollment | Event | Unrecognized
 _NOT_YET_CANCELED = {"OK", "UPCOMING", "ACTIVE"}
 
 
 @dataclass(frozen=True)
-class Refused:
+class Unverified:
     """It is not believed."""
 
     posted: Posted
@@ -41,14 +50,14 @@ class Readable:
     @property
     def device_id(self) -> str:
         """The device whose order it touches; "" for none."""
-        return self.subject.device_id if isinstance(self.subject, Command) else ""
+        return self.subject.device_id if isinstance(self.subject, FlipCommand) else ""
 
 
-def read_posted(posted: Posted, keys: SigningKeys) -> Refused | Unreadable | Readable:
+def read_posted(posted: Posted, keys: SigningKeys) -> Unverified | Unreadable | Readable:
     """Verify what was posted and read it by the type it names; never raises on what a stranger posts."""
     webhook = verify(posted, keys)
     if isinstance(webhook, Refusal):
-        return Refused(posted, webhook)
+        return Unverified(posted, webhook)
     envelope = read_envelope(posted.body)
     if isinstance(envelope, Rejected):
         return Unreadable(webhook, "", envelope.reason)
@@ -67,7 +76,7 @@ def _said_at(webhook: Verified, envelope: Envelope) -> datetime:
 
 def _as_canceled(event_type: str, subject: Subject) -> Subject:
     """The object of a cancellation may still have the status it had before."""
-    if not event_type.endswith(".canceled") or not isinstance(subject, Command | Event):
+    if not event_type.endswith(".canceled") or not isinstance(subject, FlipCommand | Event):
         return subject
     is_late = subject.status in _NOT_YET_CANCELED
     return msgspec.structs.replace(subject, status="CANCELED") if is_late else subject

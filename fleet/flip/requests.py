@@ -21,7 +21,7 @@ from fleet.flip import (
 
 ENDED = frozenset({"UNENROLLED", "REJECTED"})
 """Statuses of an enrollment that is over; any other word of Flip's, new ones too, is one that goes on."""
-LATER = "Flip could not take this yet: it is tried again by itself, and nothing has to be done."
+LATER = "Flip could not take this yet: we will try again, and you do not have to do anything."
 
 BACKOFF = Backoff(first=timedelta(seconds=15), longest=timedelta(minutes=10))
 """When Flip is asked again for what a homeowner wishes."""
@@ -101,7 +101,7 @@ def application(request: FlipRequest, batteries: tuple[str, ...]) -> EnrollmentR
     if not batteries:
         raise InvalidInput("Flip does not know a battery at this home yet: wait until one is commissioned.")
     if strangers := set(wish.device_ids) - set(batteries):
-        raise InvalidInput(f"{min(strangers)[:128]} is no battery of this home that Flip knows: choose another.")
+        raise InvalidInput(f"{min(strangers)[:128]} is not a battery of this home that Flip knows: choose another.")
     return EnrollmentRequest(
         program_id=wish.program_id,
         device_ids=wish.device_ids or batteries,
@@ -123,7 +123,7 @@ def event_to_change(request: FlipRequest, batteries: tuple[str, ...]) -> str:
     """
     wish = _read(request, _EventWish)
     if strangers := {one.device_id for one in wish.device_settings} - set(batteries):
-        raise InvalidInput(f"{min(strangers)[:128]} is no battery of this home that Flip knows: choose another.")
+        raise InvalidInput(f"{min(strangers)[:128]} is not a battery of this home that Flip knows: choose another.")
     if wish.is_participating is msgspec.UNSET and not wish.device_settings:
         raise InvalidInput("Nothing of the event is changed: say what to change.")
     return wish.event_id

@@ -91,7 +91,7 @@ def verify(posted: Posted, keys: SigningKeys) -> Verified | Refusal:
     except UnicodeDecodeError:
         return Refusal("bad_signature", "It is no UTF-8: what Flip signs is text.")
     if not keys.signed(posted.webhook_id, sent_at, text, posted.signature):
-        return Refusal("bad_signature", "No key of ours made its signature: it is not Flip's, or was changed.")
+        return Refusal("bad_signature", "None of our keys made its signature: it is not Flip's, or was changed.")
     if abs(posted.queued_at - sent_at) > REPLAY_WINDOW:
         age_s = (posted.queued_at - sent_at).total_seconds()
         return Refusal("stale", f"It came {age_s:.0f} s after it was signed, {REPLAY_WINDOW.seconds} s are allowed.")
@@ -103,9 +103,9 @@ def _problem_of_headers(posted: Posted) -> str:
     if missing := [name for name, value in given.items() if not value]:
         return f"It came without {', '.join(missing)}."
     if not _ID.fullmatch(posted.webhook_id):
-        return "Its webhook-id is none: 1 to 200 printable characters."
+        return "Its webhook-id is not valid: it has 1 to 200 printable characters."
     if not _UNIX_SECONDS.fullmatch(posted.timestamp):
-        return "Its webhook-timestamp is none: whole seconds since 1970."
+        return "Its webhook-timestamp is not valid: it is in whole seconds since 1970."
     return ""
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from fleet.flip.control import Command, Event
+from fleet.flip.control import Event, FlipCommand
 from fleet.flip.outcomes import Accepted, Rejected
 from fleet.flip.programs import Enrollment
 from fleet.flip.reading import read
@@ -13,8 +13,8 @@ from fleet.flip.reading import read
 MAX_BODY_BYTES = 256 * 1024
 """As much as a queue holds; checked before anything is parsed."""
 
-_KINDS: dict[str, type[Command] | type[Enrollment] | type[Event]] = {
-    "command": Command,
+_KINDS: dict[str, type[FlipCommand] | type[Enrollment] | type[Event]] = {
+    "command": FlipCommand,
     "enrollment": Enrollment,
     "event": Event,
 }
@@ -45,7 +45,7 @@ def read_envelope(body: bytes) -> Accepted[Envelope] | Rejected:
         return Rejected(f"The webhook is no JSON: {str(error)[:300]}")
 
 
-def read_event_object(envelope: Envelope) -> Accepted[Command | Enrollment | Event | Unrecognized] | Rejected:
+def read_event_object(envelope: Envelope) -> Accepted[FlipCommand | Enrollment | Event | Unrecognized] | Rejected:
     """What the event is about, by the first word of its type."""
     kind = _KINDS.get(envelope.event_type.split(".")[0])
     if kind is None:

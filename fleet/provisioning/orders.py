@@ -75,7 +75,7 @@ def _checked(rows: list[tuple[str, str, str | None]]) -> list[Order]:
     for name, model, csr_pem in rows:
         try:
             if not _MODEL.fullmatch(model):
-                raise InvalidInput(f"{model[:80]!r} is no model: use 1 to 80 letters, digits and _ . , @ / : # - .")
+                raise InvalidInput(f"{model[:80]!r} is not a model: use 1 to 80 letters, digits and _ . , @ / : # - .")
             orders.append(Order(ThingName(name), model, csr_pem))
         except FleetError as error:
             problems.append(str(error))

@@ -115,7 +115,7 @@ def audience_of(base_url: str) -> str:
     except ValueError:
         is_address = False
     if not is_address or parts.query or parts.fragment or parts.username or len(base_url) > MAX_BASE_URL_CHARACTERS:
-        raise InvalidInput(f"{base_url[:80]!r} is no address of a web app: give one such as https://app.example.com.")
+        raise InvalidInput(f"{base_url[:80]!r} is not a web address: give one such as https://app.example.com.")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 

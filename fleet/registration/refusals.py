@@ -19,7 +19,7 @@ class LinkRefusal:
 class Malformed(LinkRefusal):
     """No compact JWS with our header and claims, longer than a link can be, or made to live too long."""
 
-    sentence = "This is no registration link: scan the code on your battery again, or copy the whole link."
+    sentence = "This is not a registration link: scan the code on your battery again, or copy the whole link."
 
 
 @dataclass(frozen=True)

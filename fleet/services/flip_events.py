@@ -24,12 +24,12 @@ def change_event(connection: Connection, flip: FlipClient, request: FlipRequest)
     except NotFound as error:
         raise NotFound("Flip does not know this event any more: nothing was changed.") from error
     except Conflict as error:
-        raise Conflict("The event is over or was taken back: nothing of it can be changed any more.") from error
+        raise Conflict("The event is over or was canceled: it can no longer be changed.") from error
     FlipEvents(connection).said(site.id, event)
     return Done(_sentence(event), {"event_id": event.id, "is_participating": event.is_participating})
 
 
 def _sentence(event: Event) -> str:
     if not event.is_participating:
-        return "Your home takes no part in this event."
+        return "Your home is not taking part in this event."
     return "Your home takes part in this event, with what you set."

@@ -17,13 +17,13 @@ from fleet.adapters.postgres.homes import Homes
 from fleet.adapters.postgres.webhooks import Outcome, Webhooks
 from fleet.errors import InvalidInput
 from fleet.figures import Figures, joined_by
-from fleet.flip import Command, Enrollment, Event, Unrecognized
-from fleet.flip.posted import Readable, Refused, Unreadable, read_posted
+from fleet.flip import Enrollment, Event, FlipCommand, Unrecognized
+from fleet.flip.posted import Readable, Unreadable, Unverified, read_posted
 from fleet.flip.signature import HEADERS, Posted, SigningKeys
 
 _BATCH = 50
 """Webhooks a commit: each is seen, and its device's order let go, when all of them are stored."""
-_WHY = {"outdated": "What is kept is as new.", "unknown_subject": "No home or battery here is the one that is meant."}
+_WHY = {"outdated": "What is stored is as recent.", "unknown_subject": "It names no home or battery known here."}
 _TOO_LARGE = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 _UNUSABLE = (psycopg.DataError, psycopg.IntegrityError, *_TOO_LARGE, InvalidInput, OverflowError)
 """What one message's content can cause; anything else is not its fault."""
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TakenIn(Figures):
+class IntakeFigures(Figures):
     """What became of the messages of a while. `lag` is the worst time from the queue's receiving to our storing."""
 
     received: int = 0
@@ -45,12 +45,12 @@ class TakenIn(Figures):
     lag: timedelta = field(default=timedelta(0), metadata=joined_by(max))
 
 
-def process(queue: Queue, connection: Connection, keys: SigningKeys, seconds: float, wait_s: float) -> TakenIn:
+def process(queue: Queue, connection: Connection, keys: SigningKeys, seconds: float, wait_s: float) -> IntakeFigures:
     """Receive, store and delete batch after batch for about `seconds`, at least once; `queue` gives `HEADERS` with it.
 
     Raises `Unavailable` when the queue or the database stops answering: what was not committed is still queued.
     """
-    total, deadline = TakenIn(), time.monotonic() + seconds
+    total, deadline = IntakeFigures(), time.monotonic() + seconds
     while True:
         left = deadline - time.monotonic()
         messages = queue.receive(_BATCH, wait_s=max(0.0, min(wait_s, left)))
@@ -61,9 +61,9 @@ def process(queue: Queue, connection: Connection, keys: SigningKeys, seconds: fl
             return total
 
 
-def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKeys) -> TakenIn:
+def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKeys) -> IntakeFigures:
     """Store and apply a batch in one commit; a bad message is kept as what it is and harms none of the others."""
-    total, intake = TakenIn(), _Intake(connection)
+    total, intake = IntakeFigures(), _Intake(connection)
     # A command holds its device's order until the commit: whoever takes several does so in the devices' order.
     webhooks = sorted((read_posted(posted, keys) for posted in messages), key=_device_of)
     with translated(), connection.transaction():
@@ -72,10 +72,10 @@ def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKey
     if total.refused:
         _log.warning("refused %d webhooks: fleet webhooks refused shows them", total.refused)
     stored_at = datetime.now(UTC)
-    return total + TakenIn(lag=max((stored_at - posted.queued_at for posted in messages), default=timedelta(0)))
+    return total + IntakeFigures(lag=max((stored_at - posted.queued_at for posted in messages), default=timedelta(0)))
 
 
-def take_polled(connection: Connection, commands: Iterable[Command], heard_at: datetime) -> int:
+def take_polled(connection: Connection, commands: Iterable[FlipCommand], heard_at: datetime) -> int:
     """Apply commands that Flip listed when it was asked, some a commit; returns how many of them were news."""
     listed, news = sorted(commands, key=lambda each: each.device_id), 0
     for start in range(0, len(listed), _BATCH):
@@ -85,7 +85,7 @@ def take_polled(connection: Connection, commands: Iterable[Command], heard_at: d
     return news
 
 
-def _take_polled(connection: Connection, command: Command, heard_at: datetime) -> bool:
+def _take_polled(connection: Connection, command: FlipCommand, heard_at: datetime) -> bool:
     said_at = command.updated_at or command.created_at or heard_at
     try:
         with connection.transaction():
@@ -102,10 +102,10 @@ class _Intake:
         self._connection, self._commands = connection, Commands(connection)
         self._webhooks, self._homes = Webhooks(connection), Homes(connection)
 
-    def take(self, webhook: Refused | Unreadable | Readable) -> TakenIn:
-        if isinstance(webhook, Refused):
+    def take(self, webhook: Unverified | Unreadable | Readable) -> IntakeFigures:
+        if isinstance(webhook, Unverified):
             self._webhooks.refuse(webhook.posted, webhook.refusal)
-            return TakenIn(received=1, refused=1)
+            return IntakeFigures(received=1, refused=1)
         if isinstance(webhook, Unreadable):
             return self._keep_unreadable(webhook)
         try:
@@ -114,16 +114,16 @@ class _Intake:
         except _UNUSABLE as error:
             return self._keep_unreadable(Unreadable(webhook.webhook, webhook.event_type, _reason(error)))
 
-    def _keep_unreadable(self, one: Unreadable) -> TakenIn:
+    def _keep_unreadable(self, one: Unreadable) -> IntakeFigures:
         return _counted("unreadable", self._webhooks.keep_unreadable(one.webhook, one.event_type, one.reason))
 
-    def _apply(self, readable: Readable) -> TakenIn:
+    def _apply(self, readable: Readable) -> IntakeFigures:
         webhook, subject = readable.webhook, readable.subject
         if isinstance(subject, Unrecognized):
             return _counted("unknown_type", self._webhooks.keep(webhook, readable.event_type, "unknown_type"))
         if not self._webhooks.keep(webhook, readable.event_type, "applied"):
-            return TakenIn(received=1, duplicates=1)
-        if isinstance(subject, Command):
+            return IntakeFigures(received=1, duplicates=1)
+        if isinstance(subject, FlipCommand):
             said_at = subject.updated_at or readable.said_at
             outcome: Outcome = self._commands.receive(subject, webhook.queued_at, said_at)
         else:
@@ -144,7 +144,7 @@ class _Intake:
         return "applied" if is_news else "outdated"
 
 
-def _device_of(webhook: Refused | Unreadable | Readable) -> str:
+def _device_of(webhook: Unverified | Unreadable | Readable) -> str:
     return webhook.device_id if isinstance(webhook, Readable) else ""
 
 
@@ -154,9 +154,9 @@ def _batteries(subject: Enrollment | Event) -> list[str]:
     return [name for item in subject.schedule for name in item.device_ids]
 
 
-def _counted(outcome: Outcome, is_new: bool = True) -> TakenIn:
+def _counted(outcome: Outcome, is_new: bool = True) -> IntakeFigures:
     count: dict[str, Any] = {outcome if is_new else "duplicates": 1}
-    return TakenIn(received=1, **count)
+    return IntakeFigures(received=1, **count)
 
 
 def _reason(error: Exception) -> str:

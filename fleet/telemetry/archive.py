@@ -93,7 +93,7 @@ def span(start: datetime, end: datetime) -> tuple[datetime, datetime]:
     if any((moment.utcoffset() or timedelta(0)) % timedelta(minutes=1) for moment in (start, end)):
         raise InvalidInput("A zone's offset has whole minutes: write 2026-11-01T00:00:00Z, or +01:00 at its end.")
     if not start < end:
-        raise InvalidInput(f"From {start.isoformat()} to {end.isoformat()} is no time: name a moment and a later one.")
+        raise InvalidInput(f"From {start.isoformat()} to {end.isoformat()} is empty: name a moment and a later one.")
     return start, end
 
 

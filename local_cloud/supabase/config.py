@@ -33,7 +33,7 @@ class Config:
     otp_length: int
     otp_expiry_s: int
     max_frequency_s: float
-    emails_an_hour: int
+    emails_per_hour: int
     jwt_expiry_s: int
     reuse_interval_s: int
     max_rows: int
@@ -57,7 +57,7 @@ def read_config(file: Path) -> Config:
             otp_length=int(email.get("otp_length", 6)),
             otp_expiry_s=int(email.get("otp_expiry", 3600)),
             max_frequency_s=_seconds(email.get("max_frequency", "1m")),
-            emails_an_hour=int(auth.get("rate_limit", {}).get("email_sent", 30)),
+            emails_per_hour=int(auth.get("rate_limit", {}).get("email_sent", 30)),
             jwt_expiry_s=int(auth.get("jwt_expiry", 3600)),
             reuse_interval_s=int(auth.get("refresh_token_reuse_interval", 10)),
             max_rows=int(document.get("api", {}).get("max_rows", 1000)),

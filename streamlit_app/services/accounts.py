@@ -186,5 +186,5 @@ def _address(email: str) -> str:
     name, _, domain = address.rpartition("@")
     plain = address.isprintable() and " " not in address and len(address) <= _MAX_EMAIL_CHARACTERS
     if not (plain and name and "." in domain.strip(".")):
-        raise InvalidInput("This is no e-mail address: it looks like name@example.org.")
+        raise InvalidInput("This is not an e-mail address: it should look like name@example.org.")
     return address

@@ -78,7 +78,7 @@ def bind(
     it was opened, and the database ends its life an hour after.
     """
     if details.install_date and details.install_date > now.date():
-        raise InvalidInput("The battery was installed today or before: correct the date.")
+        raise InvalidInput("The installation date cannot be in the future: correct it.")
     again = check(settings, checked.token, checked.checked_at)
     if isinstance(again, LinkRefusal):
         raise Refused(again.sentence)

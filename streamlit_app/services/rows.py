@@ -27,7 +27,7 @@ def call_rows(client: Client, function: str, arguments: dict[str, Any], row_type
 def call(client: Client, function: str, arguments: dict[str, Any]) -> Any:
     """What a function returns, as JSON. Raises the function's own refusals, one sentence each."""
     if _has_nul(arguments):  # PostgreSQL has no text with it, and would say so in its own words
-        raise InvalidInput("A character that cannot be stored is in what was typed: remove it.")
+        raise InvalidInput("What you typed contains a character that cannot be stored: remove it.")
     with translated(f"calling {function}"):
         return client.rpc(function, arguments).execute().data
 

@@ -47,7 +47,7 @@ def _choose(found: list[Battery]) -> Battery:
 
 def _commissioning(account: Account, battery: Battery) -> None:
     if battery.site_id is None:
-        st.info("This battery was moved to your account. Say where it stands, so that Flip can take it in.")
+        st.info("This battery was moved to your account. Tell us where it is installed, so that Flip can add it.")
         if (site := ask_for_site(account)) is not None:
             flip.commission(account, battery, str(site.site_id))
             st.rerun()
@@ -70,7 +70,7 @@ def _live(thing_name: str) -> None:
             if battery.has_reported:
                 _readings(battery)
             else:
-                st.write("It has not reported yet. Check that it is switched on and has a network.")
+                st.write("It has not reported yet. Check that it is switched on and connected to the internet.")
 
 
 def _readings(battery: Battery) -> None:

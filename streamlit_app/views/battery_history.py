@@ -25,7 +25,7 @@ def show_history(account: Account, battery: Battery) -> None:
     table = charts.frame(buckets, visit.local_zone(), max(_SMALLEST_GAP, 2 * span / POINTS))
     _chart("Charge", charts.charge_chart(table), charts.in_words(table, [charts.CHARGE]), "chart_charge")
     _chart("Power", charts.power_chart(table), charts.in_words(table, charts.POWERS), "chart_power")
-    st.caption(f"Times are yours: {visit.local_zone()}.")
+    st.caption(f"Times are in your time zone: {visit.local_zone()}.")
     st.download_button(
         "Download as CSV",
         charts.csv(buckets, visit.local_zone()),

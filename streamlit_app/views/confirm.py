@@ -22,7 +22,7 @@ def show() -> None:
     with st.form("confirm", border=False):
         email = st.text_input(
             "Your e-mail address", key="confirm_email", autocomplete="email", max_chars=254,
-            help="The one that the mail came to. A link signs in nobody else.",
+            help="The address that the mail was sent to. The link works for nobody else.",
         )  # fmt: skip
         if st.form_submit_button("Sign in on this device", key="confirm_sign_in", type="primary"):
             with visit.told():

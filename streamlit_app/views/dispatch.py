@@ -111,7 +111,7 @@ def _chart(account: Account, key: DispatchKey, figures: Summary) -> None:
     text = dispatch_chart.power_in_words(power, key)
     chart = dispatch_chart.power_chart(power, key, figures.asked_power_w, visit.local_zone())
     st.altair_chart(chart, key="dispatch_power", alt=f"Power of all batteries. {text}")
-    st.caption(words.plain(f"{text} Times are yours: {visit.local_zone()}."))
+    st.caption(words.plain(f"{text} Times are in your time zone: {visit.local_zone()}."))
 
 
 def _download(key: DispatchKey, gap_s: int, devices: list[DeviceReport]) -> None:

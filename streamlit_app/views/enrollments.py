@@ -12,7 +12,7 @@ from streamlit_app.services.sites import Site
 from streamlit_app.views.request_progress import show_requests
 
 _LOOKS: dict[str, tuple[str, Literal["green", "orange", "red", "gray"]]] = {
-    "PENDING": ("Being looked at", "orange"),
+    "PENDING": ("Under review", "orange"),
     "ACTIVE": ("Active", "green"),
     "APPROVED": ("Active", "green"),
     "NEEDS_ACTION": ("Needs you", "orange"),
@@ -41,7 +41,7 @@ def _card(account: Account, enrollment: Enrollment) -> None:
         if enrollment.status_reason:
             st.write(words.plain(enrollment.status_reason))
         if enrollment.status == "REJECTED":
-            st.caption("A program that has rejected a home takes no second application.")
+            st.caption("You cannot apply again to a program that has rejected your home.")
         if enrollment.thing_names:
             st.caption("With " + ", ".join(words.plain(name) for name in enrollment.thing_names))
         if enrollment.can_be_left and st.button("Leave the program", key=f"leave_{enrollment.enrollment_id}"):

@@ -64,16 +64,16 @@ def _happening(event: Event, part: Part, commands: list[CommandResult], now: dat
     when = "" if (start, end) == (event.starts_at, event.ends_at) else f"{words.span(start, end, now)}: "
     lasts = f", for {words.duration((end - start).total_seconds())}" if end else ", until further notice"
     if not event.is_participating:
-        return f"{when}{names} {does}{lasts}: so it was planned, but you take no part."
+        return f"{when}{names} {does}{lasts}: that was the plan, but you are not taking part."
     if _is_replaced(commands):
-        return f"{when}{names} {does}{lasts}: so it was planned, until another request took its place."
+        return f"{when}{names} {does}{lasts}: that was the plan, until another request replaced it."
     return f"{when}{names} {does}{lasts}."
 
 
 def _standing(event: Event, command: CommandResult, now: datetime) -> str:
     # Flip takes an opt-out at once; its word to the battery follows.
     if not event.is_participating and command.is_open:
-        return "The battery is being told that it takes no part."
+        return "The battery is being told not to take part."
     return event_words.outcome(command, now)
 
 
@@ -93,7 +93,7 @@ def _reserve_pct(name: str, event: Event, commands: list[CommandResult]) -> floa
 
 
 def _decide(account: Account, event: Event) -> None:
-    label = "Take no part" if event.is_participating else "Take part again"
+    label = "Skip this event" if event.is_participating else "Take part again"
     kind: Literal["secondary", "primary"] = "secondary" if event.is_participating else "primary"
     if st.button(label, key=f"take_part_{event.event_id}", type=kind):
         with visit.told():

@@ -15,7 +15,7 @@ def show_history(results: list[CommandResult], now: datetime) -> None:
     """The latest ones; the others behind a click."""
     st.subheader("Past events", anchor=False)
     if not results:
-        st.info("There was no event yet.")
+        st.info("There have been no events yet.")
         return
     for result in results[:_SHOWN]:
         _row(result, now)

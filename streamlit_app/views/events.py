@@ -31,7 +31,7 @@ def show() -> None:
         _say_none()
     shown_above = [result for result in results if any(result.belongs_to(event) for event in coming)]
     show_history([result for result in results if result.is_history(now) and result not in shown_above], now)
-    st.caption(f"Times are yours: {visit.local_zone()}.")
+    st.caption(f"Times are in your time zone: {visit.local_zone()}.")
     _watch(_picture(found, results, now))
 
 

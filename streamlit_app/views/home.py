@@ -43,7 +43,7 @@ def _say_next_event(account: Account, now: datetime) -> None:
         with st.container(border=True, key="next_event"):
             when = words.span(coming[0].starts_at, coming[0].ends_at, now)
             st.markdown(f"**Next event: {words.plain(when)}** ({words.ahead(coming[0].starts_at, now)})")
-            places.link("events", "What will happen, and your say in it")
+            places.link("events", "What will happen, and what you can change")
 
 
 def _card(battery: Battery, now: datetime) -> None:
@@ -58,7 +58,7 @@ def _card(battery: Battery, now: datetime) -> None:
                 st.metric("Sun gives", words.power(battery.solar_power_w))
             st.write(words.mode(battery.mode) + ("." if battery.grid_online else ", **the grid is down**."))
         else:
-            st.write("It has not reported yet. Check that it is switched on and has a network.")
+            st.write("It has not reported yet. Check that it is switched on and connected to the internet.")
         _say_commissioning(battery)
         places.link("battery", "Details and history", name=battery.thing_name)
 

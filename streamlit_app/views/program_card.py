@@ -81,7 +81,7 @@ def _problems(program: Program, answers: dict[str, Answer], *, agreed: bool) -> 
         elif isinstance(answer, str) and len(answer) > _MAX_ANSWER_CHARACTERS:
             found.append(f"Shorten the answer: {field.label or field.name}.")
     if not agreed:
-        found.append("Tick the box above the button: nobody joins a program without agreeing.")
+        found.append("Tick the box above the button: you cannot join a program without agreeing.")
     return found
 
 

@@ -47,8 +47,8 @@ def _fields(known: DeviceDetails) -> DeviceDetails:
         serial_number=serial.strip(),
         install_date=installed,
         battery_capacity_wh=_kilo(capacity, "Capacity (kWh)", known.battery_capacity_wh, "register_capacity"),
-        battery_power_input_w=_kilo(charge, "Charges with up to (kW)", known.battery_power_input_w, "register_input"),
-        battery_power_output_w=_kilo(discharge, "Gives up to (kW)", known.battery_power_output_w, "register_output"),
+        battery_power_input_w=_kilo(charge, "Charges at up to (kW)", known.battery_power_input_w, "register_input"),
+        battery_power_output_w=_kilo(discharge, "Delivers up to (kW)", known.battery_power_output_w, "register_output"),
     )
 
 

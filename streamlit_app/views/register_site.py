@@ -20,11 +20,11 @@ def ask_for_site(account: Account) -> Site | None:
     chosen = next((site for site in found if site.site_id == st.session_state.get(_CHOSEN)), None)
     if chosen is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f":green[✓] It stands at {words.plain(chosen.label)}.")
+            st.markdown(f":green[✓] It is installed at {words.plain(chosen.label)}.")
             st.button("Change", key="register_site_change", type="tertiary", on_click=_reopen)
         return chosen
     with st.container(border=True, key="register_site"):
-        st.subheader("Where does it stand?", anchor=False)
+        st.subheader("Where is it installed?", anchor=False)
         if not found or _choose(found) == _OTHER:
             _enter(account)
     return None

@@ -12,8 +12,8 @@ _DOING = {
     "programs": "Looking for programs at your address",
     "enroll": "Applying for the program",
     "unenroll": "Leaving the program",
-    "update_site": "Telling Flip of your address",
-    "change_event": "Telling Flip what you want of the event",
+    "update_site": "Telling Flip about your address",
+    "change_event": "Telling Flip what you chose for the event",
 }
 
 

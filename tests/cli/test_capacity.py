@@ -12,7 +12,7 @@ from fleet.errors import InvalidInput
 def test_a_million_devices_as_json() -> None:
     given = ["capacity", "--devices", "1e6", "--sample", "5s", "--publish", "60s", "--json"]
     found = json.loads(CliRunner().invoke(app, given, catch_exceptions=False).output)
-    assert (found["devices"], found["samples_a_message"]) == (1_000_000, 12)
+    assert (found["devices"], found["samples_per_message"]) == (1_000_000, 12)
     assert found["usd_month"] == pytest.approx(sum(line["usd"] for line in found["lines"]), abs=0.01)
     assert found["usd_device_month"] == pytest.approx(found["usd_month"] / 1e6, abs=1e-6)
     assert found["first_limit"]["name"] == found["limits"][0]["name"]

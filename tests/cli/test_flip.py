@@ -58,7 +58,7 @@ def test_without_a_setpoint_batteries_follow_the_load_and_all_are_meant(
 @pytest.mark.parametrize(
     ("options", "exit_code", "words"),
     [
-        (["--start", "soon"], 2, "is no time"), (["--duration", "long"], 2, "is no duration"),
+        (["--start", "soon"], 2, "is not a time"), (["--duration", "long"], 2, "is not a duration"),
         (["--mode", "PARTY"], 2, "mode"), (["--start", "2020-01-01T00:00:00Z"], 2, "over already"),
         (["--device", "battery-9"], 7, "battery-9"),
     ],

@@ -50,28 +50,28 @@ def test_a_homeowner_sees_the_next_event_opts_out_comes_back_and_sets_a_reserve(
     device, site_id = _registered(world, homeowner)
     homeowner.open("/events")
     homeowner.sees("No event is planned.")
-    homeowner.sees("There was no event yet.")
+    homeowner.sees("There have been no events yet.")
     homeowner.shot("empty")
     start = datetime.now(UTC).replace(microsecond=0) + 120 * MINUTE
     event_id = _heard(world, flip_server, device, site_id, start)
     homeowner.sees("Next event")  # by itself
     homeowner.sees(f"{device} gives power to your home and the grid at 2.0 kW, for 60 minutes.")
     homeowner.sees(f"At least 20 % stays in {device} for outages.")
-    homeowner.sees("Times are yours: America/Los_Angeles.")
+    homeowner.sees("Times are in your time zone: America/Los_Angeles.")
     expect(homeowner.page.get_by_text("PST").or_(homeowner.page.get_by_text("PDT")).first).to_be_visible()
     homeowner.settled()
     homeowner.shot("next")
     assert not homeowner.is_wider_than_its_screen()
 
-    homeowner.press("Take no part")
-    homeowner.sees("Telling Flip what you want of the event")
+    homeowner.press("Skip this event")
+    homeowner.sees("Telling Flip what you chose for the event")
     world.work_off_soon()
     homeowner.sees("Not taking part")
     assert [command["status"] for command in flip_server.received("commands")] == ["OPT_OUT"]
     homeowner.shot("opted-out")
     homeowner.press("Take part again")
     world.work_off_soon()
-    homeowner.sees("Take no part")
+    homeowner.sees("Skip this event")
 
     homeowner.unfold("Keep more or less for outages")
     slider = homeowner.page.get_by_role("slider")
@@ -91,11 +91,11 @@ def test_a_homeowner_sees_the_next_event_opts_out_comes_back_and_sets_a_reserve(
     homeowner.shot("home")
 
     homeowner.open("/events")
-    homeowner.sees("Take no part")
+    homeowner.sees("Skip this event")
     flip_server.cancel_event(event_id)
-    homeowner.press("Take no part")
+    homeowner.press("Skip this event")
     world.work_off_soon()
-    homeowner.sees("The event is over or was taken back")
+    homeowner.sees("The event is over or was canceled")
     homeowner.shot("refused")
 
 
@@ -110,10 +110,10 @@ def test_the_history_says_what_the_battery_really_did(world: HomeownerWorld, vis
             {"state": "failed", "reason": f"the inverter is too hot {HOSTILE_INPUTS['script']}"},
             "It did not work: the inverter",
         ),
-        ({"state": "superseded"}, "Another request that began later took its place."),
+        ({"state": "superseded"}, "A later request replaced it."),
         ({"state": "expired"}, "It was over before the battery could be reached."),
-        ({"state": "canceled", "flip_status": "OPT_OUT"}, "You took no part."),
-        ({"state": "canceled", "flip_status": "CANCELED"}, "The utility took it back."),
+        ({"state": "canceled", "flip_status": "OPT_OUT"}, "You did not take part."),
+        ({"state": "canceled", "flip_status": "CANCELED"}, "The utility canceled it."),
         ({"state": "done", "mode": "BACKUP", "setpoint_w": None}, "Done."),
     ]
     for number, (changes, _) in enumerate(past, start=2):

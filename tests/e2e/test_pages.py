@@ -52,7 +52,7 @@ def test_a_battery_shows_charts_in_local_time_words_for_them_and_a_csv(world: Ho
     homeowner.sees("There are no readings from the last 24 hours.")
     world.report(folder.name, timedelta(hours=30), timedelta(minutes=1))
     homeowner.page.reload()
-    homeowner.sees("Times are yours: America/Los_Angeles.")
+    homeowner.sees("Times are in your time zone: America/Los_Angeles.")
     charts = homeowner.page.get_by_test_id("stVegaLiteChart")
     expect(charts).to_have_count(2)
     expect(homeowner.page.get_by_label("Charge. Charge:").first).to_be_attached()
@@ -132,7 +132,7 @@ def test_hostile_input_in_the_sign_in_forms(world: HomeownerWorld, visit: Visit)
     for value in HOSTILE_INPUTS.values():
         _fill_every_field(visitor, [value])
         visitor.press("Send the code")
-        visitor.sees("This is no e-mail address")
+        visitor.sees("This is not an e-mail address")
         _is_unharmed(visitor)
     visitor.ask_for_code(email)
     for value in HOSTILE_INPUTS.values():
@@ -141,7 +141,7 @@ def test_hostile_input_in_the_sign_in_forms(world: HomeownerWorld, visit: Visit)
         visitor.sees("The code is the six digits")
         _is_unharmed(visitor)
     visitor.enter_code(world.project.mailed_code(email))  # none of it counted as a try
-    visitor.sees("Where does it stand?")
+    visitor.sees("Where is it installed?")
 
 
 def test_hostile_input_in_the_registration_forms(world: HomeownerWorld, visit: Visit) -> None:

@@ -26,11 +26,11 @@ def test_a_homeowner_registers_a_battery_and_joins_a_program(
     homeowner.sees("is genuine")
     homeowner.shot("1-verified")
     homeowner.sign_in(email)
-    homeowner.sees("Where does it stand?")  # the link survived signing in
+    homeowner.sees("Where is it installed?")  # the link survived signing in
     homeowner.enter_address()
     homeowner.shot("2-address")
     homeowner.press("Save the address")
-    homeowner.sees("It stands at 12 Sunny Street")
+    homeowner.sees("It is installed at 12 Sunny Street")
     expect(homeowner.page.get_by_label("Product")).to_have_value("Home 13")  # filled in from the record
     homeowner.shot("3-battery")
     homeowner.press("Register this battery")
@@ -66,7 +66,7 @@ def test_a_reload_keeps_the_visitor_signed_in_and_the_link(world: HomeownerWorld
     homeowner.sign_in(email)
     homeowner.page.reload()
     homeowner.sees("Signed in as")
-    homeowner.sees("Where does it stand?")
+    homeowner.sees("Where is it installed?")
     [cookie] = [found for found in homeowner.context.cookies() if found["name"] == "fleet_session"]
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
     assert "fleet_session" not in homeowner.page.evaluate("document.cookie")
@@ -97,7 +97,7 @@ def test_a_wrong_code_is_refused_and_the_right_one_still_works(world: HomeownerW
     homeowner.enter_code("000000" if right != "000000" else "111111")
     homeowner.sees("This code is wrong")
     homeowner.enter_code(right)
-    homeowner.sees("Where does it stand?")
+    homeowner.sees("Where is it installed?")
 
 
 def test_a_mailed_link_signs_in_on_a_click_and_not_on_opening_it(world: HomeownerWorld, visit: Visit) -> None:
@@ -173,7 +173,7 @@ def _without_a_token(world: HomeownerWorld) -> str:
         (_from_the_future, "clock is fast"),
         (_for_another_site, "for another website"),
         (_of_a_certificate_out_of_force, "not in service"),
-        (_without_a_token, "no registration link"),
+        (_without_a_token, "not a registration link"),
     ],
 )
 def test_a_bad_link_is_refused_in_one_sentence(
@@ -260,7 +260,7 @@ def test_while_flip_is_down_the_battery_waits_and_the_page_says_so(
     flip_server.outage(True)
     homeowner.register(world.link(folder), new_address())
     world.work_off()
-    homeowner.sees("tried again by itself")
+    homeowner.sees("we will try again")
     flip_server.outage(False)
     world.run_sql(
         "UPDATE fleet.flip_requests SET next_attempt_at = now() WHERE thing_name = %s RETURNING 1", folder.name

@@ -91,5 +91,5 @@ def test_a_request_names_the_thing_and_the_key(folder: Path) -> None:
 
 
 def test_a_request_that_is_none_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no PEM certificate signing request"):
+    with pytest.raises(InvalidInput, match="not a PEM certificate signing request"):
         devices.request_public_key_sha256("hello")

@@ -6,7 +6,7 @@ from datetime import timedelta
 from fleet.adapters.postgres.telemetry import Stored
 from fleet.figures import Figures, joined_by
 from fleet.flip.reconciliation import Bound, Differences
-from fleet.services.webhook_intake import TakenIn
+from fleet.services.webhook_intake import IntakeFigures
 
 SECOND = timedelta(seconds=1)
 
@@ -32,7 +32,7 @@ def test_nothing_added_changes_nothing() -> None:
 def test_of_two_batches_the_worst_lag_and_the_worst_skew_of_either_sign_stay() -> None:
     ahead, behind = Stored(1, 2, 3, 4, lag=SECOND, skew=2 * SECOND), Stored(1, lag=5 * SECOND, skew=-9 * SECOND)
     assert ahead + behind == behind + ahead == Stored(2, 2, 3, 4, lag=5 * SECOND, skew=-9 * SECOND)
-    assert TakenIn(received=1, lag=SECOND) + TakenIn(received=2) == TakenIn(received=3, lag=SECOND)
+    assert IntakeFigures(received=1, lag=SECOND) + IntakeFigures(received=2) == IntakeFigures(received=3, lag=SECOND)
 
 
 def test_what_batches_of_homes_found_is_found_together() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.commands import Commands
-from fleet.flip import Command, CommissionRequest, accepted
+from fleet.flip import CommissionRequest, FlipCommand, accepted
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from tests.command_examples import command_of, receive, told
@@ -30,7 +30,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
-def take_in(connection: Connection, command: Command) -> str:
+def take_in(connection: Connection, command: FlipCommand) -> str:
     now = datetime.now(UTC)
     assert Commands(connection).receive(command, now, now) == "applied"
     connection.commit()

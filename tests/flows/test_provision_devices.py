@@ -88,7 +88,7 @@ def test_processes_of_a_dask_cluster_do_what_threads_do(provision: Run, fleet_se
 
 
 WRONG = [
-    ({"names": ["a/b"]}, "is no thing name"),
+    ({"names": ["a/b"]}, "is not a thing name"),
     ({"names": ["a", "a"]}, "more than once"),
     ({"count": 1, "names": ["a"]}, "Give exactly one of"),
     ({}, "Give exactly one of"),

@@ -81,7 +81,7 @@ def test_a_wrong_address_and_a_wrong_code_are_said_on_the_form(open_page: Open, 
     app = open_page()
     app.text_input(key="sign_in_email").set_value("nobody")
     app.button(key="sign_in_send").click().run(timeout=30)
-    assert "no e-mail address" in _errors(app)
+    assert "not an e-mail address" in _errors(app)
     app.text_input(key="sign_in_email").set_value(new_address())
     app.button(key="sign_in_send").click().run(timeout=30)
     app.text_input(key="sign_in_digits").set_value("abc")

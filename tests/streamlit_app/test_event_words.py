@@ -28,7 +28,7 @@ def result(**changes: Any) -> CommandResult:
         ({"state": "pending"}, AFTER, "It was over before the battery could be reached."),
         ({"state": "expired"}, AFTER, "It was over before the battery could be reached."),
         ({"state": "acknowledged"}, BEFORE, "The battery has it and begins on time."),
-        ({"state": "acknowledged"}, AFTER, "It is over; the battery has not said yet how it went."),
+        ({"state": "acknowledged"}, AFTER, "It is over; the battery has not reported yet how it went."),
         ({"state": "running"}, DURING, "Under way."),
         ({"state": "running", "discharged_energy_wh": 150.2}, DURING, "Under way: it gave 150 Wh so far."),
         ({"state": "done"}, AFTER, "Done; how much it gave was not measured."),
@@ -41,16 +41,16 @@ def result(**changes: Any) -> CommandResult:
         ({"state": "done", "mode": "NEW_MODE", "charged_energy_wh": 5.0}, AFTER, "Done."),
         ({"state": "failed", "reason": "It is too hot."}, AFTER, "It did not work: It is too hot."),
         ({"state": "failed"}, AFTER, "It did not work: the battery gave no reason."),
-        ({"state": "canceled", "flip_status": "OPT_OUT"}, AFTER, "You took no part."),
+        ({"state": "canceled", "flip_status": "OPT_OUT"}, AFTER, "You did not take part."),
         (
             {"state": "canceled", "flip_status": "OPT_OUT", "discharged_energy_wh": 100.0}, AFTER,
-            "You took no part. Until then it gave 100 Wh.",
+            "You did not take part. Until then it gave 100 Wh.",
         ),
         (
             {"state": "canceled", "flip_status": "CANCELED", "discharged_energy_wh": 1.0}, AFTER,
-            "The utility took it back.",
+            "The utility canceled it.",
         ),
-        ({"state": "superseded"}, AFTER, "Another request that began later took its place."),
+        ({"state": "superseded"}, AFTER, "A later request replaced it."),
     ],
 )  # fmt: skip
 def test_what_became_of_a_command_is_told(changes: dict[str, Any], now: datetime, sentence: str) -> None:

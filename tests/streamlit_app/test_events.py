@@ -92,7 +92,7 @@ def test_what_flip_refuses_of_an_event_is_told(
     events.take_part(account, event, is_participating=False)
     world.work_off()
     told = flip.newest(flip.my_requests(account), "change_event", event_id=event.event_id)
-    assert told and (told.status, "over or was taken back" in str(told.message)) == ("failed", True)
+    assert told and (told.status, "over or was canceled" in str(told.message)) == ("failed", True)
     assert flip.newest(flip.my_requests(account), "change_event", event_id="another") is None
 
 

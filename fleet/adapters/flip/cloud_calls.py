@@ -10,10 +10,10 @@ from fleet.flip import (
     MAX_POINTS,
     Accepted,
     AlreadyExists,
-    Command,
     Commissioned,
     CommissionRequest,
     Device,
+    FlipCommand,
     Program,
     Rejected,
     Site,
@@ -80,9 +80,9 @@ class CloudCalls:
             outcomes += read_item_results(answer, batch)
         return outcomes
 
-    def commands(self) -> list[Accepted[Command] | Rejected]:
+    def commands(self) -> list[Accepted[FlipCommand] | Rejected]:
         """The commands that are not over: the fallback when webhooks do not come, to be asked once a minute."""
-        return read_each(Command, self._session.cloud("list the commands", "GET", "/v1/commands"), "commands")
+        return read_each(FlipCommand, self._session.cloud("list the commands", "GET", "/v1/commands"), "commands")
 
     def acknowledge_command(self, command_id: str, device_status: str) -> None:
         """Tell Flip what became of a command: OK, FAILED_OFFLINE or FAILED_FAULT, within 15 minutes of its coming.

@@ -76,7 +76,7 @@ class Transport:
         secret = token.get_secret_value()
         if not (secret.isascii() and secret.isprintable()):
             # Refused here: the HTTP library would show the token in what it says.
-            raise NotConfigured(f"The token used to {doing} has characters that none has: set FLEET_FLIP_TOKEN anew.")
+            raise NotConfigured(f"The token used to {doing} has invalid characters: set FLEET_FLIP_TOKEN again.")
         headers = {"Authorization": f"Bearer {secret}", "Accept": "application/json"}
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from fleet.adapters.postgres import Connection, run, run_each
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
-from fleet.commands.delivery import PATIENCE, Answer, Delivery, Said, hear, is_ahead
+from fleet.commands.delivery import PATIENCE, Answer, Delivery, OutboxEntry, acknowledge, is_ahead
 from fleet.commands.reports import with_report
 from fleet.telemetry.message import CommandResult, QueueMessage
 
@@ -117,10 +117,10 @@ def _deliveries(
         sequences=[sequence for _, sequence in named],
     ).fetchall()
     commands = read_commands(connection, list({row["command_id"] for row in rows}))
-    said: defaultdict[str, dict[int, Said]] = defaultdict(dict)
+    said: defaultdict[str, dict[int, OutboxEntry]] = defaultdict(dict)
     for row in rows:
         of_device = said[row.pop("thing_name")]
-        of_device[row["sequence"]] = Said(**row)
+        of_device[row["sequence"]] = OutboxEntry(**row)
     return {
         row["thing_name"]: Delivery(
             **row,
@@ -135,7 +135,7 @@ def _hear_all(connection: Connection, delivery: Delivery, answers: Sequence[Answ
     for answer in answers:
         if is_ahead(delivery, answer):
             delivery = _number_anew(connection, delivery, answer.acknowledged_sequence, now)
-        delivery = hear(delivery, answer, now)
+        delivery = acknowledge(delivery, answer, now)
     return delivery
 
 

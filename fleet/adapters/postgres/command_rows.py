@@ -5,9 +5,9 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from fleet.adapters.postgres import Connection, run, run_each
-from fleet.commands.life import Command, Order, State
+from fleet.commands.life import Command, Instruction, State
 
-_ORDER = [each.name for each in fields(Order)]
+_ORDER = [each.name for each in fields(Instruction)]
 
 
 def read_commands(connection: Connection, command_ids: Sequence[str]) -> dict[str, Command]:
@@ -36,7 +36,7 @@ def write_commands(connection: Connection, commands: Iterable[Command]) -> None:
 
 
 def _command(row: dict[str, Any]) -> Command:
-    order = Order(**{name: row.pop(name) for name in _ORDER})
+    order = Instruction(**{name: row.pop(name) for name in _ORDER})
     return Command(**{**row, "order": order, "state": State(row["state"])})
 
 

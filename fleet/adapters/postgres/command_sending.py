@@ -10,7 +10,7 @@ import msgspec
 
 from fleet.adapters.postgres import Connection, run
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
-from fleet.commands.delivery import Said, to_send
+from fleet.commands.delivery import OutboxEntry, to_send
 from fleet.commands.life import OPEN, Command, delivered, given_up
 from fleet.commands.message import MAX_MESSAGE_BYTES, Clock, CommandMessage, DeviceCommand, encode
 from fleet.commands.precedence import superseded_at
@@ -110,15 +110,17 @@ def _windows(connection: Connection, things: Iterable[str], now: datetime) -> di
     return windows
 
 
-def _open_messages(connection: Connection, things: Sequence[str]) -> dict[str, list[tuple[Said, dict[str, Any]]]]:
-    said: defaultdict[str, list[tuple[Said, dict[str, Any]]]] = defaultdict(list)
+def _open_messages(
+    connection: Connection, things: Sequence[str]
+) -> dict[str, list[tuple[OutboxEntry, dict[str, Any]]]]:
+    said: defaultdict[str, list[tuple[OutboxEntry, dict[str, Any]]]] = defaultdict(list)
     for row in run(connection, "commands.open_messages", thing_names=things):
         thing, payload = row.pop("thing_name"), row.pop("payload")
-        said[thing].append((Said(**row), payload))
+        said[thing].append((OutboxEntry(**row), payload))
     return said
 
 
-def _fitting(said: list[Said]) -> tuple[list[Said], list[Said]]:
+def _fitting(said: list[OutboxEntry]) -> tuple[list[OutboxEntry], list[OutboxEntry]]:
     """As many as a message surely holds, and the rest: that follows once the battery has these."""
     total, count = 0, 0
     for one in said:
@@ -129,7 +131,7 @@ def _fitting(said: list[Said]) -> tuple[list[Said], list[Said]]:
     return said[:count], [replace(one, sends=one.sends - 1, last_sent_at=None) for one in said[count:]]
 
 
-def _mark_sent(connection: Connection, fresh: dict[str, list[Said]]) -> None:
+def _mark_sent(connection: Connection, fresh: dict[str, list[OutboxEntry]]) -> None:
     pairs = [(thing, one) for thing, said in fresh.items() for one in said]
     run(
         connection,
@@ -142,7 +144,7 @@ def _mark_sent(connection: Connection, fresh: dict[str, list[Said]]) -> None:
     )
 
 
-def _body(said: Sequence[Said], payloads: dict[int, dict[str, Any]], clock: Clock) -> bytes:
+def _body(said: Sequence[OutboxEntry], payloads: dict[int, dict[str, Any]], clock: Clock) -> bytes:
     commands = [msgspec.convert({**payloads[one.sequence], "sequence": one.sequence}, DeviceCommand) for one in said]
     return encode(CommandMessage(commands, clock))
 

@@ -26,7 +26,7 @@ class Commands:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def receive(self, command: flip.Command, heard_at: datetime, said_at: datetime) -> Outcome:
+    def receive(self, command: flip.FlipCommand, heard_at: datetime, said_at: datetime) -> Outcome:
         """Take in one command as Flip shows it, and write down what `decide` makes of it.
 
         "unknown_subject": no such device, or one that was taken out of service, or the command is another's.
@@ -48,7 +48,7 @@ class Commands:
         held = run(self._connection, "commands.lock_cursor", thing_name=thing_name, also_retired=also_retired)
         return held.fetchone() is not None
 
-    def _what_is_known(self, told: flip.Command) -> tuple[Command | None, Addressee | None]:
+    def _what_is_known(self, told: flip.FlipCommand) -> tuple[Command | None, Addressee | None]:
         # PostgreSQL has no NUL in a text: nothing here has such a name.
         if "\0" in told.id + told.device_id or not self._hold(told.device_id):
             return None, None

@@ -25,13 +25,13 @@ class Homes:
         """The account's home, or `NotFound`."""
         if row := run(self._connection, "homes.site", site_id=site_id, owner_id=owner_id).fetchone():
             return Site(**row)
-        raise NotFound("This home is not among yours: say first where the battery stands.")
+        raise NotFound("This is not one of your homes: enter first where the battery is installed.")
 
     def battery(self, thing_name: str | None, owner_id: str) -> Battery:
         """The account's battery, or `NotFound`, also for one that has no home yet."""
         row = run(self._connection, "homes.battery", thing_name=thing_name, owner_id=owner_id).fetchone()
         if row is None:
-            raise NotFound("This battery is not among yours: open its registration link to register it.")
+            raise NotFound("This is not one of your batteries: open its registration link to register it.")
         if row["site_id"] is None:
             raise NotFound("The battery has no home yet: say first where it stands.")
         return Battery(**row)

@@ -24,10 +24,10 @@ _SHOWN_BYTES = 60
 
 
 class Webhooks:
-    """One session's view of the webhooks. Of a day's refused ones the first `refused_a_day` are kept."""
+    """One session's view of the webhooks. Of a day's refused ones the first `refused_per_day` are kept."""
 
-    def __init__(self, connection: Connection, refused_a_day: int = REFUSED_A_DAY) -> None:
-        self._connection, self._refused_a_day = connection, refused_a_day
+    def __init__(self, connection: Connection, refused_per_day: int = REFUSED_A_DAY) -> None:
+        self._connection, self._refused_per_day = connection, refused_per_day
 
     def keep(self, webhook: Verified, event_type: str, outcome: Outcome, detail: str = "") -> bool:
         """Store it with its body; False when its id is here already. Another session's same id is waited for."""
@@ -66,7 +66,7 @@ class Webhooks:
             webhook_id=posted.webhook_id.encode("ascii", "replace").decode()[:200],
             body=posted.body[:REFUSED_BYTES],
             queued_at=posted.queued_at,
-            most_a_day=self._refused_a_day,
+            most_per_day=self._refused_per_day,
         )
         return bool(kept.rowcount)
 

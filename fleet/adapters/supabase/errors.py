@@ -15,7 +15,7 @@ _AUTH: dict[str, tuple[type[FleetError], str]] = {
     "over_request_rate_limit": (Unavailable, "Too many tries from here: wait five minutes, then try again."),
     "request_timeout": (Unavailable, "Signing in took too long: try again."),
     "validation_failed": (InvalidInput, "Supabase cannot use what was given: correct it."),
-    "email_address_invalid": (InvalidInput, "This is no address that mail can be sent to: correct it."),
+    "email_address_invalid": (InvalidInput, "Mail cannot be sent to this address: correct it."),
     "email_address_not_authorized": (Refused, "Mail to this address is not allowed until SMTP is set up in Supabase."),
     "otp_disabled": (Refused, "New accounts are not allowed here: ask the operator."),
     "signup_disabled": (Refused, "New accounts are not allowed here: ask the operator."),

@@ -104,7 +104,7 @@ def _count_against_caps(connection: Connection[Any], config: Config, email: str)
         raise too_many_mails(math.ceil(config.max_frequency_s - since_s))
     if recent["to_address"] >= CODES_PER_ADDRESS_AN_HOUR:
         raise too_many_mails(3600)
-    if recent["to_all"] >= config.emails_an_hour:
+    if recent["to_all"] >= config.emails_per_hour:
         raise AuthRefused(429, "over_email_send_rate_limit", "email rate limit exceeded")
     queries.run(connection, "record_mail_request", email=email)
 

@@ -26,8 +26,8 @@ def amounts(workload: Workload, region: str = "us-east-1") -> dict[str, float]:
 def test_a_thousand_devices_by_hand(table: PriceTable) -> None:
     """43,800 minutes a month make 43.8 million messages of 12 samples: 180 + 12 * 475 = 5,880 bytes, metered twice."""
     load = load_of(THOUSAND, table)
-    assert (load.samples_a_message, load.message_bytes) == (12, 5_880)
-    assert load.messages_a_month == pytest.approx(43.8e6)
+    assert (load.samples_per_message, load.message_bytes) == (12, 5_880)
+    assert load.messages_per_month == pytest.approx(43.8e6)
     found = amounts(THOUSAND)
     assert found["iot_connection"] == pytest.approx(43.8 * 0.08)
     assert found["iot_rule"] == found["iot_action"] == pytest.approx(2 * 43.8 * 0.15)
@@ -80,7 +80,7 @@ def test_rows_a_second_ask_for_databases_too(table: PriceTable) -> None:
 
 def test_workers_follow_the_measured_cost(table: PriceTable) -> None:
     load = load_of(Workload(1_000_000), table)
-    a_second = 1e6 / 60 * (table.measure("ingest_us_a_message") + 12 * table.measure("ingest_us_a_sample")) / 1e6
+    a_second = 1e6 / 60 * (table.measure("ingest_us_per_message") + 12 * table.measure("ingest_us_per_sample")) / 1e6
     assert workers(load, table) - 1 < a_second / table.measure("worker_busy_share") <= workers(load, table)
     assert workers(load_of(Workload(1), table), table) == 1
 

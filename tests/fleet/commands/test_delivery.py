@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import flip
-from fleet.commands.delivery import Answer, Delivery, Said, hear, is_ahead, to_send
+from fleet.commands.delivery import Answer, Delivery, OutboxEntry, acknowledge, is_ahead, to_send
 from fleet.commands.intake import Addressee, PassedOver, Settled, decide
 from fleet.commands.life import LEGAL, Command, State, delivered, given_up
 from fleet.commands.message import CANCEL, SET
@@ -29,7 +29,7 @@ class Battery:
     """What it applied last of each command: SET or CANCEL."""
     unsent: list[CommandResult] = field(default_factory=list)
 
-    def receive(self, message: list[Said], now: datetime) -> None:
+    def receive(self, message: list[OutboxEntry], now: datetime) -> None:
         for one in sorted(message, key=lambda one: one.sequence):
             if one.sequence > self.last_sequence:
                 self.last_sequence = one.sequence
@@ -53,7 +53,7 @@ class World:
     delivery: Delivery = field(default_factory=lambda: Delivery("battery-1"))
     battery: Battery = field(default_factory=Battery)
     now: datetime = START
-    down: list[list[Said]] = field(default_factory=list)
+    down: list[list[OutboxEntry]] = field(default_factory=list)
     up: list[Answer] = field(default_factory=list)
     newest: dict[str, tuple[datetime, bool]] = field(default_factory=dict)
     """Of each command, when Flip said what it said last, and whether that takes it back."""
@@ -66,7 +66,7 @@ class World:
 
     def flip_says(self, number: int, status: str, setpoint_w: float, late_s: float) -> None:
         """A command of that number, or another word on it, which Flip said `late_s` seconds ago."""
-        told = flip.Command(
+        told = flip.FlipCommand(
             id=f"cmd_{number}",
             device_id="battery-1",
             status=status,
@@ -96,7 +96,7 @@ class World:
         if telling := settled.telling:
             last += 1
             action, expires_at = telling.payload["action"], telling.expires_at
-            said[last] = Said(last, command.command_id, command.revision, action, expires_at, self.now)
+            said[last] = OutboxEntry(last, command.command_id, command.revision, action, expires_at, self.now)
         self.delivery = replace(self.delivery, said=said, last_sequence=last)
 
     def cloud_sends(self, is_crashing: bool = False) -> None:
@@ -137,7 +137,7 @@ class World:
             index = self.random.randrange(len(self.up))
             answer = self.up[index] if keeps else self.up.pop(index)
             assert not is_ahead(self.delivery, answer)
-            self.delivery = hear(self.delivery, answer, self.now)
+            self.delivery = acknowledge(self.delivery, answer, self.now)
 
     def give_up(self) -> None:
         """The clock's work: what ended is withdrawn, and what nobody heard of with it."""
@@ -245,6 +245,6 @@ def key(command: Command) -> tuple[str, int]:
 
 
 def test_an_answer_from_before_says_nothing_of_now() -> None:
-    said = {1: Said(1, "cmd_1", 1, SET, None, None, 1, START, START)}
+    said = {1: OutboxEntry(1, "cmd_1", 1, SET, None, None, 1, START, START)}
     delivery = Delivery("battery-1", 1, 1, START + SECOND, said)
-    assert hear(delivery, Answer(0, (), START), START) == delivery
+    assert acknowledge(delivery, Answer(0, (), START), START) == delivery

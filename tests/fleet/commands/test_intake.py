@@ -20,13 +20,13 @@ REFUSED_END, BEYOND = "It ends before it starts.", "It lasts beyond the year 999
 
 
 def decided(
-    word: flip.Command, known: Command | None = None, addressee: Addressee | None = NEVER_SENT, at: datetime = HEARD
+    word: flip.FlipCommand, known: Command | None = None, addressee: Addressee | None = NEVER_SENT, at: datetime = HEARD
 ) -> Decision:
     return decide(word, known, addressee, at, at)
 
 
 def settled(
-    word: flip.Command, known: Command | None = None, addressee: Addressee = NEVER_SENT, at: datetime = HEARD
+    word: flip.FlipCommand, known: Command | None = None, addressee: Addressee = NEVER_SENT, at: datetime = HEARD
 ) -> Settled:
     decision = decided(word, known, addressee, at)
     assert isinstance(decision, Settled)
@@ -41,7 +41,7 @@ def known(*words: str, **changes: Any) -> Command:
     return command
 
 
-def later(**changes: Any) -> flip.Command:
+def later(**changes: Any) -> flip.FlipCommand:
     return told(**{"said": LATER, **changes})
 
 
@@ -158,5 +158,5 @@ def test_what_flip_asks_for_is_kept_without_nul_so_that_the_same_again_is_the_sa
 
 
 def test_a_command_without_a_batterys_part_is_refused() -> None:
-    decision = settled(flip.Command(id="cmd_1", device_id="battery-1", start_at=START))
+    decision = settled(flip.FlipCommand(id="cmd_1", device_id="battery-1", start_at=START))
     assert (decision.command.state, decision.command.reason) == (State.FAILED, "The mode '' is not known here.")

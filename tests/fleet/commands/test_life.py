@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.commands.checks import Saying, refusal, settle
+from fleet.commands.checks import Notice, refusal, settle
 from fleet.commands.life import (
     LEGAL,
     OPEN,
     Command,
-    Order,
+    Instruction,
     State,
     Transition,
     acknowledged,
@@ -29,17 +29,17 @@ from fleet.products import Model, model_named
 
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-ORDER = Order("OK", NOW + 10 * MINUTE, NOW + HOUR, "DISCHARGE", "SETPOINT", 2000.0, 20.0)
+ORDER = Instruction("OK", NOW + 10 * MINUTE, NOW + HOUR, "DISCHARGE", "SETPOINT", 2000.0, 20.0)
 CANCELED = replace(ORDER, flip_status="CANCELED")
 HOME_13 = model_named("home-13")
 WORDS = ["RUNNING", "DONE", "FAILED", "CANCELED", "SUPERSEDED", "EXPIRED"]
 
 
-def new(order: Order = ORDER) -> Command:
+def new(order: Instruction = ORDER) -> Command:
     return begin("cmd_1", "battery-1", order, NOW, NOW)
 
 
-def pending(order: Order = ORDER) -> Command:
+def pending(order: Instruction = ORDER) -> Command:
     return settle(new(order), True, HOME_13, NOW)[0]
 
 
@@ -137,7 +137,7 @@ def test_no_illegal_step_is_reachable_and_the_state_is_where_the_steps_lead(even
         (MINUTE, replace(ORDER, setpoint_w=1.0), False),
     ],
 )
-def test_an_older_word_is_outdated(said: timedelta, order: Order, expected: bool) -> None:
+def test_an_older_word_is_outdated(said: timedelta, order: Instruction, expected: bool) -> None:
     assert is_outdated(pending(), order, NOW, NOW + said) is expected
 
 
@@ -161,8 +161,8 @@ def test_a_change_of_what_is_over_is_outdated_but_a_cancellation_never() -> None
         ({"setpoint_w": None, "power_mode": "FOLLOW_LOAD"}, None),
         ({"setpoint_w": 5000.0}, None),
         ({"setpoint_w": 5000.5}, "above the rated"),
-        ({"setpoint_w": -1.0}, "no power"),
-        ({"setpoint_w": float("inf")}, "no power"),
+        ({"setpoint_w": -1.0}, "not a valid power"),
+        ({"setpoint_w": float("inf")}, "not a valid power"),
         ({"mode": "STANDBY", "setpoint_w": 9e9}, None),
         ({"backup_reserve_pct": 101.0}, "reserve"),
         ({"backup_reserve_pct": float("nan")}, "reserve"),
@@ -182,8 +182,8 @@ def test_charging_and_discharging_have_a_rating_each_and_an_unknown_model_none()
 
 def test_a_revision_that_cannot_be_done_is_undone_on_the_battery() -> None:
     impossible = revise(after(pending(), "RUNNING"), replace(ORDER, mode="DANCE"), NOW, NOW)
-    command, saying = settle(impossible, True, HOME_13, NOW)
-    assert (command.state, saying) == (State.FAILED, Saying.CANCEL)
+    command, notice = settle(impossible, True, HOME_13, NOW)
+    assert (command.state, notice) == (State.FAILED, Notice.CANCEL)
 
 
 @pytest.mark.parametrize(("words", "report"), [(["RUNNING"], "OK"), (["ack"], None), ([], None)])
@@ -192,7 +192,7 @@ def test_a_cancellation_after_the_end_is_no_failure_of_a_battery_that_had_starte
 ) -> None:
     """Its DONE may still be on the way."""
     late = settle(revise(after(pending(), *words), CANCELED, NOW + HOUR, NOW + HOUR), True, HOME_13, NOW + HOUR)
-    assert (report_on(late[0], NOW + HOUR), late[1]) == (report, Saying.NOTHING)
+    assert (report_on(late[0], NOW + HOUR), late[1]) == (report, Notice.NOTHING)
 
 
 @pytest.mark.parametrize(

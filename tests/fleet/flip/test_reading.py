@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from fleet.flip import (
     Accepted,
-    Command,
     Device,
     Enrollment,
     Event,
+    FlipCommand,
     Program,
     Rejected,
     accepted,
@@ -21,7 +21,7 @@ from fleet.flip import (
 
 COMMAND = {"id": "c1", "device_id": "d1", "start_at": "2026-06-01T12:00:00Z", "battery_commands": [{"mode": "CHARGE"}]}
 MINIMAL = [
-    (Command, COMMAND),
+    (FlipCommand, COMMAND),
     (Event, {"id": "e1", "starts_at": "2026-06-01T12:00:00Z"}),
     (Enrollment, {"id": "n1"}),
     (Program, {"id": "p1"}),
@@ -45,7 +45,7 @@ def test_unknown_fields_are_passed_over(kind: type, item: dict, extra: dict) -> 
 @given(status=st.text(), mode=st.text(), power_mode=st.text())
 def test_unknown_enum_values_are_kept_as_text(status: str, mode: str, power_mode: str) -> None:
     outcome = read(
-        Command, {**COMMAND, "status": status, "battery_commands": [{"mode": mode, "power_mode": power_mode}]}
+        FlipCommand, {**COMMAND, "status": status, "battery_commands": [{"mode": mode, "power_mode": power_mode}]}
     )
     assert isinstance(outcome, Accepted)
     assert (outcome.value.status, outcome.value.battery_commands[0].mode) == (status, mode)
@@ -54,9 +54,9 @@ def test_unknown_enum_values_are_kept_as_text(status: str, mode: str, power_mode
 
 @given(odd=json_values)
 def test_one_odd_item_never_fails_a_batch(odd: object) -> None:
-    outcomes = read_each(Command, {"commands": [COMMAND, odd, COMMAND]}, "commands")
+    outcomes = read_each(FlipCommand, {"commands": [COMMAND, odd, COMMAND]}, "commands")
     assert len(outcomes) == 3
-    assert [outcomes[0], outcomes[2]] == [read(Command, COMMAND)] * 2
+    assert [outcomes[0], outcomes[2]] == [read(FlipCommand, COMMAND)] * 2
     assert isinstance(outcomes[1], Rejected)
 
 
@@ -71,11 +71,11 @@ def test_an_odd_value_in_a_known_field_is_an_outcome_and_no_exception(
 
 def test_a_null_means_the_same_as_a_missing_field() -> None:
     nulls = dict.fromkeys(["status", "ends_at", "duration_s", "is_preparatory_action", "created_at"])
-    assert read(Command, {**COMMAND, **nulls}) == read(Command, COMMAND)
+    assert read(FlipCommand, {**COMMAND, **nulls}) == read(FlipCommand, COMMAND)
 
 
 def test_a_rejected_item_names_itself_and_its_fault() -> None:
-    outcome = read(Command, {"id": "c9", "device_id": "d1", "start_at": "2026-06-01T12:00:00"})
+    outcome = read(FlipCommand, {"id": "c9", "device_id": "d1", "start_at": "2026-06-01T12:00:00"})
     assert isinstance(outcome, Rejected)
     assert outcome.id == "c9"
     assert "start_at" in outcome.reason
@@ -83,23 +83,23 @@ def test_a_rejected_item_names_itself_and_its_fault() -> None:
 
 @pytest.mark.parametrize("answer", [[COMMAND], {"commands": [COMMAND]}, {"items": [COMMAND]}, {"data": [COMMAND]}])
 def test_a_list_is_found_bare_or_under_a_usual_name(answer: object) -> None:
-    assert [command.id for command in accepted(read_each(Command, answer, "commands"))] == ["c1"]
+    assert [command.id for command in accepted(read_each(FlipCommand, answer, "commands"))] == ["c1"]
 
 
 @pytest.mark.parametrize("answer", [None, {}, "text", {"commands": {}}])
 def test_an_answer_without_a_list_is_one_rejection(answer: object) -> None:
-    assert [type(outcome) for outcome in read_each(Command, answer, "commands")] == [Rejected]
+    assert [type(outcome) for outcome in read_each(FlipCommand, answer, "commands")] == [Rejected]
 
 
 def test_one_item_is_found_bare_or_under_its_name() -> None:
-    assert read_one(Command, {"command": COMMAND}, "command") == read_one(Command, COMMAND, "command")
+    assert read_one(FlipCommand, {"command": COMMAND}, "command") == read_one(FlipCommand, COMMAND, "command")
 
 
 def test_a_deeply_nested_item_is_rejected() -> None:
     deep: object = "x"
     for _ in range(5_000):
         deep = [deep]
-    assert isinstance(read(Command, {**COMMAND, "battery_commands": deep}), Rejected)
+    assert isinstance(read(FlipCommand, {**COMMAND, "battery_commands": deep}), Rejected)
 
 
 def test_what_is_read_can_be_sent() -> None:

@@ -72,7 +72,7 @@ def test_what_is_as_wanted_already_is_not_sent() -> None:
         ({"device_settings": [reserve("a", 101)]}, "cannot be read"),
         ({"device_settings": [reserve("a", -1)]}, "cannot be read"),
         ({"device_settings": [reserve("a", "lots")]}, "cannot be read"),
-        ({"device_settings": [reserve("z", 20)]}, "z is no battery of this home"),
+        ({"device_settings": [reserve("z", 20)]}, "z is not a battery of this home"),
     ],
 )  # fmt: skip
 def test_a_change_that_cannot_be_made_is_refused(payload: dict[str, Any], words: str) -> None:

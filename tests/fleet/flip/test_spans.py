@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.flip import Accepted, Command, Event, Rejected, read
+from fleet.flip import Accepted, Event, FlipCommand, Rejected, read
 from fleet.flip.spans import BEYOND, end_of
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -58,5 +58,7 @@ def test_an_event_that_lasts_beyond_every_calendar_is_rejected_and_a_command_is_
     event = read(Event, {"id": "e1", "starts_at": "2026-06-01T12:00:00Z", "duration_s": 1e300})
     assert isinstance(event, Rejected)
     assert (event.id, "beyond the year 9999" in event.reason) == ("e1", True)
-    command = read(Command, {"id": "c1", "device_id": "d1", "start_at": "2026-06-01T12:00:00Z", "duration_s": 1e300})
+    command = read(
+        FlipCommand, {"id": "c1", "device_id": "d1", "start_at": "2026-06-01T12:00:00Z", "duration_s": 1e300}
+    )
     assert isinstance(command, Accepted) and command.value.end == BEYOND

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from fleet.flip import (
     Accepted,
-    Command,
     Enrollment,
     Envelope,
     Event,
+    FlipCommand,
     Rejected,
     Unrecognized,
     read_envelope,
@@ -27,7 +27,10 @@ OBJECTS = {
 @pytest.mark.parametrize(
     ("event_type", "kind"),
     [
-        *[(f"command.{verb}", Command) for verb in ("created", "updated", "started", "ended", "canceled", "new_verb")],
+        *[
+            (f"command.{verb}", FlipCommand)
+            for verb in ("created", "updated", "started", "ended", "canceled", "new_verb")
+        ],
         *[(f"enrollment.{verb}", Enrollment) for verb in ("created", "updated")],
         *[(f"event.{verb}", Event) for verb in ("created", "updated", "canceled")],
     ],

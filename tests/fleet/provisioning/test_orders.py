@@ -34,7 +34,7 @@ def test_a_csv_names_devices_and_models(tmp_path: Path) -> None:
 
 
 def test_a_model_that_iot_core_would_refuse_is_refused_first() -> None:
-    with pytest.raises(InvalidInput, match="is no model"):
+    with pytest.raises(InvalidInput, match="is not a model"):
         orders_from_names(["a"], "home 13")
 
 

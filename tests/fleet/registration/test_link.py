@@ -245,7 +245,7 @@ def test_spellings_of_one_address_are_one_audience(address: str) -> None:
                 "https://a?x=1", "https://a#b", "https://[::1", "https://" + "a" * 300]
 )  # fmt: skip
 def test_what_is_no_address_is_refused_in_one_sentence(address: str) -> None:
-    with pytest.raises(InvalidInput, match="is no address of a web app"):
+    with pytest.raises(InvalidInput, match="is not a web address"):
         audience_of(address)
 
 

@@ -17,7 +17,7 @@ from fleet.adapters.postgres.flip_events import FlipEvents
 from fleet.adapters.postgres.webhooks import REFUSED_BYTES, Webhooks
 from fleet.errors import FleetError
 from fleet.flip.signature import Posted, Refusal
-from fleet.services.webhook_intake import TakenIn, take_in, take_polled
+from fleet.services.webhook_intake import IntakeFigures, take_in, take_polled
 from fleet.settings import Settings
 from tests.registered_homes import add_battery, add_site
 from tests.webhook_examples import KEYS, NOON, command, event, signed, webhook
@@ -43,7 +43,9 @@ def site(connection: Connection) -> str:
 def take(connection: Connection, *messages: Posted) -> dict[str, int]:
     """What became of these, but for what did not happen."""
     total = take_in(connection, messages, KEYS)
-    counts = {name: getattr(total, name) for name in TakenIn.__dataclass_fields__ if name not in ("lag", "received")}
+    counts = {
+        name: getattr(total, name) for name in IntakeFigures.__dataclass_fields__ if name not in ("lag", "received")
+    }
     assert total.received == len(messages) == sum(counts.values())
     return {name: count for name, count in counts.items() if count}
 
@@ -193,7 +195,7 @@ def test_the_refused_are_kept_without_their_signature(connection: Connection, si
 
 
 def test_of_a_flood_of_forgeries_only_the_beginning_is_kept(connection: Connection) -> None:
-    webhooks, refusal = Webhooks(connection, refused_a_day=3), Refusal("no_headers", "It came without webhook-id.")
+    webhooks, refusal = Webhooks(connection, refused_per_day=3), Refusal("no_headers", "It came without webhook-id.")
     kept = [webhooks.refuse(Posted(f"m{number}", b"x" * 100_000, NOON), refusal) for number in range(5)]
     assert kept == [True, True, True, False, False]
     connection.commit()
@@ -202,7 +204,7 @@ def test_of_a_flood_of_forgeries_only_the_beginning_is_kept(connection: Connecti
 
 def test_two_workers_take_the_same_webhook_once(database: Settings, connection: Connection, site: str) -> None:
     batch = [webhook("command.created", command(id=f"cmd_{number}")) for number in range(20)]
-    totals: list[TakenIn] = []
+    totals: list[IntakeFigures] = []
 
     def work() -> None:
         with connect(database) as own:
@@ -230,7 +232,7 @@ def test_flip_s_list_tells_what_no_webhook_did(connection: Connection, site: str
     known, missed = command(), command(id="cmd_2", start_at="2026-11-23T15:00:00Z", ends_at="2026-11-23T15:10:00Z")
     broken, foreign = command(id="cmd_3", device_id="a\0b"), command(id="cmd_4", device_id="stranger")
     take(connection, webhook("command.created", known))
-    listed = [msgspec.convert(each, flip.Command) for each in (missed, known, broken, foreign)]
+    listed = [msgspec.convert(each, flip.FlipCommand) for each in (missed, known, broken, foreign)]
     assert take_polled(connection, listed, NOON + MINUTE) == 1
     assert take_polled(connection, listed, NOON + 2 * MINUTE) == 0
     assert [row["command_id"] for row in rows(connection, "commands")] == ["cmd_1", "cmd_2"]

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from fleet.adapters.flip import FlipClient
 from fleet.errors import InvalidInput
-from fleet.flip import Accepted, Command, read_envelope, read_event_object
+from fleet.flip import Accepted, FlipCommand, read_envelope, read_event_object
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from tests.fleet.flip_examples import commissioning, plain_application
@@ -99,7 +99,7 @@ def test_a_command_arrives_signed_and_readable(
     assert isinstance(envelope, Accepted)
     command = read_event_object(envelope.value)
     assert isinstance(command, Accepted)
-    assert isinstance(command.value, Command)
+    assert isinstance(command.value, FlipCommand)
     assert (command.value.id, command.value.device_id) == (command_id, "battery-1")
     assert not [name for name in envelope.value.event_object if name.startswith("_")]
 

@@ -12,9 +12,9 @@ UPDATE fleet.flip_webhooks SET outcome = %(outcome)s, detail = %(detail)s WHERE 
 -- One that is not believed, without its signature; of a flood only the first of a day are kept.
 INSERT INTO fleet.refused_webhooks (message_id, reason, detail, webhook_id, body, queued_at)
 SELECT %(message_id)s, %(reason)s, %(detail)s, nullif(%(webhook_id)s, ''), %(body)s, %(queued_at)s
-WHERE %(most_a_day)s > (
+WHERE %(most_per_day)s > (
     SELECT count(*) FROM (
-        SELECT FROM fleet.refused_webhooks WHERE refused_at > now() - interval '1 day' LIMIT %(most_a_day)s
+        SELECT FROM fleet.refused_webhooks WHERE refused_at > now() - interval '1 day' LIMIT %(most_per_day)s
     ) AS of_today
 )
 ON CONFLICT (message_id) DO NOTHING
