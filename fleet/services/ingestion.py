@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.aws.sqs_calls import Message
-from fleet.adapters.aws.sqs_stream import Pace, Stream
+from fleet.adapters.aws.sqs_pace import Pace
+from fleet.adapters.aws.sqs_stream import Stream
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.telemetry import Received, Stored, store
 from fleet.telemetry.message import parse
