@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fleet.adapters.aws.sqs import Queue
-from fleet.adapters.aws.sqs_stream import Pace, Stream
+from fleet.adapters.aws.sqs_pace import Pace
+from fleet.adapters.aws.sqs_stream import Stream
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.telemetry import Stored, store
 from fleet.telemetry.message import parse

@@ -20,7 +20,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from fleet.adapters.aws.http_connection import Answer, BrokenConnection, Endpoint, HttpConnection
+from fleet.adapters.aws.http_answer import Answer
+from fleet.adapters.aws.http_connection import BrokenConnection, Endpoint, HttpConnection
 from fleet.adapters.aws.sigv4 import Keys, Signer
 
 # The lists of AWS's standard retry mode; a test holds them against botocore's.

@@ -1,31 +1,19 @@
 """One kept-alive HTTP/1.1 connection to one endpoint: one request at a time, its answer read whole."""
 
 import asyncio
-import re
 import ssl
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from fleet.adapters.aws.http_answer import Answer, AnswerReader
+from fleet.adapters.aws.http_head import Malformed
 from fleet.adapters.aws.http_proxy import Proxy, tunnel
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
-_CLOSES = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
-_END_OF_HEAD = b"\r\n\r\n"
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
+METHOD = "POST"  # of every request that goes through here
 
 
 class BrokenConnection(ConnectionError):
     """The other side closed, or what it said is no HTTP/1.1 answer."""
-
-
-class Answer(NamedTuple):
-    """Status code, head as it came, and the body."""
-
-    status: int
-    head: bytes
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -55,9 +43,7 @@ class HttpConnection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self._length = -1  # of head and body together; not known yet
-        self._head_length = 0
+        self._reader = AnswerReader(METHOD)
         self._waiting: asyncio.Future[Answer] | None = None
         self.usable = True
 
@@ -82,7 +68,7 @@ class HttpConnection(asyncio.Protocol):
         if not self.usable or self._transport is None:
             raise BrokenConnection("the connection was closed")
         waiting: asyncio.Future[Answer] = loop.create_future()
-        self._waiting = waiting
+        self._waiting, self._reader = waiting, AnswerReader(METHOD)
         alarm = loop.call_later(timeout_s, self._fail, TimeoutError(f"no answer within {timeout_s:.0f} s"))
         try:
             self._transport.write(request)
@@ -104,80 +90,31 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.usable = False
+        if error is None and (answer := self._reader.close()) is not None:
+            self._hand_over(answer)
         self._fail(error if isinstance(error, OSError) else BrokenConnection("the connection was closed"))
 
     def data_received(self, data: bytes) -> None:
         if self._waiting is None:
             self.close()  # an answer that nobody asked for
             return
-        self._buffer += data
         try:
-            answer = self._answer()
-        except ValueError:
-            self._fail(BrokenConnection("what came is no HTTP answer"))
+            answer = self._reader.feed(data)
+        except Malformed as error:
+            self._fail(BrokenConnection(f"what came is no HTTP answer: {error}"))
             return
         if answer is not None:
-            waiting, self._waiting = self._waiting, None
-            if not waiting.done():
-                waiting.set_result(answer)
+            self._hand_over(answer)
 
-    def _answer(self) -> Answer | None:
-        """The answer, once it is whole. Raises `ValueError` for what is none."""
-        buffer = self._buffer
-        if len(buffer) > MAX_ANSWER_BYTES:
-            raise ValueError("too long")
-        if self._length < 0 and not self._measure():
-            return None
-        if len(buffer) < self._length:
-            return None
-        if len(buffer) > self._length:
-            raise ValueError("more than was announced")
-        head, status = bytes(buffer[: self._head_length]), int(buffer[9:12])
-        body = bytes(buffer[self._head_length :])
-        if _CHUNKED.search(head):
-            body = _joined(body)
-        if _CLOSES.search(head):
+    def _hand_over(self, answer: Answer) -> None:
+        if answer.closes:
             self.close()
-        buffer.clear()
-        self._length = -1
-        return Answer(status, head, body)
-
-    def _measure(self) -> bool:
-        """How long head and body are; False while that cannot be said."""
-        end = self._buffer.find(_END_OF_HEAD)
-        if end < 0 or not self._buffer.startswith(b"HTTP/1.1 "):
-            if len(self._buffer) > 64 * 1024 or not b"HTTP/1.1 ".startswith(self._buffer[:9]):
-                raise ValueError("no HTTP answer")
-            return False
-        self._head_length = end + len(_END_OF_HEAD)
-        if found := _LENGTH.search(self._buffer, 0, self._head_length):
-            self._length = self._head_length + int(found[1])
-        elif _CHUNKED.search(self._buffer, 0, self._head_length):
-            if not self._buffer.endswith(b"0\r\n\r\n"):
-                return False
-            self._length = len(self._buffer)
-        else:
-            raise ValueError("a body of no known length")
-        return True
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
 
     def _fail(self, error: Exception) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting is not None and not waiting.done():
             waiting.set_exception(error)
         self.close()
-
-
-def _joined(chunks: bytes) -> bytes:
-    """The body that came in chunks (RFC 9112, 7.1). Raises `ValueError` when a chunk is not as long as it says."""
-    parts: list[bytes] = []
-    at = 0
-    while True:
-        end = chunks.index(b"\r\n", at)
-        size = int(chunks[at:end].split(b";")[0], 16)
-        if size == 0:
-            return b"".join(parts)
-        start = end + 2
-        if chunks[start + size : start + size + 2] != b"\r\n":
-            raise ValueError("a chunk of another length")
-        parts.append(chunks[start : start + size])
-        at = start + size + 2

@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.utils import get_environ_proxies
 
+from fleet.adapters.aws.http_head import Head, Malformed, take_head
+
 
 @dataclass(frozen=True)
 class Proxy:
@@ -36,13 +38,13 @@ async def tunnel(proxy: Proxy, host: str, port: int) -> asyncio.Transport:
     authorization = f"proxy-authorization:{proxy.authorization}\r\n" if proxy.authorization else ""
     transport.write(f"CONNECT {host}:{port} HTTP/1.1\r\nhost:{host}:{port}\r\n{authorization}\r\n".encode())
     try:
-        answer = await opening.answer
+        head = await opening.head
     except BaseException:
         transport.close()
         raise
-    if answer.split(b" ", 2)[1:2] != [b"200"]:
+    if head.status != 200:
         transport.close()
-        raise ConnectionError(f"the proxy {proxy.host} refused: {answer[:60]!r}")
+        raise ConnectionError(f"the proxy {proxy.host} refused: {head.raw[:60]!r}")
     return transport
 
 
@@ -50,14 +52,21 @@ class _Opening(asyncio.Protocol):
     """Waits for the head of the proxy's answer; after a consent nothing comes before we have begun with TLS."""
 
     def __init__(self) -> None:
-        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._head = b""
+        self.head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
+        self._said = b""
 
     def data_received(self, data: bytes) -> None:
-        self._head += data
-        if b"\r\n\r\n" in self._head and not self.answer.done():
-            self.answer.set_result(self._head)
+        if self.head.done():
+            return  # the page that comes with a refusal
+        self._said += data
+        try:
+            taken = take_head(self._said, "CONNECT")
+        except Malformed as error:
+            self.head.set_exception(ConnectionError(f"the proxy's answer is no HTTP: {error}"))
+            return
+        if taken is not None:
+            self.head.set_result(taken[0])
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error or ConnectionError("the proxy closed the connection"))
+        if not self.head.done():
+            self.head.set_exception(error or ConnectionError("the proxy closed the connection"))

@@ -10,7 +10,8 @@ import pytest
 
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.aws.sqs_calls import Message
-from fleet.adapters.aws.sqs_stream import Pace, Stream
+from fleet.adapters.aws.sqs_pace import Pace
+from fleet.adapters.aws.sqs_stream import Stream
 from fleet.errors import Refused, Unavailable
 from tests.fleet.adapters.aws.sqs_endpoint import Answer, SqsEndpoint, refusal, sqs_endpoint
 
