@@ -23,7 +23,7 @@ import pytest
 from mirakuru import SimpleExecutor
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
-from prefect.logging.handlers import APILogHandler
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Pending
 
@@ -137,26 +137,28 @@ class Here:
         """Wait for the runs, and until the server has their logs: nothing of them outlives its test."""
         for run in self._runs:
             run.exception(timeout=60)
-        APILogHandler.flush()
+        APILogWorker.drain_all(timeout=10)
 
 
 @pytest.fixture
 def run_here(prefect_server: Prefect, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Has `MODULE:FLOW ...` run in this process under the deployment name `test`, with the given environment."""
-    with temporary_settings({PREFECT_API_URL: prefect_server.url, PREFECT_HOME: prefect_server.home}):
-        with ThreadPoolExecutor(10) as threads:
-            prefect_server.here = here = Here({}, threads)
+    server = {PREFECT_API_URL: prefect_server.url, PREFECT_HOME: prefect_server.home}
+    with temporary_settings(server), ThreadPoolExecutor(10) as threads:
+        prefect_server.here = here = Here({}, threads)
 
-            def register(flows: str, environment: Mapping[str, str]) -> None:
-                for name, value in environment.items():
-                    monkeypatch.setenv(name, value)
-                for module, name in (each.split(":") for each in flows.split()):
-                    flow = getattr(importlib.import_module(module), name)
-                    here.flows[f"{flow.name}/test"] = flow
+        def register(flows: str, environment: Mapping[str, str]) -> None:
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            for module, name in (each.split(":") for each in flows.split()):
+                flow = getattr(importlib.import_module(module), name)
+                here.flows[f"{flow.name}/test"] = flow
 
+        try:
             yield register
+        finally:
+            prefect_server.here = None
             here.join()
-        prefect_server.here = None
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from fleet.infrastructure.outputs import Outputs, load_outputs
 from fleet.settings import Settings
 from tests.flows.conftest import Serve
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PASSWORD = "a-secret-that-nobody-may-see"
 FLOWS = "flows.apply_infrastructure:apply_infrastructure flows.destroy_infrastructure:destroy_infrastructure"

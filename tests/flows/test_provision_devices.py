@@ -68,6 +68,7 @@ def test_one_bad_device_does_not_stop_the_others_and_is_named(
     assert (state["type"], state["message"]) == ("COMPLETED", "2 asked, 0 provisioned, 0 failed, 2 already provisioned")
 
 
+@pytest.mark.slow
 def test_processes_of_a_dask_cluster_do_what_threads_do(provision: Run, fleet_settings: Settings) -> None:
     messages = {}
     for runner, concurrency in (("threads", 8), ("dask", 2)):

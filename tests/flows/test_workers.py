@@ -35,6 +35,7 @@ def environment(fleet_settings: Settings, prefect_server: Any) -> dict[str, str]
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_a_worker_of_the_process_pool_runs_a_deployment_of_prefect_yaml_and_catches_up_with_one_run(
     environment: dict[str, str], prefect_server: Any
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_plan_that_is_not_the_approved_one_is_not_applied(
         Terraform(settings).apply(replace(plan, file=folder / "gone.tfplan"))
 
 
+@pytest.mark.slow
 def test_what_exists_and_the_state_does_not_know_is_adopted(infrastructure: Applied) -> None:
     settings, outputs = infrastructure
     terraform, iot, rule = Terraform(settings), client(settings, "iot"), outputs.telemetry_rule_name
