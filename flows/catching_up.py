@@ -23,6 +23,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.events import emit_event
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runner._scheduled_run_poller import ScheduledRunPoller
 from prefect.workers.base import BaseWorker
@@ -30,13 +31,8 @@ from prefect.workers.base import BaseWorker
 LATE_AFTER = timedelta(seconds=30)
 """A run that is due for longer was missed. Schedules of ours have a minute between runs, ingestion's share of it."""
 _BULK = 50  # runs a request of the server's, at most
-_REQUESTS_A_POLL = 10
+_REQUESTS_PER_POLL = 10
 """So long may dropping keep what is due from starting; the rest is dropped by the next polls."""
-_MISSED = {
-    "type": "CANCELLED",
-    "name": "Missed",
-    "message": "Nothing was there to start it when it was due; a later run of the deployment takes its place.",
-}
 
 Due = TypeVar("Due", FlowRun, WorkerFlowRunResponse)
 _logger = logging.getLogger("fleet.catching_up")
@@ -57,10 +53,10 @@ def _catching_up(poll: Callable[[Any], Awaitable[list[Due]]]) -> Callable[[Any],
 
 
 async def without_missed(client: PrefectClient, due: Sequence[Due], now: datetime) -> list[Due]:
-    """Of what a poller found due, what it is to start; older scheduled runs become `Missed`.
+    """Of what a poller found due, what it is to start; older scheduled runs are deleted.
 
-    What somebody started by hand stays, however late it is. Raises nothing of the server's: what could not be dropped
-    is asked for again by the next poll, and started by none.
+    Canceled ones would be looked after by the server for a day, each again and again. What somebody started by hand
+    stays, however late it is. What the server could not delete is asked for by the next poll again, and not started.
     """
     late = {run.deployment_id: each for each in due if _is_late(run := _run_of(each), now)}
     start = [each for each in due if _run_of(each).deployment_id not in late or not _is_scheduled(_run_of(each))]
@@ -106,16 +102,26 @@ async def _newest(client: PrefectClient, deployment: UUID, now: datetime) -> Flo
 
 async def _drop_before(client: PrefectClient, deployment: UUID, newest: FlowRun) -> None:
     before = _scheduled_until(deployment, (newest.expected_start_time or datetime.now(UTC)) - timedelta(microseconds=1))
-    body = {"flow_runs": before.model_dump(mode="json", exclude_unset=True), "state": _MISSED, "limit": _BULK}
+    body = {"flow_runs": before.model_dump(mode="json", exclude_unset=True), "limit": _BULK}
     dropped = 0
-    for _ in range(_REQUESTS_A_POLL):
+    for _ in range(_REQUESTS_PER_POLL):
         try:
-            answer = await client._client.post("/flow_runs/bulk_set_state", json=body)
+            answer = await client._client.post("/flow_runs/bulk_delete", json=body)
         except PrefectHTTPStatusError as error:
             _logger.warning("Missed runs could not be dropped: %s", error)
             return
-        dropped += len(answer.json()["results"])
-        if len(answer.json()["results"]) < _BULK:
+        dropped += len(answer.json()["deleted"])
+        if len(answer.json()["deleted"]) < _BULK:
             break
     if dropped:
-        _logger.info("dropped %d runs that were missed; %s catches up with %s", dropped, deployment, newest.name)
+        _tell(deployment, dropped, newest)
+
+
+def _tell(deployment: UUID, dropped: int, newest: FlowRun) -> None:
+    """In the log, and as an event of the deployment, where the Prefect UI shows it and an automation may react."""
+    _logger.warning("Deployment %s: %d runs were missed, %s takes their place", deployment, dropped, newest.name)
+    emit_event(
+        event="flip-fleet.runs.missed",
+        resource={"prefect.resource.id": f"prefect.deployment.{deployment}"},
+        payload={"missed": dropped, "started": newest.name},
+    )

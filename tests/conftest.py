@@ -58,14 +58,14 @@ def _has_room(folder: Path) -> bool:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Keep on one worker what shares a slow server, the rest by file; what takes longest begins first.
+    """Keep on one worker what shares a slow server, the rest by file; fast ones first, then what takes longest.
 
     The order is made last: pytest-randomly shuffles what it finds.
     """
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
     yield
-    items.sort(key=lambda item: _group(item) not in SLOW)
+    items.sort(key=lambda item: (item.get_closest_marker("integration") is not None, _group(item) not in SLOW))
 
 
 def _group(item: pytest.Item) -> str:

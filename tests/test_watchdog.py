@@ -10,7 +10,7 @@ import pytest
 
 from tests import watchdog
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 CHECKOUT = Path(__file__).parents[1]
 CONFTEST = """
 from local_cloud import keeper

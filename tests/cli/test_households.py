@@ -11,7 +11,7 @@ from tests.cli import neighbourhood as visits
 from tests.cli.neighbourhood import Neighbourhood
 from tests.conftest import FLIP_ADMIN_TOKEN
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 VISITS = [

@@ -92,6 +92,17 @@ class Prefect:
             time.sleep(0.25)
         return state
 
+    def exists(self, run: str) -> bool:
+        return self._http.get(f"/flow_runs/{run}").status_code != httpx.codes.NOT_FOUND
+
+    def events(self, name: str, count: int, seconds: float = 30) -> list[dict[str, Any]]:
+        """The events of that name, once there are so many: the server gets them some seconds after they are told."""
+        query, deadline = {"filter": {"event": {"name": [name]}}}, time.monotonic() + seconds
+        while len(found := self.post("/events/filter", **query)["events"]) < count:
+            assert time.monotonic() < deadline, f"{len(found)} events {name}"
+            time.sleep(0.25)
+        return list(found)
+
     def logs(self, run: str) -> list[str]:
         query = {"logs": {"flow_run_id": {"any_": [run]}}}
         return [line["message"] for line in self.post("/logs/filter", **query)]

@@ -123,6 +123,7 @@ def test_requests_are_worked_off_intervals_go_out_and_an_outage_only_delays_them
     assert (state["type"], "1 requests to Flip" in state["message"]) == ("COMPLETED", True)
 
 
+@pytest.mark.slow
 def test_a_request_whose_run_was_killed_is_taken_up_by_the_next_one(
     prefect_server: Any,
     serve: Serve,
