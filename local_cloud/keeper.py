@@ -15,7 +15,8 @@ from contextlib import suppress
 
 import psutil
 
-VARIABLE = "FLEET_KEPT_BY"
+VARIABLE = "KEPT_BY"
+"""Not one of ours by its prefix: those are taken out of some environments, such as that of the web app."""
 _MODULE = "local_cloud.keeper"
 _GRACE_S = 20.0
 """What is asked to end has this long: the emulator writes its state, an agent drains its spool."""
