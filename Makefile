@@ -45,7 +45,7 @@ down:  ## Stop the embedded cloud; its state stays in .fleet/
 test: install terraform  ## Everything that needs no browser, but for what test-slow has; SHUFFLE=1 in any order
 	@$(PYTEST) -m "not slow"
 
-test-slow: install terraform  ## The tests that start a whole embedded cloud, or process after process
+test-slow: install terraform  ## The tests that apply the Terraform, start a whole embedded cloud, or process after process
 	@$(PYTEST) -m slow
 
 test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks

@@ -64,6 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
+        if _group(item) == "infrastructure":
+            item.add_marker(pytest.mark.slow)
     yield
     items.sort(key=lambda item: (item.get_closest_marker("integration") is not None, _group(item) not in SLOW))
 
