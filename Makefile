@@ -6,7 +6,7 @@ UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 # Much of a test is waiting for a server: one worker a core, but 2 at least and 4 at most.
 WORKERS = -n $$(n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n))) --dist loadgroup --no-loadscope-reorder
-PYTEST = $(BIN)/pytest -q --ignore tests/e2e $(WORKERS) $(if $(SHUFFLE),-p randomly)
+PYTEST = $(BIN)/pytest -q --ignore tests/e2e $(WORKERS) $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE))
 DEBIAN_PACKAGES := chromium fonts-dejavu-core
 BENCHMARKS := ingest connected_fleet provisioning simulator dispatch verify_link charts fleet_table
 
@@ -42,7 +42,7 @@ up: install  ## Start the embedded cloud alone
 down:  ## Stop the embedded cloud; its state stays in .fleet/
 	@$(BIN)/fleet down
 
-test: install terraform  ## Everything that needs no browser, but for what test-slow has; SHUFFLE=1 in any order
+test: install terraform  ## Everything that needs no browser, but for what test-slow has; SHUFFLE=7 in the order of that seed
 	@$(PYTEST) -m "not slow"
 
 test-slow: install terraform  ## The tests that apply the Terraform, start a whole embedded cloud, or process after process
