@@ -109,7 +109,7 @@ async def _drop_before(client: PrefectClient, deployment: UUID, newest: FlowRun)
             answer = await client._client.post("/flow_runs/bulk_delete", json=body)
         except PrefectHTTPStatusError as error:
             _logger.warning("Missed runs could not be dropped: %s", error)
-            return
+            break
         dropped += len(answer.json()["deleted"])
         if len(answer.json()["deleted"]) < _BULK:
             break

@@ -49,7 +49,11 @@ def is_one(process: psutil.Process) -> bool:
 
 def stop(mark: str, is_meant: Callable[[psutil.Process], bool] = lambda _: True) -> list[str]:
     """Ask what carries this mark to end, and make what does not; returns the command lines of what there was."""
-    found = {process: " ".join(process.cmdline())[:200] for process in kept(mark) if is_meant(process)}
+    found = dict[psutil.Process, str]()
+    for process in kept(mark):
+        with suppress(psutil.Error):  # one that ends while it is looked at keeps none of the others
+            if is_meant(process):
+                found[process] = " ".join(process.cmdline())[:200]
     for process in found:
         _signal(process, signal.SIGTERM)
     _, alive = psutil.wait_procs(list(found), timeout=_GRACE_S)
@@ -59,7 +63,7 @@ def stop(mark: str, is_meant: Callable[[psutil.Process], bool] = lambda _: True)
 
 
 def _signal(process: psutil.Process, number: int) -> None:
-    with suppress(psutil.NoSuchProcess):
+    with suppress(psutil.Error):
         process.send_signal(number)
 
 

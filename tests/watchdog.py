@@ -81,9 +81,12 @@ def _left_behind(mark: str) -> list[str]:
 
 def _outlives(process: psutil.Process) -> bool:
     """Whether it is there and should not be; multiprocessing's tracker of this process ends with it."""
-    if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+    try:
+        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return "multiprocessing.resource_tracker" not in " ".join(process.cmdline())
+    except psutil.Error:  # it has ended since it was listed
         return False
-    return "multiprocessing.resource_tracker" not in " ".join(process.cmdline())
 
 
 def watch(config: pytest.Config) -> None:
