@@ -267,5 +267,5 @@ def test_five_hundred_batteries_are_summed_up_in_time(fleet: Fleet, operator: Pe
         assert len(answer["buckets"] if function == "dispatch_power" else answer) >= 60
     measured = [row["discharged_energy_wh"] for row in report(operator, start)]
     assert measured == pytest.approx([2000 * 600 / 3600] * 500)
-    # Generous: a quiet machine needs a tenth of it; without the index it is many seconds.
-    assert max(seconds.values()) < 3, seconds
+    # Generous: a quiet machine needs a tenth to a fifth of it; without the index it is seconds.
+    assert max(seconds.values()) < 1.5, seconds
