@@ -3,8 +3,8 @@
 import signal
 import subprocess
 import sys
-import threading
 import time
+from queue import Empty, SimpleQueue
 
 import psutil
 
@@ -15,7 +15,7 @@ from local_cloud.servers import log_file
 from local_cloud.settings import get_local_settings
 from local_cloud.state import State
 
-_START_S, _STOP_S = 180, 60
+_START_S, _STOP_S = 180, 120
 
 
 def up(foreground: bool) -> None:
@@ -25,8 +25,9 @@ def up(foreground: bool) -> None:
     if foreground:
         with running(local, print) as cloud:
             cloud.wait_for_flows()
+            asked = _asked_to_stop()  # before anybody may ask: `down` does as soon as it sees that we are ready
             state.mark_ready()
-            stay(cloud)
+            _stay(cloud, asked)
         return
     if holder := state.supervisor():
         print(f"The embedded cloud runs already (process {holder.pid}).")
@@ -63,14 +64,22 @@ def down() -> None:
     print("Stopped.")
 
 
-def stay(cloud: Cloud) -> None:
-    """Wait for Ctrl-C or SIGTERM. Raises `Unavailable` if a server stops by itself."""
-    stop = threading.Event()
+def _asked_to_stop() -> SimpleQueue[None]:
+    """A queue that Ctrl-C and SIGTERM write to; an `Event` may not be set in a handler, which may hold its lock."""
+    asked = SimpleQueue[None]()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    while not stop.wait(1):
-        if name := cloud.ended():
-            raise Unavailable(f"{name} stopped by itself: {cloud.state.logs / name}.log says why.")
+        signal.signal(number, lambda *_: asked.put(None))
+    return asked
+
+
+def _stay(cloud: Cloud, asked: SimpleQueue[None]) -> None:
+    """Wait until we are asked to stop. Raises `Unavailable` if a server stops by itself."""
+    while True:
+        try:
+            return asked.get(timeout=1)
+        except Empty:
+            if name := cloud.ended():
+                raise Unavailable(f"{name} stopped by itself: {cloud.state.logs / name}.log says why.") from None
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], state: State) -> None:

@@ -1,9 +1,11 @@
 """A running cloud: what was started, whether it still runs, and what others need to know of it."""
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from threading import Lock
+from contextlib import contextmanager, suppress
+from threading import Lock, Timer
 
 from mirakuru.base import SimpleExecutor
 from mirakuru.exceptions import ExecutorError
@@ -13,6 +15,8 @@ from local_cloud.settings import LocalSettings
 from local_cloud.state import State
 
 Say = Callable[[str], None]
+GRACE_S = 25.0
+"""What is asked to end has this long: the emulator writes its state, a runner ends its flow runs."""
 
 
 class Cloud:
@@ -41,9 +45,11 @@ class Cloud:
             self.flows.result()
 
     def stop(self, name: str) -> None:
-        """Stop a server."""
+        """Stop a server: ask it, and make it end if it has not within `GRACE_S`."""
+        executor = self._running.pop(name)
         try:
-            self._running.pop(name).stop()
+            with _killed_after(executor, GRACE_S):
+                executor.stop()
         except ExecutorError as error:
             self.say(f"{name} did not end in order ({error})")
 
@@ -57,3 +63,23 @@ class Cloud:
         with self._writing:
             os.environ.update(values)
             self.state.write_environment(values)
+
+
+@contextmanager
+def _killed_after(executor: SimpleExecutor, seconds: float) -> Iterator[None]:
+    """Inside, what does not end is killed with all that it started: `stop()` alone waits as long as for a start."""
+
+    process = executor.process
+    timer = Timer(seconds, _kill_group, [process.pid]) if process else None
+    if timer:
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer:
+            timer.cancel()
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
