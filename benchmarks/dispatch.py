@@ -89,8 +89,8 @@ def receive_all(connection: Connection, starts_at: datetime) -> int:
     for number, row in enumerate(rows, start=1):
         now = datetime.now(UTC)
         command = FlipCommand(
-            id=f"cmd_{row['thing_name']}", device_id=row["thing_name"], start_at=starts_at,
-            ends_at=starts_at + DURATION, battery_commands=(asked,),
+            id=f"cmd_{row['thing_name']}", device_id=row["thing_name"], starts_at=starts_at,
+            ends_at=starts_at + DURATION, battery_commands=asked,
         )  # fmt: skip
         assert Commands(connection).receive(command, now, now) == "applied"
         if number % 10 == 0 or number == len(rows):

@@ -35,7 +35,7 @@ def make_event(
     powered = power_mode.upper() or _power_mode(wanted_mode, setpoint_w)
     with steering() as flip:
         made = flip.create_event(
-            start_at=starts_at, duration_s=lasts.total_seconds(), mode=wanted_mode, power_mode=powered,
+            starts_at=starts_at, duration_s=lasts.total_seconds(), mode=wanted_mode, power_mode=powered,
             setpoint_w=setpoint_w, backup_reserve_percentage=reserve, device_ids=device or None,
         )  # fmt: skip
     events, commands = len(made["event_ids"]), len(made["command_ids"])

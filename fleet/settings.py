@@ -106,6 +106,14 @@ class Settings(BaseSettings):
         description="Key that Flip signs webhooks with, whsec_...: issued with the webhook's registration. "
         "While it is exchanged for a new one: both, with a comma between them.",
     )
+    flip_webhook_window_s: float = Field(
+        600, gt=0, description="Seconds that a webhook may have been on its way: Flip's pages say 300 and say 600."
+    )
+    flip_webhook_over_body_time: bool = Field(
+        False,
+        description="true: take signatures over the body's timestamp too. One page of Flip's has it so; try it where "
+        "genuine webhooks are refused as forged.",
+    )
     supabase_url: str = Field(
         "",
         validation_alias="SUPABASE_URL",

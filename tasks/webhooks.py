@@ -31,7 +31,11 @@ _log = logging.getLogger(__name__)
 def process_slice(seconds: float, wait_s: float) -> IntakeFigures:
     """Take in what the queue has for about `seconds`. The database first: nothing is taken that cannot be stored."""
     settings = get_settings()
-    keys = SigningKeys(settings.flip_webhook_secret.get_secret_value())
+    keys = SigningKeys(
+        settings.flip_webhook_secret.get_secret_value(),
+        timedelta(seconds=settings.flip_webhook_window_s),
+        settings.flip_webhook_over_body_time,
+    )
     with (
         postgres.connect(settings) as connection,
         Queue(settings, settings.names.webhook_queue, attribute_names=HEADERS) as queue,

@@ -16,8 +16,8 @@ def told(command_id: str = "cmd_1", thing_name: str = "battery-1", **changes: An
     """What Flip says of a command: an hour of discharging at 2 kW from 16:00 on. `said` is its `updated_at`."""
     asked = {"mode": "DISCHARGE", "power_mode": "SETPOINT", "setpoint_w": 2000.0, "backup_reserve_percentage": 20.0}
     asked |= {name: changes.pop(name) for name in [*changes] if name in BatteryCommand.__struct_fields__}
-    fields = {"start_at": START, "ends_at": START + HOUR, "updated_at": changes.pop("said", HEARD), **changes}
-    return FlipCommand(id=command_id, device_id=thing_name, battery_commands=(BatteryCommand(**asked),), **fields)
+    fields = {"starts_at": START, "ends_at": START + HOUR, "updated_at": changes.pop("said", HEARD), **changes}
+    return FlipCommand(id=command_id, device_id=thing_name, battery_commands=BatteryCommand(**asked), **fields)
 
 
 def receive(connection: Connection, command: FlipCommand, heard_at: datetime = HEARD) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import hypothesis
 import psycopg
 import pytest
@@ -25,6 +26,7 @@ from local_cloud.flip.steering import Steering
 from local_cloud.infrastructure import create_infrastructure
 from local_cloud.supabase.keys import read_keys
 from tests import watchdog
+from tests.contracts.flip_contract import Checked
 from tests.supabase_project import SupabaseProject, real_project
 
 FLIP_TOKEN, FLIP_ADMIN_TOKEN = "client-token-of-the-stand-in", "admin-token-of-the-stand-in"
@@ -245,6 +247,14 @@ def flip_settings(flip_url: str, flip_server: Steering) -> Settings:
 
 @pytest.fixture
 def flip(flip_settings: Settings) -> Iterator[FlipClient]:
-    """A client of the empty stand-in."""
+    """A client of the empty stand-in; all that they tell each other is held to Flip's contract."""
+    checked = Checked(httpx.HTTPTransport())
+    with FlipClient(flip_settings.flip_base_url, flip_settings.flip_token, http=checked) as client:
+        yield client
+
+
+@pytest.fixture
+def careless_flip(flip_settings: Settings) -> Iterator[FlipClient]:
+    """A client of the empty stand-in that may send what the contract has not: to see what becomes of it."""
     with FlipClient.from_settings(flip_settings) as client:
         yield client

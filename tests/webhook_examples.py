@@ -42,7 +42,8 @@ def event(site_id: str | None, **changes: Any) -> dict[str, Any]:
 
 def command(device_id: str = "battery-1", **changes: Any) -> dict[str, Any]:
     """A command to discharge for ten minutes."""
-    asked = {"mode": "DISCHARGE", "power_mode": "SETPOINT", "setpoint_w": 2000.0, "device_status": None}
-    plain = {"id": "cmd_1", "device_id": device_id, "status": "OK", "start_at": "2026-11-23T14:00:00Z"}
-    times = {"ends_at": "2026-11-23T14:10:00Z", "created_at": "2026-11-23T12:00:00Z"}
-    return {**plain, **times, "updated_at": "2026-11-23T12:00:00Z", "battery_commands": [asked], **changes}
+    asked = {"mode": "DISCHARGE", "power_mode": "SETPOINT", "setpoint_w": 2000, "enable_grid_import": None}
+    plain = {"id": "cmd_1", "device_id": device_id, "status": "OK", "device_status": "PENDING"}
+    times = {"starts_at": "2026-11-23T14:00:00Z", "ends_at": "2026-11-23T14:10:00Z", "duration_s": 600}
+    told = {"created_at": "2026-11-23T12:00:00Z", "updated_at": "2026-11-23T12:00:00Z"}
+    return {**plain, **times, **told, "is_preparatory_action": False, "battery_commands": asked, **changes}

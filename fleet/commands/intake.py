@@ -90,11 +90,11 @@ def decide(
 
 
 def order_of(told: flip.FlipCommand) -> Instruction:
-    """What Flip asks for, as it is kept. A command without a battery's part has no mode, and is refused for that."""
-    asked = told.battery_commands[0] if told.battery_commands else flip.BatteryCommand(mode="")
+    """What Flip asks for, as it is kept."""
+    asked = told.battery_commands
     return Instruction(
         flip_status=_text(told.status),
-        starts_at=told.start_at,
+        starts_at=told.starts_at,
         ends_at=told.end,
         mode=_text(asked.mode),
         power_mode=None if asked.power_mode is None else _text(asked.power_mode),
@@ -129,8 +129,7 @@ def payload_of(command: Command, notice: Notice) -> dict[str, Any]:
 def _said_again(told: flip.FlipCommand, known: Command, said_at: datetime) -> SaidAgain | PassedOver:
     if said_at <= known.flip_updated_at:
         return PassedOver("outdated")
-    is_unanswered = all(each.device_status is None for each in told.battery_commands)
-    return SaidAgain(replace(known, flip_updated_at=said_at), is_unanswered)
+    return SaidAgain(replace(known, flip_updated_at=said_at), told.is_unanswered)
 
 
 def _settled(received: Command, before: Instruction, addressee: Addressee) -> Settled:

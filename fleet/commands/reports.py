@@ -24,6 +24,13 @@ def report_on(command: Command, now: datetime) -> str | None:
     return FAILED_OFFLINE if now >= command.revised_at + OFFLINE_AFTER else None
 
 
+def reason_for(report: str, reason: str) -> str:
+    """What Flip is to read beside the report, a sentence or ""; `reason` is what the battery or our checks said."""
+    if report == FAILED_OFFLINE:
+        return f"The battery has not answered for {OFFLINE_AFTER.total_seconds() / 60:.0f} minutes."
+    return reason if report == FAILED_FAULT else ""
+
+
 def with_report(command: Command, now: datetime) -> Command:
     """The command with what Flip is to be told now, due at once if that is new."""
     report = report_on(command, now)

@@ -7,13 +7,15 @@ from typing import Any
 
 from fleet.errors import InvalidInput
 from fleet.flip import Device, DeviceAttributes, Site, SiteChanges
-from fleet.products import model_named
+from fleet.products import MAKER, model_named
 
 SITE_FIELDS = (
     "first_name", "last_name", "email", "street_address", "street_address2", "city", "state_code", "zip_code",
     "service_account_id",
 )  # fmt: skip
 _HIGHEST_RATING = 1e7
+_NOON = "T12:00:00Z"
+"""Flip wants a time: at noon UTC every one of its utilities has the day that was meant."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,16 @@ def device_of(battery: Battery) -> Device:
         battery_power_input_w=_rating(battery, "battery_power_input_w", model.charge_power_w if model else None),
         battery_power_output_w=_rating(battery, "battery_power_output_w", model.discharge_power_w if model else None),
     )
+    installed = _word(battery, "install_date") or battery.registered_at.date().isoformat()
     return Device(
         id=battery.thing_name,
         type="BATTERY",
-        manufacturer_name=_word(battery, "manufacturer_name") or (model.manufacturer_name if model else None),
+        site_id=battery.site_id,
+        manufacturer_name=_word(battery, "manufacturer_name") or (model.manufacturer_name if model else MAKER),
         product_name=_word(battery, "product_name") or (model.product_name if model else battery.model),
         serial_number=_word(battery, "serial_number") or battery.thing_name,
         attributes=attributes,
-        install_date=_word(battery, "install_date") or battery.registered_at.date().isoformat(),
+        install_date=installed if "T" in installed else installed + _NOON,
     )
 
 
@@ -59,13 +63,13 @@ def _word(battery: Battery, name: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _rating(battery: Battery, name: str, label: float | None) -> float:
+def _rating(battery: Battery, name: str, label: float | None) -> int:
     value = battery.said.get(name)
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _HIGHEST_RATING:
-        return float(value)
+        return max(1, round(value))
     if label is None:
         raise InvalidInput(
             f"The battery's {name} is not known: enter it, "
             f"or add the model {battery.model[:80]!r} to fleet/products.py."
         )
-    return label
+    return round(label)

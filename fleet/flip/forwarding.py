@@ -132,7 +132,6 @@ def _online(
         battery_total_energy_discharge_wh=energies.discharged_wh,
         battery_last_stored_energy_wh=last.battery_stored_energy_wh,
         battery_last_capacity_energy_wh=last.battery_capacity_energy_wh,
-        battery_last_backup_reserve_percentage=last.backup_reserve_pct,
         battery_last_state_of_charge_percentage=last.state_of_charge_pct,
         battery_last_state_of_health_percentage=state_of_health_pct(last.battery_capacity_energy_wh, rated_capacity_wh),
         last_is_grid_online=last.grid_online,

@@ -1,16 +1,20 @@
 """What a home can take part in, and its taking part."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
+from fleet.flip.ids import MAX_ID_LENGTH, Id
+
 
 class FormField(msgspec.Struct, frozen=True):
-    """One question of a program's form. `type` is boolean, number or string."""
+    """One question of a program's form. `type` is boolean, number or string; `hint` says where to find the answer."""
 
     name: str
     label: str = ""
     type: str = "string"
+    hint: str | None = None
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,11 +23,12 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     `minimum_commitment_months` None means unknown. `terms_and_conditions_text` is Markdown and must be shown.
     """
 
-    id: str
+    id: Id
     name: str = ""
     description: str = ""
     eligible_device_types: tuple[str, ...] = ()
     can_auto_enroll: bool = False
+    minimum_reserve_percentage: float | None = None
     minimum_commitment_months: float | None = None
     participation_months: tuple[int, ...] = ()
     earnings_for_site_upfront: float | str | None = None
@@ -34,10 +39,10 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProgramAttribute(msgspec.Struct, frozen=True):
-    """The answer to one question of a program's form."""
+    """The answer to one question of a program's form. Flip takes text alone, such as `true` or `7.5`."""
 
     name: str
-    value: bool | float | str
+    value: str
 
 
 class EnrollmentRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +62,11 @@ class Enrollment(msgspec.Struct, frozen=True, kw_only=True):
     `status`: PENDING, ACTIVE, APPROVED, NEEDS_ACTION, REJECTED, UNENROLLED or one not known yet.
     """
 
-    id: str
-    program_id: str = ""
-    site_id: str | None = None
-    device_ids: tuple[str, ...] = ()
+    id: Id
+    program_id: Annotated[str, msgspec.Meta(max_length=MAX_ID_LENGTH)] = ""
+    site_id: Id | None = None
+    device_ids: tuple[Id, ...] = ()
+    enroll_method: str | None = None
     status: str = "PENDING"
     status_reason: str | None = None
     created_at: datetime | None = None

@@ -1,19 +1,28 @@
 """Tolerant reading: unknown fields are passed over, unknown enum values stay text, an odd item harms only itself."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 
+from fleet.flip.control import FlipCommand
+from fleet.flip.generations import newest_command, newest_enrollment
 from fleet.flip.outcomes import Accepted, Rejected
+from fleet.flip.programs import Enrollment
 
 T = TypeVar("T")
+_IN_NEWEST_WORDS: dict[type[Any], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    FlipCommand: newest_command,
+    Enrollment: newest_enrollment,
+}
 
 
 def read(kind: type[T], item: object) -> Accepted[T] | Rejected:
     """Read one decoded JSON value as `kind`; never raises on what Flip may send."""
     try:
-        return Accepted(_in_our_years(msgspec.convert(_without_nulls(item), kind, strict=False)))
+        said = _without_nulls(_in_newest_words(kind, item))
+        return Accepted(_in_our_years(msgspec.convert(said, kind, strict=False)))
     except (msgspec.ValidationError, RecursionError, OverflowError) as error:
         return Rejected(f"Flip's {kind.__name__} cannot be read: {str(error)[:300]}.", _id_of(item))
 
@@ -37,6 +46,11 @@ def items_in(answer: object, key: str) -> list[Any] | None:
     if isinstance(answer, dict):
         answer = next((answer[name] for name in (key, "items", "data") if name in answer), None)
     return answer if isinstance(answer, list) else None
+
+
+def _in_newest_words(kind: type[T], item: object) -> object:
+    translate = _IN_NEWEST_WORDS.get(kind)
+    return translate(item) if translate and isinstance(item, dict) else item
 
 
 def _in_our_years(value: T) -> T:

@@ -69,11 +69,16 @@ def declined(error: FleetError) -> Declined:
     return Declined(str(error), tuple({"name": one.name, "problem": one.problem} for one in fields))
 
 
+class _Answer(msgspec.Struct, frozen=True):
+    name: str
+    value: bool | float | str
+
+
 class _Application(msgspec.Struct, frozen=True):
     program_id: str
     has_agreed_to_terms_and_conditions: bool = False
     terms_and_conditions_version: str | None = None
-    program_specific_attributes: tuple[ProgramAttribute, ...] = ()
+    program_specific_attributes: tuple[_Answer, ...] = ()
     device_ids: tuple[str, ...] = ()
 
 
@@ -107,7 +112,9 @@ def application(request: FlipRequest, batteries: tuple[str, ...]) -> EnrollmentR
         device_ids=wish.device_ids or batteries,
         has_agreed_to_terms_and_conditions=wish.has_agreed_to_terms_and_conditions,
         terms_and_conditions_version=wish.terms_and_conditions_version,
-        program_specific_attributes=wish.program_specific_attributes,
+        program_specific_attributes=tuple(
+            ProgramAttribute(answer.name, _as_text(answer.value)) for answer in wish.program_specific_attributes
+        ),
     )
 
 
@@ -140,7 +147,7 @@ def event_changes(request: FlipRequest, event: Event) -> EventChanges | None:
     wanted = {
         one.device_id: DeviceSetting(
             device_id=one.device_id,
-            backup_reserve_percentage=one.backup_reserve_percentage,
+            backup_reserve_percentage=round(one.backup_reserve_percentage),  # Flip takes whole percents
             maximum_charge_percentage=kept[one.device_id].maximum_charge_percentage if one.device_id in kept else None,
         )
         for one in wish.device_settings
@@ -154,6 +161,12 @@ def event_changes(request: FlipRequest, event: Event) -> EventChanges | None:
 def running_in(enrollments: list[Enrollment], program_id: str) -> Enrollment | None:
     """The enrollment in a program that goes on, if there is one."""
     return next((one for one in enrollments if one.program_id == program_id and one.status not in ENDED), None)
+
+
+def _as_text(answer: bool | float | str) -> str:
+    if isinstance(answer, bool):
+        return "true" if answer else "false"
+    return str(int(answer)) if isinstance(answer, float) and answer.is_integer() else str(answer)
 
 
 def _read(request: FlipRequest, kind: type[T]) -> T:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from fleet.flip.ids import Id
 from fleet.flip.outcomes import Rejected, accepted
 from fleet.flip.programs import Enrollment, Program
 from fleet.flip.reading import read, read_each
@@ -15,7 +16,7 @@ Change = str | msgspec.UnsetType | None
 class Site(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A home. `id` is ours and all that Flip requires; `state_code` is a two-letter US state, which Flip checks."""
 
-    id: str
+    id: Id
     first_name: str | None = None
     last_name: str | None = None
     email: str | None = None
@@ -42,7 +43,7 @@ class SiteChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeviceAttributes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a battery can hold (Wh) and take or give (W), as its label says; none is negative."""
+    """What a battery can hold (Wh) and take or give (W), as its label says: whole numbers when sent, none negative."""
 
     battery_capacity_wh: float | None = None
     battery_power_input_w: float | None = None
@@ -50,26 +51,19 @@ class DeviceAttributes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A battery. `id` is the thing name; `type` is BATTERY or EV_CHARGER; `install_date` is ISO 8601 text."""
+    """A battery. `id` is the thing name; `type` is BATTERY or EV_CHARGER; `install_date` is ISO 8601 text.
 
-    id: str
+    To be sent it has all of them (`fleet.flip.commissioning`); of what Flip answers only `id` and `type` are sure.
+    """
+
+    id: Id
     type: str
-    site_id: str | None = None
+    site_id: Id | None = None
     manufacturer_name: str | None = None
     product_name: str | None = None
     serial_number: str | None = None
     attributes: DeviceAttributes | None = None
     install_date: str | None = None
-
-
-class DeviceChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change of a device."""
-
-    manufacturer_name: Change = msgspec.UNSET
-    product_name: Change = msgspec.UNSET
-    serial_number: Change = msgspec.UNSET
-    attributes: DeviceAttributes | msgspec.UnsetType | None = msgspec.UNSET
-    install_date: Change = msgspec.UNSET
 
 
 class CommissionRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

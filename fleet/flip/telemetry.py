@@ -34,7 +34,6 @@ class TelemetryPoint(msgspec.Struct, frozen=True, kw_only=True):
     battery_total_energy_discharge_wh: float | None = None
     battery_last_stored_energy_wh: float | None = None
     battery_last_capacity_energy_wh: float | None = None
-    battery_last_backup_reserve_percentage: float | None = None
     battery_last_state_of_charge_percentage: float | None = None
     battery_last_state_of_health_percentage: float | None = None
     last_is_grid_online: bool | None = None

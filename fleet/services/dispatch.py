@@ -128,9 +128,13 @@ def _client(settings: Settings) -> FlipClient:
 
 def _tell(flip: FlipClient, one: Report) -> FleetError | None:
     try:
-        flip.acknowledge_command(one.command_id, one.status)
+        flip.acknowledge_command(one.command_id, one.status, one.reason)
     except FleetError as error:
         return error
+    except Exception as error:
+        # Whatever is odd in one report, the others are told; this one waits, longer each time, and is seen.
+        _log.exception("The report on the command %s could not be sent", one.command_id)
+        return FleetError(f"It could not be sent ({type(error).__name__}).")
     return None
 
 

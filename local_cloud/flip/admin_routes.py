@@ -1,5 +1,6 @@
 """The surface that steers the stand-in: from this machine, with its own token."""
 
+import uuid
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from local_cloud.flip.bodies import NewEvent
 from local_cloud.flip.cloud_routes import TheWorld
 from local_cloud.flip.faults import Fault, Faults
 from local_cloud.flip.refusals import unknown
+from local_cloud.flip.shapes import Generation, speak
 from local_cloud.flip.state import Document
 from local_cloud.flip.webhooks import Delivery
 
@@ -35,6 +37,10 @@ class Ahead(BaseModel):
 
 class Settling(BaseModel):
     settle_after_s: Annotated[float, Field(ge=0)]
+
+
+class Words(BaseModel):
+    generation: Generation
 
 
 class Verdict(BaseModel):
@@ -74,6 +80,11 @@ async def commands(world: TheWorld) -> list[Document]:
     return world.control.ledger()
 
 
+@router.get("/counters")
+async def counters(world: TheWorld) -> list[Document]:
+    return world.state.received("counters")
+
+
 @router.patch("/enrollments/{enrollment_id}")
 async def decide(enrollment_id: str, body: Verdict, world: TheWorld) -> Document:
     found = world.state.get("enrollment", enrollment_id)
@@ -97,6 +108,26 @@ async def deliveries(world: TheWorld) -> list[Document]:
 async def deliver(body: Delivery, world: TheWorld) -> Delivery:
     world.outbox.configure(body)
     return body
+
+
+@router.put("/generation", status_code=204)
+async def speak_as(body: Words, world: TheWorld) -> None:
+    speak(world.state, body.generation)
+
+
+@router.post("/settings", status_code=201)
+async def ask_for_settings(body: dict[str, Any], world: TheWorld) -> Document:
+    """Have settings asked for by a webhook; whatever fields the body has, for Flip prints none."""
+    asked = {**body, "object_type": "settings_request", "id": str(uuid.uuid4())}
+    with world.state.transaction():
+        world.state.put("settings_request", asked)
+        world.outbox.post("settings.apply", asked)
+    return asked
+
+
+@router.get("/settings")
+async def settings_answers(world: TheWorld) -> list[Document]:
+    return world.state.received("settings_answer")
 
 
 @router.get("/requests")

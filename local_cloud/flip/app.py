@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from local_cloud.flip import admin_routes, cloud_routes, site_routes
 from local_cloud.flip.access import Tokens
 from local_cloud.flip.clock import Clock
+from local_cloud.flip.error_answers import refuse_as_flip_does
 from local_cloud.flip.faults import Faults
 from local_cloud.flip.state import State
 from local_cloud.flip.webhooks import Delivery
@@ -28,6 +29,7 @@ def create_app(file: Path, tokens: Tokens, webhook_url: str = "") -> FastAPI:
     app.state.world, app.state.store, app.state.clock = world, state, clock
     app.state.faults, app.state.tokens = faults, tokens
     app.middleware("http")(faults.around)
+    refuse_as_flip_does(app)
     app.add_api_route("/_standin/ready", _ready, methods=["GET"])
     for routes in (cloud_routes, site_routes, admin_routes):
         app.include_router(routes.router)

@@ -16,8 +16,7 @@ def _state(code: str | None) -> str | None:
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 StateCode = Annotated[str | None, AfterValidator(_state)]
-NotNegative = Annotated[float, Field(ge=0)]
-Percent = Annotated[float, Field(ge=0, le=100)]
+WholePercent = Annotated[int, Field(strict=True, ge=0, le=100)]
 Mode = Literal["BACKUP", "CHARGE", "DISCHARGE", "SAVINGS", "SELF_CONSUMPTION", "STANDBY"]
 PowerMode = Literal["SETPOINT", "FOLLOW_LOAD"]
 
@@ -25,6 +24,7 @@ PowerMode = Literal["SETPOINT", "FOLLOW_LOAD"]
 class SiteFields(BaseModel):
     first_name: Text | None = None
     last_name: Text | None = None
+    company_name: Text | None = None
     email: Text | None = None
     street_address: Text | None = None
     street_address2: str | None = None
@@ -39,29 +39,24 @@ class SiteBody(SiteFields):
 
 
 class Attributes(BaseModel):
-    battery_capacity_wh: NotNegative | None = None
-    battery_power_input_w: NotNegative | None = None
-    battery_power_output_w: NotNegative | None = None
+    battery_capacity_wh: Annotated[int, Field(strict=True, ge=0)]
+    battery_power_input_w: Annotated[int, Field(strict=True, ge=0)]
+    battery_power_output_w: Annotated[int, Field(strict=True, ge=0)]
 
 
-class DeviceFields(BaseModel):
-    manufacturer_name: Text
-    product_name: Text
-    serial_number: Text
-    attributes: Attributes | None = None
-    install_date: str | None = None
-
-
-class DeviceBody(DeviceFields):
+class DeviceBody(BaseModel):
     id: Text
     site_id: Text | None = None
     type: Literal["BATTERY", "EV_CHARGER"]
+    manufacturer_name: Text
+    product_name: Text
+    serial_number: Text
+    attributes: Attributes
+    install_date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}([T ].*)?$")]
 
 
-class DevicePatch(DeviceFields):
-    manufacturer_name: Text = ""
-    product_name: Text = ""
-    serial_number: Text = ""
+class DevicePatch(BaseModel):
+    attributes: Attributes
 
 
 class CommissionBody(BaseModel):
@@ -70,16 +65,21 @@ class CommissionBody(BaseModel):
     can_auto_enroll: bool | None = None
 
 
+class SessionBody(BaseModel):
+    site: SiteBody
+    devices: Annotated[list[DeviceBody], Field(max_length=100)] = []
+
+
 class AttributeBody(BaseModel):
     name: Text
-    value: Any = None
+    value: Annotated[str, Field(strict=True, max_length=1000)]
 
 
 class EnrollmentBody(BaseModel):
     device_ids: Annotated[list[Text], Field(min_length=1)]
     program_id: Text
     enroll_method: Literal["USER_ACTION", "AUTO_ENROLL"]
-    has_agreed_to_terms_and_conditions: bool
+    has_agreed_to_terms_and_conditions: bool | None = None
     terms_and_conditions_version: str | None = None
     program_specific_attributes: list[AttributeBody] = []
 
@@ -88,14 +88,21 @@ class TelemetryBody(BaseModel):
     telemetry: Annotated[list[Any], Field(max_length=1000)]
 
 
+class CountersBody(BaseModel):
+    telemetry: Annotated[list[dict[str, Any]], Field(max_length=1000)]
+
+
 class AcknowledgementBody(BaseModel):
+    """`FAILED` is the older word for either of the two that say why."""
+
     device_status: Literal["OK", "FAILED", "FAILED_OFFLINE", "FAILED_FAULT"]
+    device_status_reason: Annotated[str, Field(max_length=1000)] | None = None
 
 
 class DeviceSettingBody(BaseModel):
     device_id: Text
-    backup_reserve_percentage: Percent | None = None
-    maximum_charge_percentage: Percent | None = None
+    backup_reserve_percentage: WholePercent | None = None
+    maximum_charge_percentage: WholePercent | None = None
 
 
 class EventPatch(BaseModel):
@@ -106,13 +113,13 @@ class EventPatch(BaseModel):
 class NewEvent(BaseModel):
     """What the admin surface makes commands of. Without `device_ids`: for every device."""
 
-    start_at: datetime | None = None
+    starts_at: datetime | None = None
     start_in_s: float = 120
     duration_s: Annotated[float, Field(gt=0)]
     mode: Mode
     power_mode: PowerMode | None = None
-    setpoint_w: NotNegative | None = None
-    backup_reserve_percentage: Percent | None = None
+    setpoint_w: Annotated[int, Field(gt=0)] | None = None
+    backup_reserve_percentage: Annotated[int, Field(ge=0, le=100)] | None = None
     enable_grid_import: bool | None = None
     is_preparatory_action: bool = False
     device_ids: Annotated[list[Text], Field(min_length=1)] | None = None

@@ -1,20 +1,21 @@
 """Who may join which program, and how an application goes on."""
 
-import secrets
+import re
+import uuid
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from fastapi import HTTPException
 
-from local_cloud.flip.bodies import EnrollmentBody
-from local_cloud.flip.catalog import PROGRAMS, programs_at
+from local_cloud.flip.bodies import AttributeBody, EnrollmentBody
+from local_cloud.flip.catalog import PROGRAMS, RUNNING, programs_at
 from local_cloud.flip.clock import Clock
-from local_cloud.flip.refusals import fields_refused, unknown
+from local_cloud.flip.refusals import FieldsRefused, unknown
 from local_cloud.flip.state import Document, State
 from local_cloud.flip.webhooks import Outbox
 
-RUNNING = {"PENDING", "ACTIVE", "APPROVED", "NEEDS_ACTION"}
-_TYPES: dict[str, tuple[type, ...]] = {"boolean": (bool,), "number": (int, float), "string": (str,)}
+_SINCE = {"ACTIVE": "enrolled_at", "APPROVED": "enrolled_at", "UNENROLLED": "unenrolled_at"}
+_FORMS = {"boolean": re.compile("true|false"), "number": re.compile(r"-?\d+(\.\d+)?"), "string": re.compile("(?s).+")}
 
 
 class Enrollments:
@@ -32,16 +33,20 @@ class Enrollments:
         self._refuse_another(site["id"], body.program_id)
         devices = {device["id"]: device for device in self._state.find("device", site["id"])}
         if problems := [*_misfits(site, program, devices, body), *_terms(program, body), *_answers(program, body)]:
-            raise fields_refused(*problems)
-        return self.enroll(site["id"], program, body.device_ids, body.enroll_method)
+            raise FieldsRefused(*problems)
+        answers = body.program_specific_attributes
+        return self.enroll(site["id"], program, body.device_ids, body.enroll_method, answers)
 
-    def enroll(self, site_id: str, program: Document, device_ids: list[str], method: str) -> Document:
+    def enroll(
+        self, site_id: str, program: Document, device_ids: list[str], method: str, answers: Sequence[AttributeBody] = ()
+    ) -> Document:
         """Make the enrollment, which is decided at once when `settle_after` is zero."""
         now = self._clock.text()
         enrollment = {
-            "id": f"enr_{secrets.token_hex(8)}", "site_id": site_id, "program_id": program["id"],
+            "object_type": "enrollment", "id": str(uuid.uuid4()), "site_id": site_id, "program_id": program["id"],
             "device_ids": device_ids, "enroll_method": method, "status": "PENDING", "status_reason": None,
-            "created_at": now, "updated_at": now,
+            "enrolled_at": None, "unenrolled_at": None, "created_at": now, "updated_at": now,
+            "program_specific_attributes": [answer.model_dump() for answer in answers],
         }  # fmt: skip
         self._state.put("enrollment", enrollment, site_id)
         self._outbox.post("enrollment.created", enrollment)
@@ -58,7 +63,10 @@ class Enrollments:
 
     def change(self, enrollment: Document, status: str, reason: str | None = None) -> Document:
         """Give it another status and tell the client."""
-        changed = {**enrollment, "status": status, "status_reason": reason, "updated_at": self._clock.text()}
+        now = self._clock.text()
+        changed = {**enrollment, "status": status, "status_reason": reason, "updated_at": now}
+        if status in _SINCE:
+            changed[_SINCE[status]] = now
         self._state.put("enrollment", changed, enrollment["site_id"])
         self._outbox.post("enrollment.updated", changed)
         return changed
@@ -98,11 +106,11 @@ def _terms(program: Document, body: EnrollmentBody) -> Problems:
 
 def _answers(program: Document, body: EnrollmentBody) -> Problems:
     form = {field["name"]: field["type"] for field in program["enrollment_form"]}
-    given: dict[str, Any] = {answer.name: answer.value for answer in body.program_specific_attributes}
+    given = {answer.name: answer.value for answer in body.program_specific_attributes}
     found = [(f"program_specific_attributes.{name}", "is missing") for name in form if name not in given]
     for name, value in given.items():
         if name not in form:
             found.append((f"program_specific_attributes.{name}", "is no question of this program"))
-        elif not isinstance(value, _TYPES[form[name]]) or (form[name] == "number" and isinstance(value, bool)):
+        elif not _FORMS[form[name]].fullmatch(value):
             found.append((f"program_specific_attributes.{name}", f"is no {form[name]}"))
     return found

@@ -1,6 +1,6 @@
 """What is wrong with a telemetry point, if anything."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import datetime
 from typing import Any, get_args
 
@@ -37,7 +37,6 @@ _READINGS: dict[str, Check] = {
     ),
     **dict.fromkeys(
         [
-            "battery_last_backup_reserve_percentage",
             "battery_last_state_of_charge_percentage",
             "battery_last_state_of_health_percentage",
         ],
@@ -46,15 +45,22 @@ _READINGS: dict[str, Check] = {
 }
 
 
-def problem_with(point: Any, is_known: Callable[[str], bool]) -> str | None:
+def problem_with(point: Any, known: Container[str]) -> str | None:
     """The first thing wrong, as a sentence; None when the point can be stored."""
     if not isinstance(point, dict):
         return "The point is no object."
-    return next(_problems(point, is_known), None)
+    return next(_problems(point, known), None)
 
 
-def _problems(point: dict[str, Any], is_known: Callable[[str], bool]) -> Iterator[str]:
-    if not isinstance(point.get("device_id"), str) or not is_known(point["device_id"]):
+def problem_with_counters(item: dict[str, Any], known: Container[str]) -> str | None:
+    """The first thing wrong with counters at a moment; Flip prints neither their names nor what it does at a reset."""
+    if item.get("device_id") not in known:
+        return "device_id is missing or unknown."
+    return None if _is_time(item.get("timestamp")) else "timestamp is missing or no time with an offset."
+
+
+def _problems(point: dict[str, Any], known: Container[str]) -> Iterator[str]:
+    if not isinstance(point.get("device_id"), str) or point["device_id"] not in known:
         yield "device_id is missing or unknown."
     if not _is_time(point.get("start_time")):
         yield "start_time is missing or no time with an offset."

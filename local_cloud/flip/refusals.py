@@ -1,12 +1,17 @@
-"""How the stand-in says no: Flip's status codes, and its list of fields."""
+"""How the stand-in says no: with Flip's status codes, and the fields that are wrong."""
 
 from fastapi import HTTPException
 
+Problem = tuple[str, str]
+"""A field's name, with dots, and what is wrong with it."""
 
-def fields_refused(*problems: tuple[str, str]) -> HTTPException:
-    """422 with the fields as Flip lists them; a name has dots."""
-    detail = [{"loc": ["body", *name.split(".")], "msg": said, "type": "value_error"} for name, said in problems]
-    return HTTPException(422, detail=detail)
+
+class FieldsRefused(HTTPException):
+    """422."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(422, detail=[{"loc": ["body", *name.split(".")], "msg": said} for name, said in problems])
+        self.problems = list(problems)
 
 
 def unknown(what: str, identity: str) -> HTTPException:

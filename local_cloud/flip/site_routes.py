@@ -1,18 +1,19 @@
 """What a site's own token opens."""
 
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from local_cloud.flip.access import SiteId, require_site
 from local_cloud.flip.bodies import DevicePatch, EnrollmentBody, EventPatch, SiteFields
-from local_cloud.flip.catalog import PROGRAMS, programs_at
-from local_cloud.flip.cloud_routes import TheWorld
-from local_cloud.flip.enrolling import RUNNING
+from local_cloud.flip.catalog import PROGRAMS, RUNNING, programs_at
+from local_cloud.flip.cloud_routes import Limit, Skip, TheWorld
 from local_cloud.flip.refusals import unknown
+from local_cloud.flip.shapes import generation_of, written
 from local_cloud.flip.state import Document
 from local_cloud.flip.world import World
 
+Status = Literal["ACTIVE", "COMPLETED", "UPCOMING"]
 router = APIRouter(prefix="/v1/site/{site_id}", dependencies=[Depends(require_site)])
 
 
@@ -23,14 +24,16 @@ async def site(site_id: SiteId, world: TheWorld) -> Document:
 
 @router.patch("")
 async def change_site(site_id: SiteId, body: SiteFields, world: TheWorld) -> Document:
-    changed = {**_own(world, "site", site_id, site_id), **body.model_dump(exclude_unset=True)}
+    changed = {
+        **_own(world, "site", site_id, site_id), **body.model_dump(exclude_unset=True), "updated_at": world.clock.text()
+    }  # fmt: skip
     world.state.put("site", changed, site_id)
     return changed
 
 
 @router.get("/devices")
-async def devices(site_id: SiteId, world: TheWorld) -> dict[str, Any]:
-    return {"devices": world.state.find("device", site_id)}
+async def devices(site_id: SiteId, world: TheWorld) -> list[Document]:
+    return world.state.find("device", site_id)
 
 
 @router.get("/device/{device_id}")
@@ -40,14 +43,28 @@ async def device(site_id: SiteId, device_id: str, world: TheWorld) -> Document:
 
 @router.patch("/device/{device_id}")
 async def change_device(site_id: SiteId, device_id: str, body: DevicePatch, world: TheWorld) -> Document:
-    changed = {**_own(world, "device", device_id, site_id), **body.model_dump(exclude_unset=True)}
+    found = _own(world, "device", device_id, site_id)
+    changed = {**found, **body.model_dump(exclude_unset=True), "updated_at": world.clock.text()}
     world.state.put("device", changed, site_id)
     return changed
 
 
+@router.delete("/device/{device_id}", status_code=204)
+async def remove_device(site_id: SiteId, device_id: str, world: TheWorld) -> Response:
+    """Flip prints no answer and no condition: the stricter guess is that one in a program stays."""
+    _own(world, "device", device_id, site_id)
+    for one in world.state.find("enrollment", site_id):
+        if device_id in one["device_ids"] and one["status"] in RUNNING:
+            raise HTTPException(409, detail=f"The device takes part in the program {one['program_id']}.")
+    world.state.remove("device", device_id)
+    return Response(status_code=204)
+
+
 @router.get("/programs")
-async def programs(zip_code: Annotated[str, Query()], device_type: Annotated[str, Query()]) -> dict[str, Any]:
-    return {"programs": programs_at(zip_code, device_type)}
+async def programs(
+    zip_code: Annotated[str, Query()], device_type: Annotated[str, Query()], skip: Skip = 0, limit: Limit = 100
+) -> list[Document]:
+    return programs_at(zip_code, device_type)[skip : skip + limit]
 
 
 @router.get("/program/{program_id}")
@@ -58,19 +75,19 @@ async def program(program_id: str) -> Document:
 
 
 @router.get("/enrollments")
-async def enrollments(site_id: SiteId, world: TheWorld) -> dict[str, Any]:
-    return {"enrollments": world.state.find("enrollment", site_id)}
+async def enrollments(site_id: SiteId, world: TheWorld) -> list[Document]:
+    return [_enrollment(world, one) for one in world.state.find("enrollment", site_id)]
 
 
-@router.post("/enrollments", status_code=201)
+@router.post("/enrollments")
 async def enroll(site_id: SiteId, body: EnrollmentBody, world: TheWorld) -> Document:
     with world.state.transaction():
-        return world.enrollments.apply(_own(world, "site", site_id, site_id), body)
+        return _enrollment(world, world.enrollments.apply(_own(world, "site", site_id, site_id), body))
 
 
 @router.get("/enrollment/{enrollment_id}")
 async def enrollment(site_id: SiteId, enrollment_id: str, world: TheWorld) -> Document:
-    return _own(world, "enrollment", enrollment_id, site_id)
+    return _enrollment(world, _own(world, "enrollment", enrollment_id, site_id))
 
 
 @router.delete("/enrollment/{enrollment_id}", status_code=204)
@@ -84,8 +101,11 @@ async def unenroll(site_id: SiteId, enrollment_id: str, world: TheWorld) -> Resp
 
 
 @router.get("/events")
-async def events(site_id: SiteId, world: TheWorld) -> dict[str, Any]:
-    return {"events": [world.control.shown(one) for one in world.state.find("event", site_id)]}
+async def events(site_id: SiteId, world: TheWorld, status: Annotated[list[Status], Query()] = []) -> list[Document]:  # noqa: B006
+    """The newest start first; without `status` canceled ones too."""
+    found = [world.control.shown(one) for one in world.state.find("event", site_id)]
+    wanted = [one for one in found if not status or one["status"] in status]
+    return sorted(wanted, key=lambda one: str(one["starts_at"]), reverse=True)
 
 
 @router.get("/event/{event_id}")
@@ -97,6 +117,10 @@ async def event(site_id: SiteId, event_id: str, world: TheWorld) -> Document:
 async def change_event(site_id: SiteId, event_id: str, body: EventPatch, world: TheWorld) -> Document:
     with world.state.transaction():
         return world.control.change(site_id, event_id, body)
+
+
+def _enrollment(world: World, enrollment: Document) -> Document:
+    return written("enrollment", enrollment, generation_of(world.state))
 
 
 def _own(world: World, kind: str, identity: str, site_id: str) -> Document:

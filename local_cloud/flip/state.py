@@ -62,6 +62,10 @@ class State:
         row = found.fetchone()
         return json.loads(row["body"]) if row else None
 
+    def remove(self, kind: str, identity: str) -> None:
+        """Forget the document."""
+        self.connection.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, identity))
+
     def find(self, kind: str, site_id: str | None = None) -> list[Document]:
         """All documents of a kind, of one site where it is named, in the order they came."""
         query, values = "SELECT body FROM documents WHERE kind = ?", [kind]

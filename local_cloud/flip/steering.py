@@ -21,7 +21,7 @@ class Steering:
     def create_event(self, **event: Any) -> dict[str, list[str]]:
         """Make an event; the ids of its events (one a site) and commands (one a device).
 
-        Takes `start_at` (with offset) or `start_in_s`, `duration_s`, `mode`, `power_mode`, `setpoint_w` (W),
+        Takes `starts_at` (with offset) or `start_in_s`, `duration_s`, `mode`, `power_mode`, `setpoint_w` (W),
         `backup_reserve_percentage`, `enable_grid_import`, `device_ids` (None: all).
         """
         body = {name: v.isoformat() if isinstance(v, datetime) else v for name, v in event.items()}
@@ -33,13 +33,22 @@ class Steering:
         self.ask("POST", f"events/{event_id}/cancel")
 
     def received(self, what: str) -> list[dict[str, Any]]:
-        """`telemetry`, `acknowledgements`, `commands` (as Flip counts them), `events`, `webhooks` or `requests`."""
+        """`telemetry`, `acknowledgements`, `commands` (as Flip counts them), `events`, `webhooks`, `requests` ..."""
         found: list[dict[str, Any]] = self.ask("GET", what)
         return found
 
     def deliver_webhooks(self, **delivery: Any) -> None:
-        """`url`, and for tests `retry_delays_s`, `answer_within_s`, `duplicates`, `reorder_within_s`, `seed`."""
+        """`url`, and for tests the other fields of `Delivery`."""
         self.ask("PUT", "webhooks", delivery)
+
+    def speak(self, generation: str) -> None:
+        """Write as the pages of 2025 (the newest) or 2024 have it."""
+        self.ask("PUT", "generation", {"generation": generation})
+
+    def ask_for_settings(self, **settings: Any) -> dict[str, Any]:
+        """Send a `settings.apply` webhook; the request that it is about."""
+        asked: dict[str, Any] = self.ask("POST", "settings", settings)
+        return asked
 
     def settle_enrollments_after(self, seconds: float) -> None:
         """Keep applications PENDING for so long; 0 decides them at once."""

@@ -125,7 +125,7 @@ def opts_out_of_an_event(homes: Neighbourhood) -> None:
     owner, name, start = homes.owner, homes.visited.name, datetime.now(UTC) + timedelta(hours=1)
     [home] = sites.my_sites(owner)
     made = homes.flip_server.create_event(
-        start_at=start, duration_s=600, mode="DISCHARGE", setpoint_w=2_000, device_ids=[name]
+        starts_at=start, duration_s=600, mode="DISCHARGE", setpoint_w=2_000, device_ids=[name]
     )
     ends = start + timedelta(minutes=10)
     add_event(homes.world.run_sql, str(home.site_id), [name], start, ends, event_id=made["event_ids"][0])

@@ -37,7 +37,7 @@ def test_an_event_is_made_listed_and_taken_back(stand_in: dict[str, str], flip: 
     assert first.startswith("2 events with 2 commands, from 20") and len(event_ids) == 2
     commands = accepted(flip.commands())
     assert [command.device_id for command in commands] == ["battery-1", "battery-3"]
-    asked = commands[0].battery_commands[0]
+    asked = commands[0].battery_commands
     assert (asked.mode, asked.power_mode, asked.setpoint_w) == ("DISCHARGE", "SETPOINT", 2000)
     assert asked.backup_reserve_percentage == 30
     assert fleet("flip", "cancel", event_ids[0], **stand_in).returncode == 0
@@ -51,7 +51,7 @@ def test_without_a_setpoint_batteries_follow_the_load_and_all_are_meant(
 ) -> None:
     assert fleet("flip", "event", "--start", "now", "--duration", "1h", **stand_in).returncode == 0
     commands = accepted(flip.commands())
-    assert {command.battery_commands[0].power_mode for command in commands} == {"FOLLOW_LOAD"}
+    assert {command.battery_commands.power_mode for command in commands} == {"FOLLOW_LOAD"}
     assert len(commands) == 3
 
 

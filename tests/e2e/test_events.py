@@ -35,7 +35,7 @@ def _registered(world: HomeownerWorld, visitor: Visitor) -> tuple[str, str]:
 def _heard(world: HomeownerWorld, flip: Steering, device: str, site_id: str, start: datetime) -> str:
     """An event of Flip's, as its webhooks leave it here; its id."""
     [event_id] = flip.create_event(
-        start_at=start, duration_s=3600, mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=2_000, device_ids=[device]
+        starts_at=start, duration_s=3600, mode="DISCHARGE", power_mode="SETPOINT", setpoint_w=2_000, device_ids=[device]
     )["event_ids"]
     add_event(world.run_sql, site_id, [device], start, start + 60 * MINUTE, event_id=event_id)
     add_command(world.run_sql, device, start, start + 60 * MINUTE, state="acknowledged", received_at=datetime.now(UTC))
@@ -84,7 +84,7 @@ def test_a_homeowner_sees_the_next_event_opts_out_comes_back_and_sets_a_reserve(
     world.work_off_soon()
     homeowner.sees(f"At least 23 % stays in {device} for outages.")
     [command] = flip_server.received("commands")
-    assert (command["status"], command["battery_commands"][0]["backup_reserve_percentage"]) == ("OK", 23)
+    assert (command["status"], command["battery_commands"]["backup_reserve_percentage"]) == ("OK", 23)
     homeowner.open("/")
     homeowner.sees("Next event:")
     homeowner.settled()

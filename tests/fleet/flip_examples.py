@@ -12,6 +12,7 @@ from fleet.flip import (
     Site,
     TelemetryPoint,
 )
+from local_cloud.flip.catalog import GRID_RESERVE, PEAK_SAVER
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -24,6 +25,7 @@ def home(site_id: str = "site-1", **changes: Any) -> Site:
 def battery(device_id: str = "battery-1", **changes: Any) -> Device:
     attributes = DeviceAttributes(battery_capacity_wh=13_500, battery_power_input_w=5_000, battery_power_output_w=5_000)
     fields = {"manufacturer_name": "Maker", "product_name": "One", "serial_number": f"SN-{device_id}"}
+    fields["install_date"] = "2026-05-02T12:00:00Z"
     return Device(id=device_id, type="BATTERY", **{"attributes": attributes, **fields, **changes})
 
 
@@ -38,7 +40,7 @@ def point(device_id: str = "battery-1", start_time: datetime = NOON, **changes: 
         "battery_last_power_charge_w": 0.0, "battery_last_power_discharge_w": 1500.0,
         "battery_total_energy_charge_wh": 0.0, "battery_total_energy_discharge_wh": 125.0,
         "battery_last_stored_energy_wh": 6000.0, "battery_last_capacity_energy_wh": 13_500.0,
-        "battery_last_backup_reserve_percentage": 20.0, "battery_last_state_of_charge_percentage": 44.4,
+        "battery_last_state_of_charge_percentage": 44.4,
         "battery_last_state_of_health_percentage": 100.0, "last_is_grid_online": True,
         "home_total_energy_wh": 125.0, "home_last_power_w": 1500.0,
         "solar_total_energy_wh": 0.0, "solar_last_power_w": 0.0,
@@ -48,9 +50,9 @@ def point(device_id: str = "battery-1", start_time: datetime = NOON, **changes: 
 
 def application(**changes: Any) -> EnrollmentRequest:
     """An application for the sandbox program with terms and a form."""
-    answers = {"owns_home": True, "solar_size_kw": 7.5, "meter_number": "M-1"}
+    answers = {"owns_home": "true", "solar_size_kw": "7.5", "meter_number": "M-1"}
     fields = {
-        "program_id": "sandbox-peak-saver", "device_ids": ("battery-1",), "has_agreed_to_terms_and_conditions": True,
+        "program_id": PEAK_SAVER, "device_ids": ("battery-1",), "has_agreed_to_terms_and_conditions": True,
         "terms_and_conditions_version": "2026-03",
         "program_specific_attributes": tuple(ProgramAttribute(name, value) for name, value in answers.items()),
     }  # fmt: skip
@@ -59,5 +61,5 @@ def application(**changes: Any) -> EnrollmentRequest:
 
 def plain_application(**changes: Any) -> EnrollmentRequest:
     """An application for the sandbox program without terms or form."""
-    fields = {"program_id": "sandbox-grid-reserve", "terms_and_conditions_version": None}
+    fields = {"program_id": GRID_RESERVE, "terms_and_conditions_version": None}
     return application(**{**fields, "program_specific_attributes": (), **changes})

@@ -61,7 +61,7 @@ def test_commands_go_out_while_flip_is_down_and_flip_hears_of_them_when_it_is_ba
 
         now = datetime.now(UTC)
         refused = take_in(connection, impossible)
-        receive(connection, told(start_at=now, ends_at=now + timedelta(hours=1), said=now), now)
+        receive(connection, told(starts_at=now, ends_at=now + timedelta(hours=1), said=now), now)
         wait_for(lambda: command_of(connection)["state"] == "delivered")
         wait_for(lambda: command_of(connection, refused)["report_attempts"] > 0)
         flip_server.outage(False)

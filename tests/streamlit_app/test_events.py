@@ -40,7 +40,7 @@ def event(world: HomeownerWorld, home: Home, flip_server: Steering) -> Event:
     account, device, site_id = home
     start = datetime.now(UTC).replace(microsecond=0) + 60 * MINUTE
     [event_id] = flip_server.create_event(
-        start_at=start, duration_s=600, mode="DISCHARGE", setpoint_w=2_000, device_ids=[device]
+        starts_at=start, duration_s=600, mode="DISCHARGE", setpoint_w=2_000, device_ids=[device]
     )["event_ids"]
     add_event(world.run_sql, site_id, [device], start, start + 10 * MINUTE, event_id=event_id)
     [found] = events.my_events(account)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from fleet.adapters.flip.pages import Page, every_page
 from fleet.adapters.flip.session import Session, one, segment
 from fleet.errors import Conflict, FleetError
 from fleet.flip import (
@@ -14,7 +15,7 @@ from fleet.flip import (
     CommissionRequest,
     Device,
     FlipCommand,
-    Program,
+    InvalidFields,
     Rejected,
     Site,
     TelemetryPoint,
@@ -24,9 +25,12 @@ from fleet.flip import (
     read_item_results,
 )
 
+_LONGEST_REASON = 500
 
-class _Acknowledgement(msgspec.Struct, frozen=True):
+
+class _Acknowledgement(msgspec.Struct, frozen=True, omit_defaults=True):
     device_status: str
+    device_status_reason: str | None = None
 
 
 class CloudCalls:
@@ -54,12 +58,12 @@ class CloudCalls:
         return one(Device, answer, "device") if answer else device
 
     def sites(self) -> list[Accepted[Site] | Rejected]:
-        """Every site that this client commissioned."""
-        return read_each(Site, self._session.cloud("list the sites", "GET", "/v1/sites"), "sites")
+        """Every site that this client commissioned, asked for page by page."""
 
-    def all_programs(self) -> list[Accepted[Program] | Rejected]:
-        """Every program that this client's devices can join, wherever they are."""
-        return read_each(Program, self._session.cloud("list the programs", "GET", "/v1/programs"), "programs")
+        def read_page(page: Page) -> list[Accepted[Site] | Rejected]:
+            return read_each(Site, self._session.cloud("list the sites", "GET", "/v1/sites", params=page), "sites")
+
+        return every_page(read_page)
 
     def send_telemetry(
         self, points: Sequence[TelemetryPoint]
@@ -84,10 +88,18 @@ class CloudCalls:
         """The commands that are not over: the fallback when webhooks do not come, to be asked once a minute."""
         return read_each(FlipCommand, self._session.cloud("list the commands", "GET", "/v1/commands"), "commands")
 
-    def acknowledge_command(self, command_id: str, device_status: str) -> None:
+    def acknowledge_command(self, command_id: str, device_status: str, reason: str = "") -> None:
         """Tell Flip what became of a command: OK, FAILED_OFFLINE or FAILED_FAULT, within 15 minutes of its coming.
 
         May be sent again with another status when the device answers late. Raises `NotFound` for an unknown command.
         """
-        path = f"/v1/command/{segment(command_id)}"
-        self._session.cloud("acknowledge the command", "PATCH", path, _Acknowledgement(device_status))
+        try:
+            self._acknowledge(command_id, _Acknowledgement(device_status, reason[:_LONGEST_REASON] or None))
+        except InvalidFields:
+            # A Flip of before it told failures apart knows the one word.
+            if not device_status.startswith("FAILED_"):
+                raise
+            self._acknowledge(command_id, _Acknowledgement("FAILED"))
+
+    def _acknowledge(self, command_id: str, answer: _Acknowledgement) -> None:
+        self._session.cloud("acknowledge the command", "PATCH", f"/v1/command/{segment(command_id)}", answer)

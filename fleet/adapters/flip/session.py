@@ -12,6 +12,7 @@ from fleet.adapters.flip.site_tokens import SiteTokens
 from fleet.adapters.flip.transport import Clock, Transport
 from fleet.errors import FleetError, InvalidInput, NotConfigured
 from fleet.flip import Accepted, Rejected, read, read_one
+from fleet.flip.ids import MAX_ID_LENGTH
 
 T = TypeVar("T")
 _LIFETIME = timedelta(hours=1)
@@ -30,11 +31,13 @@ class Session:
         self._token, self._now = token, now
         self._site_tokens = SiteTokens(self._fetch_site_token, now)
 
-    def cloud(self, doing: str, method: str, path: str, body: object = None, *, repeatable: bool = True) -> Any:
-        """A call under the client token. Raises `NotConfigured` without one."""
+    def cloud(
+        self, doing: str, method: str, path: str, body: object = None, *, params: dict[str, str] | None = None
+    ) -> Any:
+        """A call under the client token, safe to repeat. Raises `NotConfigured` without one."""
         if not self._token.get_secret_value():
             raise NotConfigured("FLEET_FLIP_TOKEN is not set: put the client token that Flip issued into .env.")
-        return self.transport.call(doing, method, path, self._token, body=body, repeatable=repeatable)
+        return self.transport.call(doing, method, path, self._token, body=body, params=params)
 
     def site(
         self,
@@ -80,8 +83,8 @@ class Session:
 
 def segment(identity: str) -> str:
     """An id as one part of a path, whatever characters it has. Raises `InvalidInput` where it cannot be one."""
-    if identity in {"", ".", ".."}:
-        raise InvalidInput(f"{identity!r} cannot be an id at Flip: name the site, device or object.")
+    if identity in {"", ".", ".."} or len(identity) > MAX_ID_LENGTH:
+        raise InvalidInput(f"{identity[:40]!r} cannot be an id at Flip: name the site, device or object.")
     return quote(identity, safe="")
 
 

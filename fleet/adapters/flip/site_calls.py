@@ -2,11 +2,11 @@
 
 from pydantic import SecretStr
 
+from fleet.adapters.flip.pages import Page, every_page
 from fleet.adapters.flip.session import Session, one, segment
 from fleet.flip import (
     Accepted,
     Device,
-    DeviceChanges,
     Enrollment,
     EnrollmentRequest,
     Event,
@@ -46,17 +46,19 @@ class SiteCalls:
         path = f"/device/{segment(device_id)}"
         return one(Device, self._session.site(site_id, "read the device", "GET", path), "device")
 
-    def update_device(self, site_id: str, device_id: str, changes: DeviceChanges) -> Device:
-        """Change what is set in `changes`; the device as it is then."""
-        path = f"/device/{segment(device_id)}"
-        answer = self._session.site(site_id, "change the device", "PATCH", path, changes)
-        return one(Device, answer, "device") if answer else self.device(site_id, device_id)
+    def remove_device(self, site_id: str, device_id: str) -> None:
+        """Take the device from the site. Raises `NotFound` for one that Flip does not have there, or no longer."""
+        self._session.site(site_id, "remove the device", "DELETE", f"/device/{segment(device_id)}")
 
     def programs(self, site_id: str, zip_code: str, device_type: str = "BATTERY") -> list[Accepted[Program] | Rejected]:
         """The programs offered at a zip code for a type of device."""
-        params = {"zip_code": zip_code, "device_type": device_type}
-        answer = self._session.site(site_id, "list the programs", "GET", "/programs", params=params)
-        return read_each(Program, answer, "programs")
+
+        def read_page(page: Page) -> list[Accepted[Program] | Rejected]:
+            params = {"zip_code": zip_code, "device_type": device_type, **page}
+            answer = self._session.site(site_id, "list the programs", "GET", "/programs", params=params)
+            return read_each(Program, answer, "programs")
+
+        return every_page(read_page)
 
     def program(self, site_id: str, program_id: str) -> Program:
         """One program with its terms and form."""

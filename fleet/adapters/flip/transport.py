@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from fleet.adapters.flip.answers import refusal
 from fleet.adapters.flip.retries import RetryPolicy, retry_after_s
-from fleet.errors import NotConfigured, Unavailable
+from fleet.errors import InvalidInput, NotConfigured, Unavailable
 
 Clock = Callable[[], datetime]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -81,7 +81,10 @@ class Transport:
         content = None if body is None else msgspec.json.encode(body)
         if content is not None:
             headers["Content-Type"] = "application/json"
-        return self._http.build_request(method, path, headers=headers, content=content, params=params)
+        try:
+            return self._http.build_request(method, path, headers=headers, content=content, params=params)
+        except httpx.InvalidURL as error:
+            raise InvalidInput(f"What was named to {doing} fits in no address: correct it.") from error
 
     def _attempt(self, doing: str, request: httpx.Request, attempt: int, repeatable: bool) -> httpx.Response | float:
         """The final answer, or the seconds to wait before the next attempt."""

@@ -7,16 +7,18 @@ from datetime import datetime
 
 from fleet.adapters.postgres import Connection, one, run
 from fleet.commands.life import BACKOFF
+from fleet.commands.reports import reason_for
 
 
 @dataclass(frozen=True)
 class Report:
-    """What Flip is to be told of a command's revision; `attempts` failed so far."""
+    """What Flip is to be told of a command's revision, with a reason or ""; `attempts` failed so far."""
 
     command_id: str
     status: str
     revision: int
     attempts: int
+    reason: str = ""
 
 
 class Reports:
@@ -60,4 +62,7 @@ class Reports:
 
     def _report(self, command_id: str, now: datetime) -> Report | None:
         row = run(self._connection, "commands.report", command_id=command_id, now=now).fetchone()
-        return Report(command_id, row["report"], row["report_revision"], row["report_attempts"]) if row else None
+        if row is None:
+            return None
+        reason = reason_for(row["report"], row["reason"])
+        return Report(command_id, row["report"], row["report_revision"], row["report_attempts"], reason)

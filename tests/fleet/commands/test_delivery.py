@@ -70,9 +70,9 @@ class World:
             id=f"cmd_{number}",
             device_id="battery-1",
             status=status,
-            start_at=START + number * SECOND,
+            starts_at=START + number * SECOND,
             ends_at=START + 300 * SECOND if number % 2 else None,
-            battery_commands=(flip.BatteryCommand(mode="CHARGE", setpoint_w=setpoint_w),),
+            battery_commands=flip.BatteryCommand(mode="CHARGE", setpoint_w=setpoint_w),
         )
         was_sent = any(one.sends for one in self.delivery.said.values() if one.command_id == told.id)
         known = self.delivery.commands.get(told.id)

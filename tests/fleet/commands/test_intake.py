@@ -104,7 +104,9 @@ def test_what_is_not_newer_changes_nothing(said: datetime, setpoint_w: float) ->
     assert decided(told(said=said, setpoint_w=setpoint_w), known()) == PassedOver("outdated")
 
 
-@pytest.mark.parametrize(("device_status", "is_unanswered"), [(None, True), ("OK", False)])
+@pytest.mark.parametrize(
+    ("device_status", "is_unanswered"), [(None, True), ("PENDING", True), ("OK", False), ("FAILED", False)]
+)
 def test_the_same_in_a_newer_word_is_no_revision(device_status: str | None, is_unanswered: bool) -> None:
     before = known()
     expected = SaidAgain(replace(before, flip_updated_at=LATER), is_unanswered)
@@ -158,5 +160,5 @@ def test_what_flip_asks_for_is_kept_without_nul_so_that_the_same_again_is_the_sa
 
 
 def test_a_command_without_a_batterys_part_is_refused() -> None:
-    decision = settled(flip.FlipCommand(id="cmd_1", device_id="battery-1", start_at=START))
+    decision = settled(flip.FlipCommand(id="cmd_1", device_id="battery-1", starts_at=START))
     assert (decision.command.state, decision.command.reason) == (State.FAILED, "The mode '' is not known here.")

@@ -19,7 +19,7 @@ from fleet.flip import (
     read_one,
 )
 
-COMMAND = {"id": "c1", "device_id": "d1", "start_at": "2026-06-01T12:00:00Z", "battery_commands": [{"mode": "CHARGE"}]}
+COMMAND = {"id": "c1", "device_id": "d1", "starts_at": "2026-06-01T12:00:00Z", "battery_commands": {"mode": "CHARGE"}}
 MINIMAL = [
     (FlipCommand, COMMAND),
     (Event, {"id": "e1", "starts_at": "2026-06-01T12:00:00Z"}),
@@ -45,11 +45,11 @@ def test_unknown_fields_are_passed_over(kind: type, item: dict, extra: dict) -> 
 @given(status=st.text(), mode=st.text(), power_mode=st.text())
 def test_unknown_enum_values_are_kept_as_text(status: str, mode: str, power_mode: str) -> None:
     outcome = read(
-        FlipCommand, {**COMMAND, "status": status, "battery_commands": [{"mode": mode, "power_mode": power_mode}]}
+        FlipCommand, {**COMMAND, "status": status, "battery_commands": {"mode": mode, "power_mode": power_mode}}
     )
     assert isinstance(outcome, Accepted)
-    assert (outcome.value.status, outcome.value.battery_commands[0].mode) == (status, mode)
-    assert outcome.value.battery_commands[0].power_mode == power_mode
+    assert (outcome.value.status, outcome.value.battery_commands.mode) == (status, mode)
+    assert outcome.value.battery_commands.power_mode == power_mode
 
 
 @given(odd=json_values)
@@ -75,10 +75,10 @@ def test_a_null_means_the_same_as_a_missing_field() -> None:
 
 
 def test_a_rejected_item_names_itself_and_its_fault() -> None:
-    outcome = read(FlipCommand, {"id": "c9", "device_id": "d1", "start_at": "2026-06-01T12:00:00"})
+    outcome = read(FlipCommand, {"id": "c9", "device_id": "d1", "starts_at": "2026-06-01T12:00:00"})
     assert isinstance(outcome, Rejected)
     assert outcome.id == "c9"
-    assert "start_at" in outcome.reason
+    assert "starts_at" in outcome.reason
 
 
 @pytest.mark.parametrize("answer", [[COMMAND], {"commands": [COMMAND]}, {"items": [COMMAND]}, {"data": [COMMAND]}])

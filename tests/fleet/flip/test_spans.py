@@ -59,6 +59,6 @@ def test_an_event_that_lasts_beyond_every_calendar_is_rejected_and_a_command_is_
     assert isinstance(event, Rejected)
     assert (event.id, "beyond the year 9999" in event.reason) == ("e1", True)
     command = read(
-        FlipCommand, {"id": "c1", "device_id": "d1", "start_at": "2026-06-01T12:00:00Z", "duration_s": 1e300}
+        FlipCommand, {"id": "c1", "device_id": "d1", "starts_at": "2026-06-01T12:00:00Z", "duration_s": 1e300}
     )
     assert isinstance(command, Accepted) and command.value.end == BEYOND

@@ -36,4 +36,4 @@ def test_an_offline_point_holds_no_reading_and_sends_every_null() -> None:
 def test_an_online_point_leaves_no_reading_out() -> None:
     sent = msgspec.to_builtins(point())
     assert None not in {sent[name] for name in READINGS}
-    assert len(READINGS) == 15
+    assert len(READINGS) == 14

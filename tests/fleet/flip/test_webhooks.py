@@ -18,7 +18,7 @@ from fleet.flip import (
 )
 
 OBJECTS = {
-    "command": {"id": "c1", "device_id": "d1", "start_at": "2026-06-01T12:00:00Z"},
+    "command": {"id": "c1", "device_id": "d1", "starts_at": "2026-06-01T12:00:00Z"},
     "enrollment": {"id": "n1"},
     "event": {"id": "e1", "starts_at": "2026-06-01T12:00:00Z"},
 }

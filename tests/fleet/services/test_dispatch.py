@@ -105,7 +105,7 @@ def test_an_answer_that_waited_while_flip_canceled_the_command_is_not_told_as_th
     flip.commission(CommissionRequest(site=home(), devices=(battery("battery-1"),)))
     made = flip_server.create_event(start_in_s=600, duration_s=600, mode="STANDBY")
     now = datetime.now(UTC)
-    waiting = told(made["command_ids"][0], start_at=now, ends_at=now + timedelta(hours=1), said=now)
+    waiting = told(made["command_ids"][0], starts_at=now, ends_at=now + timedelta(hours=1), said=now)
     receive(connection, waiting, now)
     connection.execute("UPDATE fleet.command_messages SET sends = 1")
     connection.execute(
@@ -137,8 +137,8 @@ def test_what_becomes_due_while_flip_is_told_is_told_next(
     changed: list[str] = []
 
     class Changing(FlipClient):
-        def acknowledge_command(self, command_id: str, device_status: str) -> None:
-            super().acknowledge_command(command_id, device_status)
+        def acknowledge_command(self, command_id: str, device_status: str, reason: str = "") -> None:
+            super().acknowledge_command(command_id, device_status, reason)
             if not changed:
                 changed.append(device_status)
                 with connect(database) as other:
@@ -161,7 +161,7 @@ def test_a_command_is_published_and_its_answer_counted_in(fleet_settings: Settin
     now = datetime.now(UTC)
     with connect(fleet_settings) as connection:
         add_device(connection)
-        receive(connection, told(start_at=now, ends_at=now + timedelta(hours=1)), now)
+        receive(connection, told(starts_at=now, ends_at=now + timedelta(hours=1)), now)
         assert dispatch(fleet_settings, 0).messages == 1
         assert steps_of(connection) == ["received", "pending", "delivered"]
         text = body("battery-1", samples=[], last_command_sequence=1, received_at_ms=round(now.timestamp() * 1000))
@@ -177,7 +177,7 @@ def test_what_iot_core_does_not_take_is_sent_again_later(
     now = datetime.now(UTC)
     with connect(fleet_settings) as connection:
         add_device(connection)
-        receive(connection, told(start_at=now, ends_at=now + timedelta(hours=1)), now)
+        receive(connection, told(starts_at=now, ends_at=now + timedelta(hours=1)), now)
         wrong = fleet_settings.model_copy(update={"aws_access_key_id": STRANGER})
         done = dispatch(wrong, 0)
         assert (done.messages, done.refused) == (0, 1)

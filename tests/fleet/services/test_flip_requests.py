@@ -17,6 +17,7 @@ from fleet.flip.requests import LATER
 from fleet.services.flip_requests import WorkedOff, work_off
 from fleet.services.reconciliation import compare, repair
 from fleet.settings import Settings
+from local_cloud.flip.catalog import GRID_RESERVE, PEAK_SAVER
 from local_cloud.flip.steering import Steering
 from tests.fleet.flip_examples import battery, home
 from tests.registered_homes import OWNER, add_battery, add_site, ask, registration_of, request_of
@@ -30,7 +31,7 @@ ANSWERS = [
     {"name": "meter_number", "value": "M-1"},
 ]
 APPLICATION = {
-    "program_id": "sandbox-peak-saver",
+    "program_id": PEAK_SAVER,
     "device_ids": ["battery-1"],
     "has_agreed_to_terms_and_conditions": True,
     "terms_and_conditions_version": "2026-03",
@@ -95,10 +96,10 @@ def test_a_commissioned_battery_is_known_to_flip_with_its_ratings_and_its_home_i
     assert (registration["commission_status"], registration["commission_message"]) == ("commissioned", None)
     assert registration["commissioned_at"]
     offered = one(connection.execute("SELECT programs FROM fleet.site_programs"))["programs"]
-    assert {program["id"] for program in offered} == {"sandbox-peak-saver", "sandbox-grid-reserve"}
+    assert {program["id"] for program in offered} == {PEAK_SAVER, GRID_RESERVE}
     row = request_of(connection, request)
     assert (row["status"], row["message"], row["attempts"]) == ("succeeded", "Flip knows your battery now.", 1)
-    assert row["finished_at"] and set(row["answer"]["programs"]) == {"sandbox-peak-saver", "sandbox-grid-reserve"}
+    assert row["finished_at"] and set(row["answer"]["programs"]) == {PEAK_SAVER, GRID_RESERVE}
 
 
 def test_a_second_battery_joins_the_home_that_flip_knows(
@@ -225,7 +226,7 @@ def test_enrolling_twice_is_enrolling_once(
     assert [work_off(connection, flip, request).status for request in (first, second)] == ["succeeded"] * 2
     (kept,) = enrollments(connection)
     assert (kept["program_name"], kept["status"], kept["thing_names"]) == ("Peak Saver", "ACTIVE", ["battery-1"])
-    assert calls(flip_server, "POST", "/enrollments") == [201]
+    assert calls(flip_server, "POST", "/enrollments") == [200]
     assert request_of(connection, second)["answer"]["enrollment_id"] == kept["enrollment_id"]
 
 
@@ -304,7 +305,7 @@ def test_a_changed_home_is_changed_at_flip_and_offered_what_is_there(
     changed = flip.site(commissioned)
     assert (changed.city, changed.zip_code, changed.email) == ("Fresno", "88800", None)
     offered = one(connection.execute("SELECT programs FROM fleet.site_programs"))["programs"]
-    assert [program["id"] for program in offered] == ["sandbox-grid-reserve"]
+    assert [program["id"] for program in offered] == [GRID_RESERVE]
 
 
 def test_a_home_that_flip_does_not_know_yet_is_saved_without_it(
@@ -379,7 +380,7 @@ def test_a_reserve_reaches_the_command_and_leaves_the_time_of_flips_own_word(
     setting = {"device_id": "battery-1", "backup_reserve_percentage": 45}
     assert change_event(connection, flip, commissioned, event_id=event_id, device_settings=[setting]).status
     (command,) = accepted(flip.commands())
-    assert command.battery_commands[0].backup_reserve_percentage == 45
+    assert command.battery_commands.backup_reserve_percentage == 45
     connection.execute("UPDATE fleet.flip_events SET flip_updated_at = '2026-11-01T00:00:00Z'")
     change_event(connection, flip, commissioned, event_id=event_id, is_participating=False)
     (kept,) = events(connection)

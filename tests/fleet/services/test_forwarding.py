@@ -236,7 +236,7 @@ def test_a_request_that_is_refused_as_a_whole_is_halved_until_the_odd_point_stan
 ) -> None:
     commissioned(intervals=8)
     for _ in range(4):  # 8, 4, 2 and 1 of them: the oldest is the odd one
-        flip_server.inject(path="/v1/telemetry", status=422, body={"detail": "Something in it is odd."})
+        flip_server.inject(path="/v1/telemetry", status=422, body={"message": "Something in it is odd."})
     assert forward(connection, flip) == Forwarded(sent=8, accepted=7, offline=8, rejected=1)
     assert [failure["start_time"] for failure in failures(connection)] == intervals(8)[:1]
     assert starts(flip_server) == intervals(8)[1:]

@@ -143,9 +143,9 @@ def test_what_is_not_understood_is_kept_with_its_outcome(connection: Connection,
 
 def test_what_no_index_and_no_reader_of_ours_takes_harms_nobody_else(connection: Connection, site: str) -> None:
     long_id = "".join(f"{number:x}" for number in range(4000))  # PostgreSQL indexes no text of that length
-    before_year_1: dict[str, Any] = {"start_at": "0001-01-01T00:00:00+14:00", "ends_at": None}
+    before_year_1: dict[str, Any] = {"starts_at": "0001-01-01T00:00:00+14:00", "ends_at": None}
     after_year_9999: dict[str, Any] = {"ends_at": "9999-12-31T23:59:59-12:00"}
-    lasting: dict[str, Any] = {"start_at": "9999-12-31T10:00:00-05:00", "ends_at": None, "duration_s": 43_200}
+    lasting: dict[str, Any] = {"starts_at": "9999-12-31T10:00:00-05:00", "ends_at": None, "duration_s": 43_200}
     odd = [
         webhook("command.created", command(id=long_id)),
         webhook("event.created", event(site, id=long_id)),
@@ -182,7 +182,7 @@ def test_the_refused_are_kept_without_their_signature(connection: Connection, si
     genuine = webhook("command.created", command())
     forged = Posted("m-forged", genuine.body + b" ", NOON, "msg_1\x1b[2J", genuine.timestamp, genuine.signature)
     bare = Posted("m-bare", b"\x00\xff", NOON)
-    stale = webhook("command.created", command(), waited_s=301)
+    stale = webhook("command.created", command(), waited_s=601)
     assert take(connection, forged, bare, stale, stale) == {"refused": 4}
     refused = {row["message_id"]: row for row in rows(connection, "refused_webhooks")}
     assert {key: row["reason"] for key, row in refused.items()} == {
@@ -229,7 +229,7 @@ def test_a_failure_of_ours_leaves_nothing_half_stored(connection: Connection, si
 
 
 def test_flip_s_list_tells_what_no_webhook_did(connection: Connection, site: str) -> None:
-    known, missed = command(), command(id="cmd_2", start_at="2026-11-23T15:00:00Z", ends_at="2026-11-23T15:10:00Z")
+    known, missed = command(), command(id="cmd_2", starts_at="2026-11-23T15:00:00Z", ends_at="2026-11-23T15:10:00Z")
     broken, foreign = command(id="cmd_3", device_id="a\0b"), command(id="cmd_4", device_id="stranger")
     take(connection, webhook("command.created", known))
     listed = [msgspec.convert(each, flip.FlipCommand) for each in (missed, known, broken, foreign)]

@@ -4,6 +4,7 @@ import json
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,8 +14,12 @@ from standardwebhooks import Webhook
 from fleet.adapters.flip import FlipClient
 from fleet.errors import InvalidInput
 from fleet.flip import Accepted, FlipCommand, read_envelope, read_event_object
+from fleet.flip.posted import Readable, read_posted
+from fleet.flip.signature import Posted, SigningKeys
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
+from tests.conftest import FLIP_WEBHOOK_SECRET
+from tests.contracts.flip_contract import violations
 from tests.fleet.flip_examples import commissioning, plain_application
 
 EVENT = {"start_in_s": 3_600, "duration_s": 600, "mode": "DISCHARGE"}
@@ -32,8 +37,13 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/webhooks"
 
     def take(self, count: int) -> list[tuple[dict[str, str], bytes]]:
-        """The next posts, waiting for them."""
-        return [self.posts.get(timeout=10) for _ in range(count)]
+        """The next posts, waiting for them; each is such as Flip's contract has it."""
+        taken = [self.posts.get(timeout=10) for _ in range(count)]
+        for _, body in taken:
+            envelope = json.loads(body)
+            kind = envelope["event_type"].partition(".")[0].capitalize()
+            assert violations(f"#/$defs/{kind}Webhook", envelope) == []
+        return taken
 
     def types(self, count: int) -> list[str]:
         return [json.loads(body)["event_type"] for _, body in self.take(count)]
@@ -146,6 +156,37 @@ def test_a_pending_enrollment_becomes_active_after_a_while(
     assert json.loads(body)["event_object"]["status"] == "ACTIVE"
 
 
+@pytest.mark.parametrize(("generation", "signed_time"), [("2024", "body"), ("2024", "header"), ("2025", "body")])
+def test_what_earlier_pages_say_can_be_had_and_is_understood(
+    fleet: FlipClient, flip_server: Steering, receiver: Receiver, generation: str, signed_time: str
+) -> None:
+    flip_server.speak(generation)
+    flip_server.deliver_webhooks(url=receiver.url, signed_time=signed_time)
+    flip_server.create_event(**EVENT)
+    fleet.enroll("site-1", plain_application())
+    flip_server.ask_for_settings(backup_reserve_percentage=30)
+    keys = SigningKeys(FLIP_WEBHOOK_SECRET, over_body_time=signed_time == "body")
+    for headers, body in receiver.take(5):
+        of_flip = [headers[name] for name in ("Webhook-Id", "Webhook-Timestamp", "Webhook-Signature")]
+        outcome = read_posted(Posted("m", body, datetime.now(UTC), *of_flip), keys)
+        assert isinstance(outcome, Readable), outcome
+
+
+def test_after_a_delivery_that_was_given_up_an_earlier_flip_delivers_nothing_more(
+    fleet: FlipClient, flip_server: Steering, receiver: Receiver
+) -> None:
+    flip_server.deliver_webhooks(url=receiver.url, retry_delays_s=[0, 0], suspends=True)
+    receiver.answers = [500, 500, 500]
+    flip_server.ask_for_settings()
+    receiver.take(3)
+    until(lambda: is_over(flip_server))
+    flip_server.ask_for_settings()
+    assert len(flip_server.received("webhooks")) == 1
+    flip_server.deliver_webhooks(url=receiver.url)
+    flip_server.ask_for_settings()
+    receiver.take(1)
+
+
 def test_what_is_refused_is_delivered_four_times_more_under_one_id(
     fleet: FlipClient, flip_server: Steering, receiver: Receiver
 ) -> None:
@@ -153,7 +194,7 @@ def test_what_is_refused_is_delivered_four_times_more_under_one_id(
     receiver.answers = [500, 301, 201, 404, 503]
     fleet.enroll("site-1", plain_application())
     posts = receiver.take(5)
-    assert len({headers["webhook-id"] for headers, _ in posts}) == 1
+    assert len({headers["Webhook-Id"] for headers, _ in posts}) == 1
     assert len({body for _, body in posts}) == 1
     until(lambda: is_over(flip_server))
     assert [(one["attempts"], one["last_status"]) for one in flip_server.received("webhooks")] == [(5, "503")]
@@ -177,7 +218,7 @@ def test_webhooks_come_twice_and_out_of_order_on_request(
     flip_server.deliver_webhooks(url=receiver.url, duplicates=1, reorder_within_s=1, seed=3)
     for _ in range(5):
         flip_server.create_event(**EVENT)
-    ids = [headers["webhook-id"] for headers, _ in receiver.take(20)]
+    ids = [headers["Webhook-Id"] for headers, _ in receiver.take(20)]
     made = [delivery["webhook_id"] for delivery in flip_server.received("webhooks")]
     assert sorted(ids) == sorted(made)
     assert {ids.count(one) for one in ids} == {2}

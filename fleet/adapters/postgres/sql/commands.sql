@@ -263,7 +263,7 @@ SELECT pg_advisory_unlock(hashtextextended('fleet.commands/' || %(command_id)s, 
 
 -- name: report
 -- What is to be told now, read once it is in this session's hands.
-SELECT report, report_revision, report_attempts FROM fleet.commands
+SELECT report, report_revision, report_attempts, reason FROM fleet.commands
 WHERE command_id = %(command_id)s AND next_report_at <= %(now)s AND report_revision = revision
 
 -- name: reported

@@ -210,7 +210,7 @@ def test_what_expired_unheard_is_put_right_by_the_batterys_own_word(connection: 
 
 def test_a_command_without_end_that_nobody_heard_of_ends_when_the_next_one_starts(connection: Connection) -> None:
     receive(connection, told(ends_at=None))
-    receive(connection, told("cmd_2", start_at=START + MINUTE))
+    receive(connection, told("cmd_2", starts_at=START + MINUTE))
     end_overdue(connection, START)
     connection.commit()
     assert command_of(connection)["state"] == "pending"
@@ -222,7 +222,7 @@ def test_a_command_without_end_that_nobody_heard_of_ends_when_the_next_one_start
 
 def test_a_battery_that_lost_its_disk_gets_what_holds_again(connection: Connection) -> None:
     receive(connection, told())
-    receive(connection, told("cmd_2", start_at=START + 2 * HOUR, ends_at=START + 3 * HOUR))
+    receive(connection, told("cmd_2", starts_at=START + 2 * HOUR, ends_at=START + 3 * HOUR))
     send(connection)
     hear(connection, 2, result(1, "DONE"))
     hear(connection, 0, at=HEARD)

@@ -80,7 +80,7 @@ def receive_all(connection: Connection) -> None:
     for number in range(COMMANDS):
         for thing_name in random.sample(THINGS, len(THINGS)):
             later = now + timedelta(hours=1 + number)
-            command = told(f"cmd_{thing_name}_{number}", thing_name, start_at=later, ends_at=None, said=now)
+            command = told(f"cmd_{thing_name}_{number}", thing_name, starts_at=later, ends_at=None, said=now)
             assert Commands(connection).receive(command, now, now) == "applied"
         connection.commit()
 
