@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fleet.figures import Figures
 
-_HAVE_IT_MOVED = "ask Flip to move it to the home where it is registered now, or else to remove it"
+_IS_REMOVED = "is removed there if it is on record that it left; else register it at this home, or ask Flip"
 
 
 @dataclass(frozen=True, order=True)
@@ -39,7 +39,7 @@ class Differences(Figures):
             *(_row(one.thing_name, one.site_id, "unknown at Flip", "is commissioned again") for one in self.lost),
             *(_row(one.thing_name, one.site_id, "Flip knows it", "is noted as commissioned") for one in self.unnoticed),
             *(
-                _row(thing_name, site_id, "Flip has it, nobody registered it at this home", _HAVE_IT_MOVED)
+                _row(thing_name, site_id, "Flip has it, nobody registered it at this home", _IS_REMOVED)
                 for thing_name, site_id in self.strangers
             ),
             *(

@@ -158,6 +158,11 @@ def event_changes(request: FlipRequest, event: Event) -> EventChanges | None:
     return EventChanges(is_participating=takes_part, device_settings=settings)
 
 
+def only_for(enrollments: list[Enrollment], thing_name: str) -> list[Enrollment]:
+    """Those that go on and are this battery's alone: they end when it leaves."""
+    return [one for one in enrollments if one.device_ids == (thing_name,) and one.status not in ENDED]
+
+
 def running_in(enrollments: list[Enrollment], program_id: str) -> Enrollment | None:
     """The enrollment in a program that goes on, if there is one."""
     return next((one for one in enrollments if one.program_id == program_id and one.status not in ENDED), None)

@@ -9,7 +9,7 @@ from fleet.adapters.postgres.homes import Homes
 from fleet.errors import Conflict, NotFound
 from fleet.flip import AlreadyExists, CommissionRequest, Device, Enrollment, Program, Rejected, Site, accepted
 from fleet.flip.commissioning import device_of, site_changes
-from fleet.flip.requests import ENDED, Done, FlipRequest, application, enrollment_to_leave, running_in
+from fleet.flip.requests import ENDED, Done, FlipRequest, application, enrollment_to_leave, only_for, running_in
 
 
 def commission(connection: Connection, flip: FlipClient, request: FlipRequest) -> Done:
@@ -87,6 +87,22 @@ def update_site(connection: Connection, flip: FlipClient, request: FlipRequest) 
     return Done("Flip knows the change.", {"is_known": True})
 
 
+def remove_device(connection: Connection, flip: FlipClient, request: FlipRequest) -> Done:
+    """Have Flip let go of a battery that left this home; one that Flip does not have there is gone already.
+
+    Raises `Conflict` for one that takes part in a program together with others: these are not to leave it with it.
+    """
+    site_id, thing_name = request.site_id or "", request.thing_name or ""
+    try:
+        for enrollment in only_for(accepted(flip.enrollments(site_id)), thing_name):
+            flip.unenroll(site_id, enrollment.id)
+            Homes(connection).put_enrollment(site_id, flip.enrollment(site_id, enrollment.id))
+        flip.remove_device(site_id, thing_name)
+    except NotFound:
+        return Done("Flip does not have the battery at this home.", {"was_there": False})
+    return Done("Flip let the battery go.", {"was_there": True})
+
+
 def _adopt(flip: FlipClient, site: Site, device: Device) -> None:
     """Go on from what Flip has: our own home, to which the battery belongs or is added."""
     if not _has(flip, site, device):
@@ -108,8 +124,8 @@ def _has(flip: FlipClient, site: Site, device: Device) -> bool:
 
 def _elsewhere(device: Device) -> Conflict:
     return Conflict(
-        f"Flip still has the battery {device.id} under another home, and only Flip can move it: ask the operator of "
-        "this website to have that done, then try again."
+        f"Flip still has the battery {device.id} under another home: ask the operator of this website to have it "
+        "removed there, then try again."
     )
 
 

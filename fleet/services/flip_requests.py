@@ -12,7 +12,7 @@ from fleet.adapters.postgres.homes import Homes
 from fleet.errors import FleetError, InvalidInput
 from fleet.flip.requests import LATER, Declined, Done, FlipRequest, declined
 from fleet.services.flip_events import change_event
-from fleet.services.flip_homes import commission, enroll, list_programs, unenroll, update_site
+from fleet.services.flip_homes import commission, enroll, list_programs, remove_device, unenroll, update_site
 
 _WORK: dict[str, Callable[[Connection, FlipClient, FlipRequest], Done]] = {
     "commission": commission,
@@ -21,6 +21,7 @@ _WORK: dict[str, Callable[[Connection, FlipClient, FlipRequest], Done]] = {
     "unenroll": unenroll,
     "update_site": update_site,
     "change_event": change_event,
+    "remove_device": remove_device,
 }
 _log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
 """A battery changes hands by its owner's release or an operator's transfer, both on record, and takes no past along."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +60,33 @@ def test_a_battery_in_a_program_is_not_released(fleet: Fleet, ann: Person) -> No
     fleet.sql("UPDATE fleet.enrollments SET status = 'UNENROLLED' WHERE enrollment_id = %s", enrollment)
     ann.call("release_device", p_thing_name=device)
     assert things(ann) == []
+
+
+def _release(fleet: Fleet, device: str, ann: Person, ben: Person, operator: Person) -> None:
+    ann.call("release_device", p_thing_name=device)
+
+
+def _transfer(fleet: Fleet, device: str, ann: Person, ben: Person, operator: Person) -> None:
+    operator.call("transfer_device", p_thing_name=device, p_to_email=ben.email)
+
+
+def _retire(fleet: Fleet, device: str, ann: Person, ben: Person, operator: Person) -> None:
+    with connect(fleet.project.settings) as connection:
+        DeviceLedger(connection).retired(ThingName(device))
+
+
+@pytest.mark.parametrize("leave", [_release, _transfer, _retire])
+def test_a_battery_that_leaves_a_home_is_to_leave_it_at_flip(
+    fleet: Fleet, ann: Person, ben: Person, operator: Person, leave: Callable[..., None]
+) -> None:
+    site_id = home_of(ann)
+    device = fleet.battery_of(ann, site_id)
+    leave(fleet, device, ann, ben, operator)
+    asked = "SELECT kind, site_id::text, status FROM fleet.flip_requests WHERE thing_name = %s AND status = 'pending'"
+    assert fleet.sql(asked, device) == [{"kind": "remove_device", "site_id": site_id, "status": "pending"}]
+    assert "remove_device" not in {request["kind"] for request in ann.rows("my_flip_requests")}, "it is no wish of hers"
+    with refused("PT422"):
+        ann.call("request_flip", p_kind="remove_device", p_key="k", p_site_id=site_id, p_thing_name=device)
 
 
 def test_what_flip_was_not_asked_yet_is_dropped_with_the_battery(fleet: Fleet, ann: Person) -> None:

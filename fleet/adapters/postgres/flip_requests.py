@@ -102,6 +102,14 @@ class FlipRequests:
         """Have these batteries commissioned; returns how many requests that made or revived."""
         return int(run(self._connection, "flip_requests.ask_again", thing_names=list(thing_names)).rowcount)
 
+    def ask_to_remove(self, departed: Sequence[tuple[str, str]]) -> int:
+        """Have Flip let go of batteries, as (thing name, site id), that left their homes; returns how many that asks.
+
+        One of which no departure is on record stays: our books may be the ones that are wrong.
+        """
+        names, sites = [name for name, _ in departed], [site_id for _, site_id in departed]
+        return int(run(self._connection, "flip_requests.ask_to_remove", thing_names=names, site_ids=sites).rowcount)
+
     def waiting(self) -> list[dict[str, Any]]:
         """What has not ended yet, for operators: `kind, subject, attempts, created_at, next_attempt_at` (UTC)."""
         return list(run(self._connection, "flip_requests.waiting", limit=_MOST))

@@ -38,7 +38,7 @@ def test_each_difference_is_a_line_that_says_what_becomes_of_it() -> None:
     assert [(row["battery"], row["home"], row["consequence"]) for row in found.rows()] == [
         ("a", "home", "is commissioned again"),
         ("b", "home", "is noted as commissioned"),
-        ("c", "home", "ask Flip to move it to the home where it is registered now, or else to remove it"),
+        ("c", "home", "is removed there if it is on record that it left; else register it at this home, or ask Flip"),
         ("", "elsewhere", "ask Flip to remove it"),
         ("", "broken", "is compared next time"),
     ]

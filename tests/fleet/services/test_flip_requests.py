@@ -19,7 +19,7 @@ from fleet.services.reconciliation import compare, repair
 from fleet.settings import Settings
 from local_cloud.flip.catalog import GRID_RESERVE, PEAK_SAVER
 from local_cloud.flip.steering import Steering
-from tests.fleet.flip_examples import battery, home
+from tests.fleet.flip_examples import battery, home, plain_application
 from tests.registered_homes import OWNER, add_battery, add_site, ask, registration_of, request_of
 
 pytestmark = pytest.mark.integration
@@ -136,23 +136,93 @@ def test_a_battery_that_flip_has_at_another_home_is_refused_and_moved_nowhere(
     assert (registration["commission_status"], registration["commission_message"]) == ("failed", outcome.message)
 
 
-def test_a_battery_that_changed_hands_fails_once_says_whom_to_ask_and_is_noted_when_flip_has_moved_it(
-    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: str
+def give_up(connection: Connection, thing_name: str = "battery-1") -> None:
+    """The registration's row goes, as by `release_device`, and that is on record."""
+    connection.execute("DELETE FROM fleet.registrations WHERE thing_name = %s", [thing_name])
+    connection.execute(
+        "INSERT INTO fleet.registration_events (thing_name, kind, from_owner_id, actor_id, certificate_id) "
+        "VALUES (%s, 'released', %s, %s, 'certificate')",
+        [thing_name, OWNER, OWNER],
+    )
+    connection.commit()
+
+
+def test_a_battery_that_changed_hands_leaves_its_home_at_flip_before_its_next_owner_has_it_commissioned(
+    connection: Connection, flip: FlipClient, commissioned: str
 ) -> None:
-    connection.execute("DELETE FROM fleet.registrations")
+    give_up(connection)
     new_home = add_site(connection, STRANGER)
     add_battery(connection, "battery-1", new_home, owner_id=STRANGER)
-    outcome = work_off(connection, flip, ask(connection, "commission", thing_name="battery-1", owner_id=STRANGER))
-    assert (outcome.status, "ask the operator of this website" in outcome.message) == ("failed", True)
-    assert Inbox(connection).due() == []
-    found = compare(connection, flip, [commissioned, new_home])
-    assert (found.strangers, found.lost, found.unnoticed) == ((("battery-1", commissioned),), (), ())
-    assert repair(connection, found) == 0 and Inbox(connection).due() == []
+    wish = ask(connection, "commission", thing_name="battery-1", owner_id=STRANGER)
+    (leaving,) = Inbox(connection).due()
+    assert (leaving.kind, leaving.subject) == ("remove_device", "battery-1")
+    assert work_off(connection, flip, leaving.request_id).message == "Flip let the battery go."
+    assert flip.devices(commissioned) == []
+    assert [one.request_id for one in Inbox(connection).due()] == [wish]
+    assert work_off(connection, flip, wish).status == "succeeded"
+    assert [device.id for device in accepted(flip.devices(new_home))] == ["battery-1"]
 
-    flip_server.reset()  # Flip was written to, and has it under the new home
-    flip.commission(CommissionRequest(site=home(new_home), devices=(battery("battery-1"),)))
-    repair(connection, compare(connection, flip, [commissioned, new_home]))
-    assert registration_of(connection, "battery-1")["commission_status"] == "commissioned"
+
+def test_while_flip_is_down_a_second_hand_battery_waits_for_its_former_home_first(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: str
+) -> None:
+    give_up(connection)
+    add_battery(connection, "battery-1", commissioned)
+    wish = ask(connection, "commission", thing_name="battery-1")
+    (leaving,) = Inbox(connection).due()
+    flip_server.outage(True)
+    with pytest.raises(Unavailable):
+        work_off(connection, flip, leaving.request_id)
+    assert Inbox(connection).due() == [], "neither is tried before the other's turn"
+    flip_server.outage(False)
+    assert work_off(connection, flip, leaving.request_id).status == "succeeded"
+    assert work_off(connection, flip, wish).status == "succeeded"
+    assert [device.id for device in accepted(flip.devices(commissioned))] == ["battery-1"]
+
+
+def test_what_leaves_ends_its_own_part_in_a_program_and_no_other_batterys(
+    connection: Connection, flip: FlipClient, commissioned: str
+) -> None:
+    flip.enroll(commissioned, plain_application())
+    give_up(connection)
+    (leaving,) = Inbox(connection).due()
+    assert work_off(connection, flip, leaving.request_id).status == "succeeded"
+    assert [one["status"] for one in enrollments(connection)] == ["UNENROLLED"]
+
+    add_battery(connection, "battery-2", commissioned)
+    add_battery(connection, "battery-3", commissioned)
+    for name in ("battery-2", "battery-3"):
+        assert commission(connection, flip, name).status == "succeeded"
+    shared = flip.enroll(commissioned, plain_application(device_ids=("battery-2", "battery-3")))
+    give_up(connection, "battery-2")
+    (leaving,) = Inbox(connection).due()
+    assert work_off(connection, flip, leaving.request_id).status == "failed"
+    assert flip.enrollment(commissioned, shared.id).status == "ACTIVE"
+
+
+def test_a_battery_that_flip_never_had_leaves_at_once(connection: Connection, flip: FlipClient, site: str) -> None:
+    add_battery(connection, "battery-1", site)
+    give_up(connection)
+    (leaving,) = Inbox(connection).due()
+    connection.commit()
+    outcome = work_off(connection, flip, leaving.request_id)
+    assert (outcome.status, outcome.message) == ("succeeded", "Flip does not have the battery at this home.")
+
+
+def test_a_battery_that_stayed_behind_at_flip_is_removed_if_it_is_on_record_that_it_left(
+    connection: Connection, flip: FlipClient, commissioned: str
+) -> None:
+    add_battery(connection, "battery-2", commissioned)
+    assert commission(connection, flip, "battery-2").status == "succeeded"
+    give_up(connection)
+    connection.execute("DELETE FROM fleet.registrations")  # of battery-2 no word was left
+    connection.execute("DELETE FROM fleet.flip_requests")
+    found = compare(connection, flip, [commissioned])
+    assert found.strangers == (("battery-1", commissioned), ("battery-2", commissioned))
+    assert [repair(connection, found) for _ in range(2)] == [1, 0]
+    (leaving,) = Inbox(connection).due()
+    assert leaving.subject == "battery-1"
+    assert work_off(connection, flip, leaving.request_id).status == "succeeded"
 
 
 @pytest.mark.parametrize("path", ["/v1/commission", "/v1/site"])

@@ -53,7 +53,7 @@ WITH gone AS (
 ), dropped AS (
     UPDATE fleet.flip_requests SET status = 'failed', message = 'The battery was taken out of service.',
         finished_at = now(), updated_at = now()
-    WHERE thing_name = %(thing_name)s AND status = 'pending'
+    WHERE thing_name = %(thing_name)s AND status = 'pending' AND kind <> 'remove_device'
 )
 UPDATE fleet.devices SET step = 'retired', failure = NULL, updated_at = now() WHERE thing_name = %(thing_name)s
 

@@ -1,8 +1,15 @@
 -- name: due
 -- What waits to be worked off, oldest first; a row that is running and in nobody's hands was left by a dead run.
+-- A battery is commissioned at its new home once Flip was asked to let it go from the former one.
 SELECT request_id::text, kind, coalesce(thing_name, site_id::text, request_id::text) AS subject
-FROM fleet.flip_requests
-WHERE status = 'running' OR (status = 'pending' AND next_attempt_at <= now())
+FROM fleet.flip_requests AS request
+WHERE (status = 'running' OR (status = 'pending' AND next_attempt_at <= now())) AND NOT (
+    kind = 'commission' AND EXISTS (
+        SELECT FROM fleet.flip_requests AS leaving
+        WHERE leaving.thing_name = request.thing_name AND leaving.kind = 'remove_device'
+            AND leaving.status IN ('pending', 'running')
+    )
+)
 ORDER BY created_at LIMIT %(limit)s
 
 -- name: claim
@@ -41,6 +48,20 @@ WHERE request_id = %(request_id)s AND status = 'running'
 -- What waits for Flip, for operators.
 SELECT kind, coalesce(thing_name, site_id::text) AS subject, attempts, created_at, next_attempt_at
 FROM fleet.flip_requests WHERE status IN ('pending', 'running') ORDER BY created_at LIMIT %(limit)s
+
+-- name: ask_to_remove
+-- Have Flip let go of these batteries at these homes, as far as it is on record that they left; not twice at once.
+SELECT fleet.ask_to_remove(wanted.thing_name, site.site_id, site.owner_id)
+FROM unnest(%(thing_names)s::text[], %(site_ids)s::uuid[]) AS wanted (thing_name, site_id)
+JOIN fleet.sites AS site USING (site_id)
+WHERE EXISTS (
+    SELECT FROM fleet.registration_events AS left_it
+    WHERE left_it.thing_name = wanted.thing_name AND left_it.from_owner_id = site.owner_id
+) AND NOT EXISTS (
+    SELECT FROM fleet.flip_requests AS open
+    WHERE open.thing_name = wanted.thing_name AND open.kind = 'remove_device' AND open.site_id = wanted.site_id
+        AND open.status IN ('pending', 'running')
+)
 
 -- name: ask_again
 -- Ask for these batteries to be commissioned, in their owners' names, unless that is under way.
