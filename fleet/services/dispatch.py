@@ -17,6 +17,7 @@ from fleet.adapters.postgres.command_reports import Report, Reports
 from fleet.adapters.postgres.command_sending import claim_messages, end_overdue, mark_delivered
 from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused
 from fleet.figures import Figures
+from fleet.items import attempt
 from fleet.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -127,15 +128,10 @@ def _client(settings: Settings) -> FlipClient:
 
 
 def _tell(flip: FlipClient, one: Report) -> FleetError | None:
-    try:
-        flip.acknowledge_command(one.command_id, one.status, one.reason)
-    except FleetError as error:
-        return error
-    except Exception as error:
-        # Whatever is odd in one report, the others are told; this one waits, longer each time, and is seen.
-        _log.exception("The report on the command %s could not be sent", one.command_id)
-        return FleetError(f"It could not be sent ({type(error).__name__}).")
-    return None
+    return attempt(
+        f"the report on the command {one.command_id}",
+        lambda: flip.acknowledge_command(one.command_id, one.status, one.reason),
+    )
 
 
 def _note(reports: Reports, one: Report, error: FleetError | None) -> Reported:

@@ -2,6 +2,9 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
+
+import psycopg
 
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.answers import PASSING
@@ -12,7 +15,9 @@ from fleet.errors import FleetError, NotFound
 from fleet.flip import Rejected, accepted
 from fleet.flip.reconciliation import Bound, Differences
 from fleet.flip.reconciliation import compare as compare_books
+from fleet.items import attempt
 
+_NOT_ITS_FAULT = (*PASSING, psycopg.OperationalError)
 _log = logging.getLogger(__name__)
 
 
@@ -32,26 +37,32 @@ def compare(connection: Connection, flip: FlipClient, site_ids: Sequence[str]) -
     unread: list[tuple[str, str]] = []
     changed = 0
     for site_id in site_ids:
-        try:
-            devices[site_id] = _devices(flip, site_id)
-            changed += _mirror(homes, flip, site_id) if devices[site_id] else 0
-        except PASSING:
-            raise
-        except FleetError as error:
-            _log.warning("the home %s was not compared: %s", site_id, error)
-            unread.append((site_id, str(error)))
+        read = attempt(f"the home {site_id}", partial(_read, homes, flip, site_id), _NOT_ITS_FAULT)
+        if isinstance(read, FleetError):
+            _log.warning("the home %s was not compared: %s", site_id, read)
+            unread.append((site_id, str(read)))
+        else:
+            devices[site_id], mirrored = read
+            changed += mirrored
     bound = [Bound(**row) for row in homes.registrations(site_ids) if row["site_id"] in asked & devices.keys()]
     return compare_books(bound, devices) + Differences(unread=tuple(unread), enrollments=changed)
 
 
 def repair(connection: Connection, differences: Differences) -> int:
-    """Commission what Flip lost, note what it knows; what only Flip has it alone can remove. Returns how many."""
-    homes = Homes(connection)
-    asked = FlipRequests(connection).ask_again([one.thing_name for one in differences.lost])
+    """Commission what Flip lost, note what it knows, have it let go of what left its home. Returns how many."""
+    homes, requests = Homes(connection), FlipRequests(connection)
+    asked = requests.ask_again([one.thing_name for one in differences.lost])
+    asked += requests.ask_to_remove(differences.strangers)
     for one in differences.unnoticed:
         homes.commissioned(one.thing_name, one.site_id)
     connection.commit()
     return asked + len(differences.unnoticed)
+
+
+def _read(homes: Homes, flip: FlipClient, site_id: str) -> tuple[frozenset[str], int]:
+    """The devices that Flip has at a home, and how many of its enrollments changed here."""
+    devices = _devices(flip, site_id)
+    return devices, _mirror(homes, flip, site_id) if devices else 0
 
 
 def _devices(flip: FlipClient, site_id: str) -> frozenset[str]:

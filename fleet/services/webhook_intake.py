@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,18 +16,20 @@ from fleet.adapters.postgres import Connection, translated
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.homes import Homes
 from fleet.adapters.postgres.webhooks import Outcome, Webhooks
-from fleet.errors import InvalidInput
+from fleet.errors import FleetError, InvalidInput, Unavailable
 from fleet.figures import Figures, joined_by
 from fleet.flip import Enrollment, Event, FlipCommand, Unrecognized
 from fleet.flip.posted import Readable, Unreadable, Unverified, read_posted
 from fleet.flip.signature import HEADERS, Posted, SigningKeys
+from fleet.items import attempt
 
 _BATCH = 50
 """Webhooks a commit: each is seen, and its device's order let go, when all of them are stored."""
 _WHY = {"outdated": "What is stored is as recent.", "unknown_subject": "It names no home or battery known here."}
 _TOO_LARGE = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex)
 _UNUSABLE = (psycopg.DataError, psycopg.IntegrityError, *_TOO_LARGE, InvalidInput, OverflowError)
-"""What one message's content can cause; anything else is not its fault."""
+"""What one message's content can cause in the database; other errors of the database are not its fault."""
+_NOT_ITS_FAULT = (psycopg.Error, Unavailable)
 _log = logging.getLogger(__name__)
 
 
@@ -87,12 +90,25 @@ def take_polled(connection: Connection, commands: Iterable[FlipCommand], heard_a
 
 def _take_polled(connection: Connection, command: FlipCommand, heard_at: datetime) -> bool:
     said_at = command.updated_at or command.created_at or heard_at
-    try:
-        with connection.transaction():
+
+    def receive() -> bool:
+        with _usable(), connection.transaction():
             return Commands(connection).receive(command, heard_at, said_at) == "applied"
-    except _UNUSABLE as error:
-        _log.warning("the command %s of Flip's list: %s", command.id, _reason(error))
+
+    news = attempt(f"the command {command.id}", receive, _NOT_ITS_FAULT)
+    if isinstance(news, FleetError):
+        _log.warning("the command %s of Flip's list: %s", command.id, news)
         return False
+    return news
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """Turns what one message's content causes in the database into `InvalidInput`."""
+    try:
+        yield
+    except _UNUSABLE as error:
+        raise InvalidInput(_reason(error)) from error
 
 
 class _Intake:
@@ -108,11 +124,14 @@ class _Intake:
             return IntakeFigures(received=1, refused=1)
         if isinstance(webhook, Unreadable):
             return self._keep_unreadable(webhook)
-        try:
-            with self._connection.transaction():
-                return self._apply(webhook)
-        except _UNUSABLE as error:
-            return self._keep_unreadable(Unreadable(webhook.webhook, webhook.event_type, _reason(error)))
+        applied = attempt(f"the webhook {webhook.webhook.webhook_id}", lambda: self._try(webhook), _NOT_ITS_FAULT)
+        if isinstance(applied, FleetError):
+            return self._keep_unreadable(Unreadable(webhook.webhook, webhook.event_type, str(applied)))
+        return applied
+
+    def _try(self, webhook: Readable) -> IntakeFigures:
+        with _usable(), self._connection.transaction():
+            return self._apply(webhook)
 
     def _keep_unreadable(self, one: Unreadable) -> IntakeFigures:
         return _counted("unreadable", self._webhooks.keep_unreadable(one.webhook, one.event_type, one.reason))

@@ -10,6 +10,7 @@ from botocore.config import Config
 from fleet.adapters import aws
 from fleet.adapters.aws.iot_core import data_endpoint
 from fleet.errors import FleetError
+from fleet.items import attempt
 from fleet.settings import Settings
 from fleet.topics import commands_topic
 
@@ -54,12 +55,12 @@ class CommandPublisher:
 
     def _publish(self, message: tuple[str, bytes]) -> FleetError | None:
         thing_name, body = message
-        try:
+
+        def publish() -> None:
             with aws.translated(f"to send commands to {thing_name}"):
                 self._client.publish(topic=commands_topic(thing_name), qos=1, payload=body)
-        except FleetError as error:
-            return error
-        return None
+
+        return attempt(f"the message to {thing_name}", publish)
 
 
 def _at_the_data_endpoint(settings: Settings) -> Settings:

@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import psycopg
 from psycopg.types.json import Jsonb
 
 from fleet.adapters.postgres import Connection, run, run_each
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
 from fleet.commands.delivery import PATIENCE, Answer, Delivery, OutboxEntry, acknowledge, is_ahead
 from fleet.commands.reports import with_report
+from fleet.errors import FleetError
+from fleet.items import attempt
 from fleet.telemetry.message import CommandResult, QueueMessage
 
 _AT_ONCE = 200
@@ -49,12 +52,8 @@ def count_in_answers(connection: Connection, now: datetime) -> int:
         return 0
     answers = _take(connection, [row["thing_name"] for row in cursors])
     before = _deliveries(connection, cursors, answers)
-    _write(
-        connection,
-        before,
-        {thing: _hear_all(connection, one, answers[thing], now) for thing, one in before.items()},
-        now,
-    )
+    after = {thing: _heard(connection, one, answers[thing], now) for thing, one in before.items()}
+    _write(connection, before, after, now)
     return len(before)
 
 
@@ -129,6 +128,14 @@ def _deliveries(
         )
         for row in cursors
     }
+
+
+def _heard(connection: Connection, delivery: Delivery, answers: Sequence[Answer], now: datetime) -> Delivery:
+    """The delivery after these answers; what one battery says holds up no other."""
+    heard = attempt(
+        f"the answers of {delivery.thing_name}", lambda: _hear_all(connection, delivery, answers, now), (psycopg.Error,)
+    )
+    return delivery if isinstance(heard, FleetError) else heard
 
 
 def _hear_all(connection: Connection, delivery: Delivery, answers: Sequence[Answer], now: datetime) -> Delivery:

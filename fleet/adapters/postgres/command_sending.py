@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from fleet.commands.life import OPEN, Command, delivered, given_up
 from fleet.commands.message import MAX_MESSAGE_BYTES, Clock, CommandMessage, DeviceCommand, encode
 from fleet.commands.precedence import superseded_at
 from fleet.commands.reports import OFFLINE_AFTER, with_report
+from fleet.items import attempt
 
 _MOST_OVERDUE = 500
 _ROOM_FOR_VALUES = 500
@@ -91,11 +93,19 @@ def end_overdue(connection: Connection, now: datetime) -> int:
         return 0
     before = read_commands(connection, [row["command_id"] for row in found if row["thing_name"] in held])
     windows = _windows(connection, held, now)
-    after = [with_report(_give_up(one, windows[one.thing_name], now), now) for one in before.values()]
+    ended = [
+        attempt(f"the command {one.command_id}", partial(_end, one, windows[one.thing_name], now))
+        for one in before.values()
+    ]
+    after = [one for one in ended if isinstance(one, Command)]
     changed = [one for one in after if one is not before[one.command_id]]
     write_commands(connection, changed)
     run(connection, "commands.withdraw", command_ids=[one.command_id for one in changed if one.state not in OPEN])
     return len(changed)
+
+
+def _end(command: Command, windows: Sequence[_Window], now: datetime) -> Command:
+    return with_report(_give_up(command, windows, now), now)
 
 
 def _give_up(command: Command, windows: Sequence[_Window], now: datetime) -> Command:

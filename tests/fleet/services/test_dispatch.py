@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,6 +16,7 @@ from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.retries import RetryPolicy
 from fleet.adapters.postgres import Connection, connect
+from fleet.adapters.postgres.command_reports import Report, Reports
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.errors import Refused, Unavailable
@@ -115,6 +117,25 @@ def test_an_answer_that_waited_while_flip_canceled_the_command_is_not_told_as_th
     receive(connection, msgspec.structs.replace(waiting, status="CANCELED", updated_at=later), later)
     assert report_due(connection, quick_flip) == Reported(), "the battery does not know of the cancellation yet"
     assert told_to(flip_server) == []
+
+
+@pytest.mark.parametrize("odd", ["x" * 201, "..", "a\udcffb"])
+def test_a_report_that_cannot_be_sent_holds_up_no_other(
+    connection: Connection, command_id: str, quick_flip: FlipClient, flip_server: Steering, odd: str
+) -> None:
+    class Careless(Reports):
+        def _report(self, command_id: str, now: datetime) -> Report | None:
+            report = super()._report(command_id, now)
+            return replace(report, command_id=odd) if report and command_id == "cmd_odd" else report
+
+    add_device(connection, "battery-9")
+    receive(connection, told("cmd_odd", "battery-9", setpoint_w=9000.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fleet.services.dispatch.Reports", Careless)
+        outcome = report_due(connection, quick_flip)
+    assert outcome.taken == 1
+    assert outcome.postponed + outcome.given_up == 1
+    assert len(told_to(flip_server)) == 1
 
 
 def test_a_command_that_flip_does_not_know_is_not_told_for_ever(

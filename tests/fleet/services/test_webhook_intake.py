@@ -7,12 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+import psycopg
 import pytest
 from psycopg import sql
 
 from fleet import flip
 from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.command_rows import read_commands
+from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.flip_events import FlipEvents
 from fleet.adapters.postgres.webhooks import REFUSED_BYTES, Webhooks
 from fleet.errors import FleetError
@@ -176,6 +178,37 @@ def test_an_event_that_says_how_long_it_lasts_has_an_end(
     FlipEvents(connection).said(site, msgspec.convert(told, flip.Event))
     (by_answer,) = rows(connection, "flip_events")
     assert by_answer["ends_at"] == by_webhook["ends_at"], "a webhook and an answer mean the same"
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), KeyError("odd"), RecursionError(), psycopg.DataError("odd")])
+def test_a_webhook_at_which_we_fail_is_kept_and_holds_up_no_other(
+    connection: Connection, site: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    receive = Commands.receive
+
+    def failing(self: Commands, told: flip.FlipCommand, *times: Any) -> Any:
+        if told.id == "cmd_odd":
+            raise error
+        return receive(self, told, *times)
+
+    monkeypatch.setattr(Commands, "receive", failing)
+    odd, good = webhook("command.created", command(id="cmd_odd")), webhook("command.created", command())
+    assert take(connection, odd, good) == {"applied": 1, "unreadable": 1}
+    kept = {row["webhook_id"]: row["outcome"] for row in rows(connection, "flip_webhooks")}
+    assert kept == {odd.webhook_id: "unreadable", good.webhook_id: "applied"}
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError("gone"), psycopg.errors.UndefinedTable("not migrated")])
+def test_what_is_the_databases_fault_leaves_the_batch_in_the_queue(
+    connection: Connection, site: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def failing(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(Commands, "receive", failing)
+    with pytest.raises((FleetError, psycopg.Error)):
+        take(connection, webhook("command.created", command()))
+    assert rows(connection, "flip_webhooks") == []
 
 
 def test_the_refused_are_kept_without_their_signature(connection: Connection, site: str) -> None:
