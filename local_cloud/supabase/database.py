@@ -7,6 +7,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool
 
+from fleet.adapters.postgres.session import settle
 from fleet.errors import Unavailable
 from local_cloud.supabase.keys import Keys
 
@@ -31,12 +32,17 @@ def bootstrap(database_url: str, keys: Keys) -> None:
 
 
 def open_pool(database_url: str, role: str, password: str, size: int) -> ConnectionPool:
-    """At most `size` connections to the same database as `role`; broken ones are replaced before use."""
+    """At most `size` connections to the same database as `role`; broken ones are replaced before use.
+
+    Our own queries read times: their sessions get our settings. Those of REST keep the database's, as PostgREST's do,
+    so that a function of ours that relied on them would show it here too.
+    """
     return ConnectionPool(
         make_conninfo(database_url, user=role, password=password, application_name=f"supabase stand-in, {role}"),
         min_size=2,
         max_size=size,
         timeout=10,
+        configure=settle if role == AUTH_ADMIN else None,
         check=ConnectionPool.check_connection,
         open=True,
     )

@@ -12,7 +12,8 @@ from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.flip.steering import Steering
 from local_cloud.homeowners import web_access_key
-from tests.conftest import FLIP_TOKEN, free_port, new_database
+from tests.conftest import FLIP_TOKEN, free_port
+from tests.database_server import DatabaseServer
 from tests.e2e.visitor import Visitor
 from tests.homeowner_world import HomeownerWorld, homeowner_world
 
@@ -27,13 +28,13 @@ DESKTOP, PHONE = (1100, 900), (390, 844)
 
 @pytest.fixture(scope="session")
 def _world_in_place(
-    resources: Settings, postgres_url: str, flip_url: str, tmp_path_factory: pytest.TempPathFactory
+    resources: Settings, database_server: DatabaseServer, flip_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HomeownerWorld]:
     home, port = tmp_path_factory.mktemp("web"), free_port()
     base_url = f"http://127.0.0.1:{port}"
     flip = Settings(flip_base_url=flip_url, flip_token=SecretStr(FLIP_TOKEN))
     with (
-        new_database(postgres_url, "template0") as url,
+        database_server.database() as url,
         homeowner_world(resources, flip, url, home, base_url, free_port()) as world,
     ):
         (home / "state").mkdir()

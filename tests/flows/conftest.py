@@ -28,7 +28,8 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Pending
 
 from local_cloud import servers
-from tests.conftest import free_port, new_database
+from tests.conftest import free_port
+from tests.database_server import DatabaseServer
 
 Serve = Callable[[str, Mapping[str, str]], None]
 ENDS_WITHIN_S = 30.0
@@ -120,10 +121,10 @@ class Prefect:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Prefect]:
+def prefect_server(tmp_path_factory: pytest.TempPathFactory, database_server: DatabaseServer) -> Iterator[Prefect]:
     """A running Prefect server, on PostgreSQL as everywhere: SQLite answers 503 when several runs start at once."""
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
-    with new_database(postgres_url, "template0") as url:
+    with database_server.database() as url:
         server = servers.prefect(home, port, url)
         with server:
             yield Prefect(f"http://127.0.0.1:{port}/api", home, url)

@@ -10,6 +10,7 @@ import pytest
 from fleet.adapters import aws
 from fleet.settings import Settings
 from local_cloud import servers
+from tests.database_server import DatabaseServer
 
 
 def test_the_emulator_answers_its_root_key(aws_settings: Settings) -> None:
@@ -40,7 +41,7 @@ def test_postgres_starts_in_a_folder_that_a_shell_would_read_otherwise(name: str
         server.stop()
 
 
-def test_nothing_listens_beyond_loopback(aws_settings: Settings, postgres_url: str) -> None:
+def test_nothing_listens_beyond_loopback(aws_settings: Settings, database_server: DatabaseServer) -> None:
     listening = [
         socket
         for process in psutil.Process().children(recursive=True)

@@ -10,18 +10,19 @@ from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from streamlit_app.services.accounts import Account, Accounts
 from streamlit_app.session_store import SessionStore
-from tests.conftest import FLIP_TOKEN, free_port, new_database
+from tests.conftest import FLIP_TOKEN, free_port
+from tests.database_server import DatabaseServer
 from tests.homeowner_world import HomeownerWorld, homeowner_world
 from tests.supabase_project import new_address
 
 
 @pytest.fixture(scope="session")
 def _homes_in_place(
-    resources: Settings, postgres_url: str, flip_url: str, tmp_path_factory: pytest.TempPathFactory
+    resources: Settings, database_server: DatabaseServer, flip_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[HomeownerWorld]:
     home, flip = tmp_path_factory.mktemp("homes"), Settings(flip_base_url=flip_url, flip_token=SecretStr(FLIP_TOKEN))
     with (
-        new_database(postgres_url, "template0") as url,
+        database_server.database() as url,
         homeowner_world(resources, flip, url, home, "http://127.0.0.1:8501", free_port()) as world,
     ):
         yield world

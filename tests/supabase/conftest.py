@@ -17,6 +17,7 @@ from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.app_credentials import add_app_credential
 from fleet.adapters.postgres.migrations import migrate
 from fleet.adapters.postgres.rollups import roll_up
+from fleet.adapters.postgres.session import settle
 from tests.supabase_project import SupabaseProject, new_address
 
 HOME = {"first_name": "Ann", "street_address": "1 Main St", "city": "Reno", "state_code": "NV", "zip_code": "88801"}
@@ -61,6 +62,7 @@ class Fleet:
     def sql(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """As the database's owner."""
         with psycopg.connect(self.project.settings.require_database_url(), row_factory=dict_row) as connection:
+            settle(connection)
             cursor = connection.execute(statement.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
 

@@ -16,6 +16,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from fleet.adapters.postgres.session import settle
 from tests.dispatch_examples import add_command, add_event, add_transition
 from tests.supabase import catalogue
 from tests.supabase.conftest import HOME, Fleet, Person, home_of
@@ -78,6 +79,7 @@ class World:
     def acting(self, person: Person | None) -> Iterator[psycopg.Connection[dict[str, Any]]]:
         """A transaction as PostgREST would open it for that person, past the API's limits to views and functions."""
         with psycopg.connect(self.fleet.project.settings.require_database_url(), row_factory=dict_row) as connection:
+            settle(connection)
             if person:
                 metadata = {"role": "operator"} if person.is_operator else {}
                 claims = json.dumps({

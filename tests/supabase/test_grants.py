@@ -1,17 +1,16 @@
 """Least privilege, read from the catalogue: a table, view or function that nobody decided on fails here."""
 
-import uuid
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 from pydantic import SecretStr
 
 from fleet.adapters.postgres.migrations import migrate
 from fleet.settings import Settings
+from tests.database_server import DatabaseServer
 from tests.supabase import catalogue
 
 pytestmark = pytest.mark.integration
@@ -79,17 +78,13 @@ INLINED = {
 
 
 @pytest.fixture(scope="module")
-def project_url(postgres_url: str) -> Iterator[str]:
+def project_url(database_server: DatabaseServer) -> Iterator[str]:
     """A database as a Supabase project's is, with our migrations and nothing else in it."""
-    name = f"grants_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-        url = psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
-        with psycopg.connect(url) as connection:
+    with database_server.database() as url:
+        with psycopg.connect(database_server.stand_in_address(url)) as connection:
             connection.execute(resources.files("local_cloud.supabase").joinpath("bootstrap.sql").read_bytes())
         migrate(Settings(database_url=SecretStr(url)))
         yield url
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture(scope="module")

@@ -155,7 +155,7 @@ def test_the_first_gap_is_named_from_its_start_to_its_end(fleet: Fleet, ann: Per
 def test_a_gap_within_is_found(fleet: Fleet, ann: Person, device: str) -> None:
     fleet.samples(device, datetime.now(UTC) - timedelta(days=30, minutes=10), 8650, timedelta(minutes=5))
     window_start = datetime.fromisoformat(ready(ann, device)["window_start"])
-    gap_start = (window_start + 3 * DAY).replace(minute=0)
+    gap_start = (window_start + 3 * DAY).astimezone(UTC).replace(minute=0)
     gap_end = gap_start + timedelta(minutes=15)
     fleet.sql("DELETE FROM fleet.telemetry_1min WHERE thing_name = %s", device)
     fleet.sql(

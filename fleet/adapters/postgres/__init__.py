@@ -14,36 +14,38 @@ from typing import Any, LiteralString, cast
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from fleet.adapters.postgres import session
 from fleet.adapters.postgres.text import WITHOUT_NUL
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, Refused, Unavailable
 from fleet.settings import Settings
 
 Connection = psycopg.Connection[DictRow]
+APPLICATION = "flip-fleet"
+"""What our sessions are called in `pg_stat_activity`."""
 
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 @contextmanager
-def connect(settings: Settings) -> Iterator[Connection]:
+def connect(settings: Settings, statement_timeout_s: float | None = None) -> Iterator[Connection]:
     """A connection whose work is committed on leaving and rolled back on an error; times come back in UTC.
 
-    What is stored through it loses its NULs (`fleet/adapters/postgres/text.py`).
+    What is stored through it loses its NULs (`fleet/adapters/postgres/text.py`). A statement may take
+    `statement_timeout_s`, or without it as long as the database says (Supabase: 2 minutes).
 
-    Raises `NotConfigured` (no or a malformed address), `Unavailable` (no answer, or the connection broke),
-    `Refused` (credentials, rights), `Conflict` (a constraint), each in one sentence.
+    Raises `NotConfigured` (no or a malformed address), `Unavailable` (no answer, no place, a statement that took too
+    long, or the connection broke), `Refused` (credentials, rights), `Conflict` (a constraint), each in one sentence.
     """
-    with (
-        translated(),
-        psycopg.connect(
-            settings.require_database_url(),
-            row_factory=dict_row,
-            connect_timeout=5,
-            application_name="flip-fleet",
-            options="-c timezone=UTC",
-            context=WITHOUT_NUL,
-        ) as connection,
-    ):
+    address = settings.require_database_url()
+    with translated(), session.begin(lambda: _open(address)) as connection:
+        session.settle(connection, statement_timeout_s)
         yield connection
+
+
+def _open(address: str) -> Connection:
+    return psycopg.connect(
+        address, row_factory=dict_row, connect_timeout=5, application_name=APPLICATION, context=WITHOUT_NUL
+    )
 
 
 def clock(connection: Connection) -> datetime:
@@ -71,6 +73,12 @@ _KINDS: list[tuple[type[psycopg.Error], type[FleetError], str]] = [
         psycopg.errors.TransactionRollback,
         Unavailable,
         "PostgreSQL gave another transaction precedence ({}): the same call may go through now.",
+    ),
+    (
+        psycopg.errors.QueryCanceled,
+        Unavailable,
+        "PostgreSQL stopped a statement before its end, and nothing of it was kept ({}): the same call may go through "
+        "when the database has less to do.",
     ),
     (
         psycopg.OperationalError,
