@@ -36,6 +36,10 @@ class Unavailable(FleetError):
     exit_code = 5
 
 
+class TookTooLong(Unavailable):
+    """What was asked was stopped at its time limit, and nothing of it was kept; later it may be done in time."""
+
+
 class Conflict(FleetError):
     """What was asked for collides with what exists, or somebody else holds a lock."""
 

@@ -147,6 +147,13 @@ class Settings(BaseSettings):
         description="Days that samples stay in the database before they go to the archive in S3: as you like, 15 at "
         "least, since a message may wait in the queue for 14.",
     )
+    maintenance_timeout_s: int = Field(
+        1800,
+        ge=1,
+        le=86_400,
+        description="A statement of maintain-storage or `fleet migrate` is stopped after this, seconds: as you like. "
+        "The database's own limit (Supabase: 120) holds for all other statements.",
+    )
 
     ingestion_workers: int = Field(
         1,

@@ -4,10 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from prefect import flow
-from prefect.states import Completed
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 from pydantic import Field
 
 from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.adapters.postgres.retention import NAMES
+from fleet.errors import TookTooLong
+from fleet.services.archiving import ArchivedDays
 from fleet.settings import get_settings
 from fleet.telemetry.archive import LEAST_DAYS_KEPT
 from tasks.storage import archive_telemetry, remove_what_is_over, report_archive
@@ -37,13 +41,39 @@ def maintain_storage(
 
 
 def _maintain(days_ahead: int, keep_days: int, webhook_days: int) -> Any:
+    """Every step, also after one that failed: none needs another."""
     today = datetime.now(UTC).date()
-    made = make_partitions(today.isoformat(), days_ahead)
-    removed, webhooks = remove_what_is_over(), forget_webhooks(webhook_days)
-    archived = archive_telemetry((today - timedelta(days=keep_days)).isoformat())
-    report_archive(archived)
-    return Completed(
-        message=f"{made} partitions made; removed {removed.used_links} used links, {removed.flip_requests} requests to "
-        f"Flip, {webhooks} webhooks, {removed.minutes} minutes and {removed.hours} hours of rollups; "
-        f"{archived.samples_removed} samples of {archived.days_removed} days archived."
-    )
+    before = today - timedelta(days=keep_days)
+    steps: dict[str, State[Any]] = {
+        "partitions made": make_partitions(today.isoformat(), days_ahead, return_state=True)
+    }
+    steps |= {f"{name} removed": remove_what_is_over(what, return_state=True) for what, name in NAMES.items()}
+    steps["webhooks removed"] = forget_webhooks(webhook_days, return_state=True)
+    steps["samples archived"] = archive_telemetry(before.isoformat(), return_state=True)
+    results = {name: state.result(raise_on_failure=False) for name, state in steps.items()}
+    if isinstance(archived := results["samples archived"], ArchivedDays):
+        report_archive(archived)
+    return _told(results)
+
+
+def _told(results: dict[str, Any]) -> State[Any]:
+    problems = [_problem(name, result) for name, result in results.items() if isinstance(result, BaseException)]
+    done = [_done(name, result) for name, result in results.items() if not isinstance(result, BaseException)]
+    sentence = f"{', '.join(done)}."
+    return Failed(message=" ".join([*problems, f"Done: {sentence}"])) if problems else Completed(message=sentence)
+
+
+def _done(name: str, result: Any) -> str:
+    if isinstance(result, ArchivedDays):
+        return f"{result.samples_removed} samples of {result.days_removed} days archived"
+    return f"{result} {name}"
+
+
+def _problem(name: str, error: BaseException) -> str:
+    if isinstance(error, TookTooLong):
+        return (
+            f"No {name}: a statement took longer than FLEET_MAINTENANCE_TIMEOUT_S "
+            f"({get_settings().maintenance_timeout_s} s) and was stopped. Nothing is lost, the next run does it: raise "
+            "that setting if this comes again."
+        )
+    return f"No {name}: {error}"

@@ -8,11 +8,11 @@ from prefect.artifacts import create_table_artifact
 from fleet.adapters import postgres
 from fleet.adapters.aws.s3 import ArchiveStore
 from fleet.adapters.postgres import retention, rollups
-from fleet.adapters.postgres.retention import Removed, Retention
+from fleet.adapters.postgres.retention import Over
 from fleet.services import archiving
 from fleet.services.archiving import ArchivedDays
 from fleet.settings import get_settings
-from tasks.policy import may_go_through_later
+from tasks.policy import may_go_through_later, may_go_through_soon
 
 
 @task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
@@ -22,29 +22,30 @@ def roll_up_telemetry() -> int:
         return rollups.roll_up(connection)
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
-def remove_what_is_over() -> Removed:
-    """Remove used links that are over, and requests to Flip and rollups older than the settings keep them."""
+@task(task_run_name="remove-{what}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_soon)
+def remove_what_is_over(what: Over) -> int:
+    """Remove what is older than the settings keep it, by the database's clock; returns how many rows."""
     settings = get_settings()
-    keep = Retention(
-        flip_requests=timedelta(days=settings.flip_request_retention_days),
-        minutes=timedelta(days=settings.minute_retention_days),
-        hours=timedelta(days=settings.rollup_retention_days),
-    )
-    with postgres.connect(settings) as connection:
-        return retention.prune(connection, keep, postgres.clock(connection))
+    kept = {
+        "used_links": retention.LINKS_KEPT,
+        "flip_requests": timedelta(days=settings.flip_request_retention_days),
+        "minutes": timedelta(days=settings.minute_retention_days),
+        "hours": timedelta(days=settings.rollup_retention_days),
+    }
+    with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
+        return retention.prune(connection, what, postgres.clock(connection) - kept[what])
 
 
 @task(
     retries=3,
     retry_delay_seconds=[30, 120, 600],
-    retry_condition_fn=may_go_through_later,
+    retry_condition_fn=may_go_through_soon,
     timeout_seconds=6 * 3600,
 )
 def archive_telemetry(before: str) -> ArchivedDays:
     """Move the samples of the days before `before` (YYYY-MM-DD, UTC) to the archive; a retry goes on where that was."""
     settings = get_settings()
-    with postgres.connect(settings) as connection:
+    with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
         return archiving.archive_days(connection, ArchiveStore(settings), date.fromisoformat(before))
 
 

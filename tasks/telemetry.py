@@ -13,7 +13,7 @@ from fleet.services import ingestion
 from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
 from tasks.figures import show_figures
-from tasks.policy import may_go_through_later
+from tasks.policy import may_go_through_later, may_go_through_soon
 
 
 @task(
@@ -41,10 +41,11 @@ def replay_quarantined() -> Stored:
         return quarantine.replay(connection)
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_soon)
 def make_partitions(today: str, days_ahead: int) -> int:
     """Make the telemetry partitions from yesterday (`today` is YYYY-MM-DD, UTC) to `days_ahead`; returns how many."""
-    with postgres.connect(get_settings()) as connection:
+    settings = get_settings()
+    with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
         return migrations.ensure_partitions(connection, date.fromisoformat(today), days_ahead)
 
 

@@ -16,7 +16,7 @@ from fleet.services import webhook_intake
 from fleet.services.webhook_intake import IntakeFigures
 from fleet.settings import get_settings
 from tasks.figures import show_figures
-from tasks.policy import may_go_through_later
+from tasks.policy import may_go_through_later, may_go_through_soon
 
 _log = logging.getLogger(__name__)
 
@@ -84,8 +84,9 @@ def report_webhooks(
     return figures
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_soon)
 def forget_webhooks(days_kept: int) -> int:
     """Forget the webhooks that are older; returns how many."""
-    with postgres.connect(get_settings()) as connection:
+    settings = get_settings()
+    with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
         return Webhooks(connection).prune(datetime.now(UTC) - timedelta(days=days_kept))

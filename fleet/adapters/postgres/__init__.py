@@ -16,7 +16,7 @@ from psycopg.rows import DictRow, dict_row
 
 from fleet.adapters.postgres import session
 from fleet.adapters.postgres.text import WITHOUT_NUL
-from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, Refused, Unavailable
+from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, Refused, TookTooLong, Unavailable
 from fleet.settings import Settings
 
 Connection = psycopg.Connection[DictRow]
@@ -33,8 +33,9 @@ def connect(settings: Settings, statement_timeout_s: float | None = None) -> Ite
     What is stored through it loses its NULs (`fleet/adapters/postgres/text.py`). A statement may take
     `statement_timeout_s`, or without it as long as the database says (Supabase: 2 minutes).
 
-    Raises `NotConfigured` (no or a malformed address), `Unavailable` (no answer, no place, a statement that took too
-    long, or the connection broke), `Refused` (credentials, rights), `Conflict` (a constraint), each in one sentence.
+    Raises `NotConfigured` (no or a malformed address), `Unavailable` (no answer, no place, or the connection broke),
+    `TookTooLong` (a statement was stopped), `Refused` (credentials, rights), `Conflict` (a constraint), each in one
+    sentence.
     """
     address = settings.require_database_url()
     with translated(), session.begin(lambda: _open(address)) as connection:
@@ -76,7 +77,7 @@ _KINDS: list[tuple[type[psycopg.Error], type[FleetError], str]] = [
     ),
     (
         psycopg.errors.QueryCanceled,
-        Unavailable,
+        TookTooLong,
         "PostgreSQL stopped a statement before its end, and nothing of it was kept ({}): the same call may go through "
         "when the database has less to do.",
     ),

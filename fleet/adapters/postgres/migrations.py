@@ -50,7 +50,7 @@ def migrate(settings: Settings, folder: Path = MIGRATIONS) -> list[str]:
     Raises `Conflict`, and changes nothing, for a database whose books name a migration that `folder` lacks.
     """
     migrations = read_migrations(folder)
-    with connect(settings) as connection:
+    with connect(settings, settings.maintenance_timeout_s) as connection:
         # Two runs at once: the second waits, then finds nothing to do.
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute(_BOOKKEEPING)

@@ -1,6 +1,6 @@
 -- name: used_links
--- Links that bound a battery and are over for good: from an hour after its end on a link is refused for its age.
-DELETE FROM fleet.used_links WHERE expires_at < %(now)s - interval '1 day'
+-- Links that bound a battery and are over for good.
+DELETE FROM fleet.used_links WHERE expires_at < %(before)s
 
 -- name: flip_requests
 -- What homeowners asked of Flip, long after it ended.

@@ -7,14 +7,14 @@ from typing import LiteralString
 import pytest
 
 from fleet.adapters.postgres import Connection, clock, connect
-from fleet.adapters.postgres.retention import Removed, Retention, prune
+from fleet.adapters.postgres.retention import LINKS_KEPT, prune
 from fleet.adapters.postgres.rollups import roll_up
 from fleet.settings import Settings
 from tests.registered_homes import OWNER, add_battery, add_site, measure
 
 pytestmark = pytest.mark.integration
 
-KEEP = Retention(flip_requests=timedelta(days=90), minutes=timedelta(days=90), hours=timedelta(days=730))
+KEPT = timedelta(days=90)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_used_link_is_kept_until_it_could_bind_nothing_any_more(connection: Co
             "VALUES (%s, 'battery-1', %s, now() - %s::interval)",
             [f"link-of-16-letters-{name}", OWNER, ended],
         )
-    assert prune(connection, KEEP, clock(connection)) == Removed(used_links=1, flip_requests=0, minutes=0, hours=0)
+    assert prune(connection, "used_links", clock(connection) - LINKS_KEPT) == 1
     assert column(connection, "SELECT link_id FROM fleet.used_links") == {
         "link-of-16-letters-recent",
         "link-of-16-letters-good",
@@ -49,7 +49,7 @@ def test_a_request_is_kept_for_a_time_after_it_ended_and_as_long_as_it_waits(con
             "VALUES ('programs', %s, %s, %s, now() - interval '1 year', now() - %s::interval)",
             [OWNER, key, status, ended],
         )
-    assert prune(connection, KEEP, clock(connection)).flip_requests == 2
+    assert prune(connection, "flip_requests", clock(connection) - KEPT) == 2
     assert column(connection, "SELECT key FROM fleet.flip_requests") == {"new", "waiting"}
 
 
@@ -59,9 +59,9 @@ def test_rollups_go_when_they_are_too_old_for_the_charts(connection: Connection)
     for first, days in enumerate([731, 729, 91, 89], 1):
         measure(connection, "battery-1", now - timedelta(days=days), [0], first=first)
     assert roll_up(connection) == 4
-    removed = prune(connection, KEEP, now)
-    assert (removed.minutes, removed.hours) == (3, 1)
+    assert prune(connection, "minutes", now - KEPT) == 3
+    assert prune(connection, "hours", now - timedelta(days=730)) == 1
     assert len(column(connection, "SELECT bucket_start FROM fleet.telemetry_1min")) == 1
     assert len(column(connection, "SELECT bucket_start FROM fleet.telemetry_1h")) == 3
-    removed = prune(connection, KEEP, now)
-    assert (removed.minutes, removed.hours) == (0, 0)
+    assert prune(connection, "minutes", now - KEPT) == 0
+    assert prune(connection, "hours", now - timedelta(days=730)) == 0
