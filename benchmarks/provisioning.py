@@ -173,6 +173,7 @@ def finished_fleet(home: Path, count: int, api_port: int) -> Iterator[None]:
                 "PREFECT_LOGGING_LEVEL": "ERROR",
                 "DATABASE_URL": server.url,
                 "FLEET_ARTIFACTS_DIR": str(settings.artifacts_dir),
+                "FLEET_DATABASE_CONNECTIONS": "40",
                 "FLEET_IOT_ENDPOINT": "localhost",
                 "FLEET_IOT_CA_FILE": str(home / "ca.pem"),
                 "FLEET_PROVISIONING_RATE_PER_S": "10",

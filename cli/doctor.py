@@ -9,9 +9,11 @@ import httpx
 
 from fleet.adapters import aws
 from fleet.adapters.aws.sqs import Queue
-from fleet.adapters.postgres import connect
+from fleet.adapters.postgres import connect, translated
 from fleet.adapters.postgres.migrations import MIGRATIONS, not_applied, read_migrations
+from fleet.adapters.postgres.places import allowed_by_server, free, ours
 from fleet.adapters.terraform.workspace import Terraform
+from fleet.capacity.connections import needed
 from fleet.errors import FleetError, NotConfigured, Unavailable
 from fleet.settings import Settings, get_settings
 from local_cloud.cloud import refuse_taken_ports
@@ -49,6 +51,7 @@ def _examine() -> Iterator[Check]:
         "queue", lambda: _queue(settings), "Once AWS answers: run the flow apply-infrastructure, or `make demo`."
     )
     yield _try("database", lambda: _database(settings), "Start the embedded cloud (make up), or set DATABASE_URL.")
+    yield _try("connections", lambda: _connections(settings), "Raise the pool size, or lower what is needed.")
     yield _try("prefect", lambda: _prefect(settings), "Start the embedded cloud (make up), or set PREFECT_API_URL.")
 
 
@@ -94,6 +97,25 @@ def _database(settings: Settings) -> str:
     if pending:
         raise NotConfigured(f"{len(pending)} migrations are not applied: run `fleet migrate`.")
     return f"{len(migrations)} migrations applied"
+
+
+def _connections(settings: Settings) -> str:
+    """What the server and a pooler allow against what the flows need. It takes all free places for a moment."""
+    places, needs = settings.database_connections, needed(settings.ingestion_workers)
+    if places < needs:
+        raise NotConfigured(
+            f"The flows need {needs} connections and FLEET_DATABASE_CONNECTIONS is {places}: raise the pooler's pool "
+            "size and that setting, or lower FLEET_INGESTION_WORKERS."
+        )
+    with connect(settings) as connection, translated():
+        taken = ours(connection)
+        open_at_all = min(allowed_by_server(connection), taken + free(settings, max(0, places - taken)))
+    if open_at_all < places:
+        raise NotConfigured(
+            f"FLEET_DATABASE_CONNECTIONS is {places}, and the database or its pooler gives us {open_at_all}: raise the "
+            f"pooler's pool size, or lower that setting to no less than {needs}."
+        )
+    return f"{places} allowed, {needs} needed, {taken - 1} open now"
 
 
 def _prefect(settings: Settings) -> str:

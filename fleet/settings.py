@@ -74,6 +74,14 @@ class Settings(BaseSettings):
         description="postgresql:// address. Supabase: Project settings, Database, Connection string (session pooler).",
     )
 
+    database_connections: int = Field(
+        15,
+        ge=1,
+        le=10_000,
+        description="Connections to the database that the flows may hold together: the pooler's pool size (Supabase: "
+        "Database, Settings, Connection pooling). `fleet doctor` says how many they need.",
+    )
+
     terraform_dir: Path = Field(Path("terraform"), description="Folder of the Terraform configuration.")
     terraform_mirror: Path | None = Field(
         None, description="Unpacked provider mirror for machines without a registry. Empty: looked for."

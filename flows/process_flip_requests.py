@@ -10,29 +10,33 @@ from prefect.states import Completed, Failed
 
 from fleet.adapters.postgres.flip_requests import Waiting, inbox
 from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.capacity.connections import at_once
 from fleet.services.flip_requests import WorkedOff
 from fleet.settings import get_settings
-from flows.runners import threads
+from flows.runners import Tasks, threads
 from flows.schedule import seconds_late
 from tasks.flip import report_requests, work_off_request
 
 _LOOKS_EVERY_S = 2.0
+_MOST_AT_ONCE = 8
+"""Each is a few calls of Flip, and more at once would be slowed down there."""
 
 Future = PrefectFuture[WorkedOff]
 
 
-@flow(task_runner=threads(at_once=8))
+@flow
 def process_flip_requests(time_budget_s: float = 54) -> Any:
     """Wait for requests and work each off as it comes, until the time budget ends; what Flip cannot take now waits.
 
     Args:
         time_budget_s: Seconds from the scheduled start until no new request is begun; below the schedule's interval.
     """
-    end = time.monotonic() + time_budget_s - seconds_late()
-    with one_at_a_time(get_settings(), "process_flip_requests") as mine:
+    end, settings = time.monotonic() + time_budget_s - seconds_late(), get_settings()
+    with one_at_a_time(settings, "process_flip_requests") as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is already doing this.")
-        results = [future.result(raise_on_failure=False) for future in _work_until(end)]
+        with threads(at_once(_MOST_AT_ONCE, settings.database_connections, settings.ingestion_workers)) as runner:
+            results = [future.result(raise_on_failure=False) for future in _work_until(end, runner)]
     outcomes = [result for result in results if isinstance(result, WorkedOff)]
     errors = [str(result) for result in results if isinstance(result, BaseException)]
     summary = report_requests(outcomes, len(errors))
@@ -42,7 +46,7 @@ def process_flip_requests(time_budget_s: float = 54) -> Any:
     return Completed(message=sentence, data=summary)
 
 
-def _work_until(end: float) -> list[Future]:
+def _work_until(end: float, runner: Tasks) -> list[Future]:
     """Begin each request that is due, never one twice at once; at least one look, also at a run's late start."""
     begun: list[Future] = []
     under_way: set[str] = set()
@@ -54,13 +58,13 @@ def _work_until(end: float) -> list[Future]:
             for one in requests.due():
                 if one.request_id not in under_way:
                     under_way.add(one.request_id)
-                    begun.append(_begin(one, over))
+                    begun.append(_begin(runner, one, over))
             if (left := end - time.monotonic()) <= 0:
                 return begun
             requests.wait(min(left, _LOOKS_EVERY_S))
 
 
-def _begin(one: Waiting, over: SimpleQueue[str]) -> Future:
-    future: Future = work_off_request.submit(one.request_id, one.kind, one.subject)
+def _begin(runner: Tasks, one: Waiting, over: SimpleQueue[str]) -> Future:
+    future: Future = runner.submit(work_off_request, vars(one))
     future.add_done_callback(lambda _: over.put(one.request_id))
     return future

@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
+from fleet.capacity.connections import at_once
 from fleet.errors import InvalidInput
 from fleet.provisioning.orders import Order, orders_from_count, orders_from_csv, orders_from_names, orders_from_requests
 from fleet.settings import get_settings
@@ -37,17 +38,18 @@ def provision_devices(
         csv_file: CSV with a header: thing_name, and model where it differs.
         csr_folder: Folder of NAME.csr files; the keys never leave the devices.
         model: The battery's model, kept as the thing's attribute.
-        concurrency: Batches that are worked on at once, 1 to 32.
+        concurrency: Batches that are worked on at once, 1 to 32; fewer where FLEET_DATABASE_CONNECTIONS leaves no room.
         devices_per_second: At most so many; 0 for no limit; empty for FLEET_PROVISIONING_RATE_PER_S.
         runner: Where batches run: threads of this process, or dask for very large orders (docs/workers.md).
     """
     if not 1 <= concurrency <= 32:
         raise InvalidInput(f"The concurrency is {concurrency}: use 1 to 32.")
-    orders = _orders(count, prefix, names, csv_file, csr_folder, model)
-    rate = get_settings().provisioning_rate_per_s if devices_per_second is None else devices_per_second
+    orders, settings = _orders(count, prefix, names, csv_file, csr_folder, model), get_settings()
+    rate = settings.provisioning_rate_per_s if devices_per_second is None else devices_per_second
     if rate > 0:
         set_rate(rate)
-    outcomes = _provision_all(plan_devices(orders), concurrency, runner, rate > 0)
+    batches = at_once(concurrency, settings.database_connections, settings.ingestion_workers)
+    outcomes = _provision_all(plan_devices(orders), batches, runner, rate > 0)
     summary = report_provisioning(len(orders), outcomes)
     sentence = ", ".join(f"{number} {what}" for what, number in summary.items())
     if summary["failed"]:

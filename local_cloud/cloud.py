@@ -78,6 +78,7 @@ def _start_postgres(cloud: Cloud, stack: ExitStack) -> None:
         stack.callback(server.stop)
         state.remember_child("postgres", server.pid)
         url = server.url
+        cloud.export({"FLEET_DATABASE_CONNECTIONS": os.environ.get("FLEET_DATABASE_CONNECTIONS") or "40"})  # of its 100
     cloud.export({"DATABASE_URL": url})
     cloud.say("PostgreSQL is ready")
 
