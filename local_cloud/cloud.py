@@ -79,6 +79,7 @@ def _start_postgres(cloud: Cloud, stack: ExitStack) -> None:
         state.remember_child("postgres", server.pid)
         url = server.url
         cloud.export({"FLEET_DATABASE_CONNECTIONS": os.environ.get("FLEET_DATABASE_CONNECTIONS") or "40"})  # of its 100
+    servers.make_room_for_prefect(url)  # now, while nobody else makes schemas
     cloud.export({"DATABASE_URL": url})
     cloud.say("PostgreSQL is ready")
 

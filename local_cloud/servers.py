@@ -18,6 +18,7 @@ import psycopg.conninfo
 from mirakuru import HTTPExecutor
 from mirakuru.base import Executor
 
+from fleet.errors import Refused
 from fleet.settings import Settings
 
 CONFIG = Path(__file__).parent.parent / "supabase" / "config.toml"
@@ -107,15 +108,31 @@ def supabase(
     )
 
 
+def make_room_for_prefect(database_url: str) -> None:
+    """What the Prefect server's migrations need to be there, beside our own tables. Safe to repeat.
+
+    Its extension goes where Supabase has them, and is moved there: in `public`, the schema of the REST API, anybody
+    could call its functions. Raises `Refused` where it is elsewhere and the role may not move it.
+    """
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS prefect")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS extensions")
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA extensions")
+        try:
+            connection.execute("ALTER EXTENSION pg_trgm SET SCHEMA extensions")
+        except psycopg.errors.InsufficientPrivilege as error:  # its functions belong to the superuser
+            raise Refused(
+                "The extension pg_trgm is not in the schema extensions, and the role of DATABASE_URL may not move it: "
+                "drop it there, or have it moved by whoever runs the database."
+            ) from error
+
+
 def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:
     """A Prefect server that keeps its tables in the schema `prefect` of that database."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        # Beside our own tables; the server's migrations need the schema and the extension to be there.
-        connection.execute("CREATE SCHEMA IF NOT EXISTS prefect")
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
+    make_room_for_prefect(database_url)
     environment = {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": _sqlalchemy_url(database_url),
-        "PREFECT_SERVER_DATABASE_SQLALCHEMY_CONNECT_ARGS_SEARCH_PATH": "prefect, public",
+        "PREFECT_SERVER_DATABASE_SQLALCHEMY_CONNECT_ARGS_SEARCH_PATH": "prefect, extensions",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_CLI_PROMPT": "false",

@@ -22,6 +22,21 @@ def test_the_database_is_empty_and_real(database_url: str) -> None:
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
+def test_prefects_extension_is_where_the_api_is_not_and_is_moved_there(
+    database_server: DatabaseServer, database_url: str
+) -> None:
+    database_url = database_server.stand_in_address(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("CREATE EXTENSION pg_trgm SCHEMA public")
+    for _ in range(2):
+        servers.make_room_for_prefect(database_url)
+        with psycopg.connect(database_url) as connection:
+            where = connection.execute(
+                "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_trgm'"
+            )
+            assert where.fetchone() == ("extensions",)
+
+
 def test_postgres_stops_also_after_its_last_user_was_killed() -> None:
     with tempfile.TemporaryDirectory(prefix="flip-fleet-postgres-", ignore_cleanup_errors=True) as home:
         data = Path(home) / "data"

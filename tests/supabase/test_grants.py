@@ -10,8 +10,10 @@ from pydantic import SecretStr
 
 from fleet.adapters.postgres.migrations import migrate
 from fleet.settings import Settings
+from local_cloud.servers import make_room_for_prefect
 from tests.database_server import DatabaseServer
 from tests.supabase import catalogue
+from tests.supabase.conftest import Fleet
 
 pytestmark = pytest.mark.integration
 
@@ -79,11 +81,12 @@ INLINED = {
 
 @pytest.fixture(scope="module")
 def project_url(database_server: DatabaseServer) -> Iterator[str]:
-    """A database as a Supabase project's is, with our migrations and nothing else in it."""
+    """A database as a Supabase project's is, with our migrations, and what Prefect's server needs beside them."""
     with database_server.database() as url:
         with psycopg.connect(database_server.stand_in_address(url)) as connection:
             connection.execute(resources.files("local_cloud.supabase").joinpath("bootstrap.sql").read_bytes())
         migrate(Settings(database_url=SecretStr(url)))
+        make_room_for_prefect(url)
         yield url
 
 
@@ -128,6 +131,17 @@ def test_every_table_is_under_row_level_security_and_every_view_asks_as_its_call
 def test_the_api_is_these_functions_for_those_who_signed_in(functions: dict[str, dict[str, Any]]) -> None:
     granted = {row["name"]: row["granted"] for row in functions.values() if row["nspname"] == "public"}
     assert granted == {name: ["authenticated"] for name in API}
+
+
+def test_a_visitor_calls_no_function_of_an_extension_either(fleet: Fleet, database_server: DatabaseServer) -> None:
+    url = database_server.stand_in_address(fleet.project.settings.require_database_url())
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public")
+    answer = fleet.project.request("POST", "/rest/v1/rpc/show_limit", json={})
+    assert answer.status_code == 200, "in the schema of the API, it is anybody's"
+    make_room_for_prefect(url)
+    answer = fleet.project.request("POST", "/rest/v1/rpc/show_limit", json={})
+    assert (answer.status_code, answer.json()["code"]) == (404, "PGRST202")
 
 
 def test_of_our_own_functions_callers_may_run_what_their_calls_need(functions: dict[str, dict[str, Any]]) -> None:
