@@ -45,7 +45,7 @@ def aws(state: Path, logs: Path, port: int, mqtt_port: int, access_key: str, sec
         "LOG_LEVEL": os.environ.get("FLEET_AWS_LOG_LEVEL", "WARNING"),
     }
     return _server(
-        [sys.executable, "-m", "local_cloud.aws_server"],
+        [sys.executable, "-m", "local_cloud.aws"],
         f"http://127.0.0.1:{port}/_ministack/ready",
         logs / "aws.log",
         environment,

@@ -5,13 +5,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.flip.signature import HEADERS
 from fleet.infrastructure.names import InfrastructureNames
 
 STAGE, PATH = "live", "webhooks"
 PER_SECOND, BURST = 100, 500
 _ADDRESS = re.compile(r"https://([^./]+)\.execute-api\.[^/]+/([^/]+)/(.+)")
-_CONTENT_TYPES = ("application/json", "text/plain")
+_CHARSETS = ("", "; charset=utf-8", ";charset=utf-8", "; charset=UTF-8", ";charset=UTF-8")
+_CONTENT_TYPES = [kind + charset for kind in ("application/json", "text/plain") for charset in _CHARSETS]
 _ANSWERS = {
     "200": ("200", {}),
     "400": ("400", {"message": "The queue refused it: too large, or not text."}),
@@ -65,19 +65,9 @@ class WebhookRoute:
             return str(found)
         return str(self.gateway.create_resource(restApiId=api, parentId=root, pathPart=PATH)["id"])
 
-    def _validator(self, api: str) -> str:
-        known = {each["name"]: each["id"] for each in self.gateway.get_request_validators(restApiId=api)["items"]}
-        if found := known.get("headers"):
-            return str(found)
-        made = self.gateway.create_request_validator(restApiId=api, name="headers", validateRequestParameters=True)
-        return str(made["id"])
-
     def _method(self, api: str, resource: str) -> None:
         method = {"restApiId": api, "resourceId": resource, "httpMethod": "POST"}
-        required = {f"method.request.header.{name}": True for name in HEADERS}
-        self.gateway.put_method(
-            **method, authorizationType="NONE", requestValidatorId=self._validator(api), requestParameters=required
-        )
+        self.gateway.put_method(**method, authorizationType="NONE")
         self.gateway.put_integration(
             **method,
             type="AWS",

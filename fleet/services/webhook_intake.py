@@ -58,7 +58,7 @@ def process(queue: Queue, connection: Connection, keys: SigningKeys, seconds: fl
         left = deadline - time.monotonic()
         messages = queue.receive(_BATCH, wait_s=max(0.0, min(wait_s, left)))
         if messages:
-            total += take_in(connection, [_posted(message) for message in messages], keys)
+            total += take_in(connection, [as_posted(message) for message in messages], keys)
             queue.delete(messages)
         if time.monotonic() >= deadline:
             return total
@@ -183,6 +183,7 @@ def _reason(error: Exception) -> str:
     return f"It cannot be kept: {(primary or str(error)).rstrip('.')}."
 
 
-def _posted(message: Message) -> Posted:
+def as_posted(message: Message) -> Posted:
+    """What was posted, as the route put it into the queue."""
     webhook_id, timestamp, signature = (message.attributes.get(name, "") for name in HEADERS)
     return Posted(message.message_id, message.body, message.sent_at, webhook_id, timestamp, signature)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local_cloud.aws_server import TERRAFORM_WAITS_S, spare_terraform
+from local_cloud.aws.__main__ import TERRAFORM_WAITS_S, spare_terraform
 
 TERRAFORM = b"APN/1.0 HashiCorp/1.0 Terraform/1.11.4 aws-sdk-go-v2/1.36.0"
 

@@ -1,4 +1,4 @@
-"""`python -m local_cloud.aws_server`: the AWS emulator, held to loopback.
+"""`python -m local_cloud.aws`: the AWS emulator, held to loopback.
 
 ministack binds its MQTT listener to every interface whatever BIND_HOST says, so the event loop's own
 `create_server` is what we narrow: nothing in this process can listen beyond loopback.
@@ -14,7 +14,7 @@ from typing import Any
 
 import ministack.app
 
-from local_cloud import aws_gaps
+from local_cloud.aws import gaps, gateway, queues
 from local_cloud.state import IN_MEMORY
 
 TERRAFORM_WAITS_S = 0.01
@@ -62,8 +62,10 @@ def main() -> None:
     state = Path(os.environ.get("STATE_DIR") or tempfile.gettempdir())
     os.environ["BIND_HOST"] = "127.0.0.1"
     hold_to_loopback()
-    aws_gaps.fill(state)
-    ministack.app.app = spare_terraform(ministack.app.app)
+    gaps.fill(state)
+    gateway.be_strict()
+    queues.be_strict()
+    ministack.app.app = gateway.keep_spelling(spare_terraform(ministack.app.app))
     (state / IN_MEMORY).touch()
     ministack.app.main()
     (state / IN_MEMORY).unlink()
