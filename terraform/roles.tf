@@ -9,6 +9,8 @@ locals {
     web          = { name = local.web_role, trust = "job_trust.json", policy = "web_policy.json" }
     rule         = { name = local.rule_role, trust = "iot_trust.json", policy = "rule_policy.json" }
     iot_logging  = { name = local.iot_logging_role, trust = "iot_trust.json", policy = "iot_logging_policy.json" }
+    # Its trust names no aws:SourceAccount: API Gateway says none when it takes on an integration's role, so that a
+    # condition on it would refuse every webhook.
     webhook_gateway = {
       name   = local.webhook_gateway_role
       trust  = "api_gateway_trust.json"

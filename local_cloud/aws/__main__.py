@@ -14,7 +14,7 @@ from typing import Any
 
 import ministack.app
 
-from local_cloud.aws import gaps, gateway, queues
+from local_cloud.aws import gaps, gateway, queues, roles
 from local_cloud.state import IN_MEMORY
 
 TERRAFORM_WAITS_S = 0.01
@@ -65,6 +65,7 @@ def main() -> None:
     gaps.fill(state)
     gateway.be_strict()
     queues.be_strict()
+    roles.look_at_roles()
     ministack.app.app = gateway.keep_spelling(spare_terraform(ministack.app.app))
     (state / IN_MEMORY).touch()
     ministack.app.main()
