@@ -161,7 +161,7 @@ def _show_addresses(demo: Demo, folders: list[Path]) -> None:
 
 def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path], dispatch: Dispatch | None) -> Counted | None:
     """Show samples and commands as they go on; until Ctrl-C, or until the event of the one-shot story is over."""
-    mailbox = Mailbox(get_settings().aws_endpoint_url)
+    mailbox = Mailbox(get_settings())
     deadline = time.monotonic() + demo.event.start_in_s + demo.event.duration_s + _ENDED_WITHIN_S
     while True:
         time.sleep(5)

@@ -118,7 +118,7 @@ def _standings(settings: Settings, folders: Sequence[Path]) -> dict[str, _Standi
 
 def _sign_in(settings: Settings, state: State, address: str) -> Account:
     accounts = Accounts(settings, SessionStore(state.folder / "households.sqlite3"))
-    mailbox = Mailbox(settings.aws_endpoint_url)
+    mailbox = Mailbox(settings)
     accounts.request_code(address, visit=address)
     deadline = time.monotonic() + _MAIL_WITHIN_S
     while time.monotonic() < deadline:

@@ -13,6 +13,7 @@ from supabase import Client, ClientOptions, create_client
 
 from fleet.adapters.supabase import sessions as adapter
 from fleet.settings import Settings
+from local_cloud.aws.inspection import sent_mails
 from local_cloud.supabase.keys import Keys
 
 _HTTP = httpx.Client(timeout=20)
@@ -62,8 +63,7 @@ class SupabaseProject:
 
     def mails(self, email: str) -> list[dict[str, str]]:
         """What SES of the embedded cloud sent to the address, oldest first."""
-        answer = httpx.get(f"{self.settings.aws_endpoint_url}/_ministack/ses/messages", timeout=20).json()
-        return [mail for sent in answer["messages"].values() for mail in sent if mail["To"] == [email]]
+        return [mail for mail in sent_mails(self.settings) if mail["To"] == [email]]
 
     def mailed_code(self, email: str) -> str:
         """The code in the last mail to the address."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import ministack.app
 
-from local_cloud.aws import gaps, gateway, queues, roles
+from local_cloud.aws import access, broker, gaps, gateway, queues, roles
 from local_cloud.state import IN_MEMORY
 
 TERRAFORM_WAITS_S = 0.01
@@ -63,10 +63,10 @@ def main() -> None:
     os.environ["BIND_HOST"] = "127.0.0.1"
     hold_to_loopback()
     gaps.fill(state)
-    gateway.be_strict()
-    queues.be_strict()
+    for room in (access, broker, gateway, queues):
+        room.be_strict()
     roles.look_at_roles()
-    ministack.app.app = gateway.keep_spelling(spare_terraform(ministack.app.app))
+    ministack.app.app = gateway.keep_spelling(access.guard_inspection(spare_terraform(ministack.app.app)))
     (state / IN_MEMORY).touch()
     ministack.app.main()
     (state / IN_MEMORY).unlink()
