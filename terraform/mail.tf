@@ -6,6 +6,8 @@ resource "aws_iam_user" "smtp" {
   name = local.smtp_user
 }
 
+# On every identity, from this address only: SES asks about the sender's domain and about a recipient's own identity too,
+# where those are verified in the account.
 resource "aws_iam_user_policy" "smtp" {
   name   = local.smtp_user
   user   = aws_iam_user.smtp.name
