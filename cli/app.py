@@ -1,5 +1,6 @@
 """`fleet`: what an operator does at a terminal. Each command is a call into the parts below."""
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -195,6 +196,21 @@ def list_webhooks(limit: Annotated[int, typer.Option(min=1)] = 50) -> None:
 
     with connect(get_settings()) as connection:
         print_table(Webhooks(connection).recent(limit), empty="No webhook has come yet.")
+
+
+@webhooks_app.command("settings")
+def list_settings_requests(limit: Annotated[int, typer.Option(min=1)] = 50) -> None:
+    """The settings that Flip asked for, newest first, as it sent them: its pages print no fields."""
+    from cli.tables import print_table
+    from fleet.adapters.postgres import connect
+    from fleet.adapters.postgres.webhooks import Webhooks
+    from fleet.flip import SETTINGS_APPLY
+
+    with connect(get_settings()) as connection:
+        rows = Webhooks(connection).of_type(SETTINGS_APPLY, limit)
+    print_table(
+        [{**row, "event_object": json.dumps(row["event_object"])} for row in rows], empty="Flip asked for none."
+    )
 
 
 @webhooks_app.command("refused")

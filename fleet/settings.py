@@ -122,6 +122,9 @@ class Settings(BaseSettings):
         description="true: take signatures over the body's timestamp too. One page of Flip's has it so; try it where "
         "genuine webhooks are refused as forged.",
     )
+    flip_webhook_silence_days: float = Field(
+        7, ge=0, description="Days without a webhook of Flip's that operators are told of; 0: never."
+    )
     supabase_url: str = Field(
         "",
         validation_alias="SUPABASE_URL",

@@ -13,4 +13,9 @@ def show_figures(
     """Show `figures` as the table artifact `key`, and emit `flip-fleet.{event}` about `flip-fleet.{resource}`."""
     rows = [{"figure": name, "value": value} for name, value in figures.items()]
     create_table_artifact(rows, key=key, description=description)
-    emit_event(f"flip-fleet.{event}", {"prefect.resource.id": f"flip-fleet.{resource}"}, payload=dict(figures))
+    tell(event, resource, figures)
+
+
+def tell(event: str, resource: str, payload: Mapping[str, Any]) -> None:
+    """Emit `flip-fleet.{event}` about `flip-fleet.{resource}`."""
+    emit_event(f"flip-fleet.{event}", {"prefect.resource.id": f"flip-fleet.{resource}"}, payload=dict(payload))

@@ -16,12 +16,13 @@ from fleet.flip.sites import (
     read_commissioned,
 )
 from fleet.flip.telemetry import MAX_POINTS, READINGS, TelemetryPoint, offline_point, read_item_results
-from fleet.flip.webhooks import MAX_BODY_BYTES, Envelope, Unrecognized, read_envelope, read_event_object
+from fleet.flip.webhooks import MAX_BODY_BYTES, SETTINGS_APPLY, Envelope, Unrecognized, read_envelope, read_event_object
 
 __all__ = [
     "MAX_BODY_BYTES",
     "MAX_POINTS",
     "READINGS",
+    "SETTINGS_APPLY",
     "Accepted",
     "AlreadyExists",
     "BatteryCommand",

@@ -13,6 +13,9 @@ from fleet.flip.reading import read
 MAX_BODY_BYTES = 256 * 1024
 """As much as a queue holds; checked before anything is parsed."""
 
+SETTINGS_APPLY = "settings.apply"
+"""Flip wants settings put on a battery. No page prints its fields or those of the answer: an operator sees to it."""
+
 _KINDS: dict[str, type[FlipCommand] | type[Enrollment] | type[Event]] = {
     "command": FlipCommand,
     "enrollment": Enrollment,
@@ -29,7 +32,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 class Unrecognized(msgspec.Struct, frozen=True):
-    """An event of a type that is not known here, `settings.apply` among them: keep it for the operator."""
+    """An event of a type that is not known here, `SETTINGS_APPLY` among them: keep it for the operator."""
 
     event_type: str
     event_object: dict[str, Any]

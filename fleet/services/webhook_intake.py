@@ -18,9 +18,10 @@ from fleet.adapters.postgres.homes import Homes
 from fleet.adapters.postgres.webhooks import Outcome, Webhooks
 from fleet.errors import FleetError, InvalidInput, Unavailable
 from fleet.figures import Figures, joined_by
-from fleet.flip import Enrollment, Event, FlipCommand, Unrecognized
+from fleet.flip import SETTINGS_APPLY, Enrollment, Event, FlipCommand, Unrecognized
 from fleet.flip.posted import Readable, Unreadable, Unverified, read_posted
 from fleet.flip.signature import HEADERS, Posted, SigningKeys
+from fleet.flip.silence import is_missed
 from fleet.items import attempt
 
 _BATCH = 50
@@ -42,6 +43,7 @@ class IntakeFigures(Figures):
     outdated: int = 0
     duplicates: int = 0
     unknown_type: int = 0
+    settings_requests: int = 0
     unknown_subject: int = 0
     unreadable: int = 0
     refused: int = 0
@@ -78,18 +80,27 @@ def take_in(connection: Connection, messages: Sequence[Posted], keys: SigningKey
     return total + IntakeFigures(lag=max((stored_at - posted.queued_at for posted in messages), default=timedelta(0)))
 
 
-def take_polled(connection: Connection, commands: Iterable[FlipCommand], heard_at: datetime) -> int:
-    """Apply commands that Flip listed when it was asked, some a commit; returns how many of them were news."""
-    listed, news = sorted(commands, key=lambda each: each.device_id), 0
+@dataclass(frozen=True)
+class Polled(Figures):
+    """Commands that Flip listed when it was asked: how many were news, and of these were to have come by webhook."""
+
+    news: int = 0
+    missed: int = 0
+
+
+def take_polled(connection: Connection, commands: Iterable[FlipCommand], heard_at: datetime) -> Polled:
+    """Apply commands that Flip listed when it was asked at `heard_at`, some a commit."""
+    listed, total = sorted(commands, key=lambda each: each.device_id), Polled()
     for start in range(0, len(listed), _BATCH):
         with translated(), connection.transaction():
             for command in listed[start : start + _BATCH]:
-                news += _take_polled(connection, command, heard_at)
-    return news
+                said_at = command.updated_at or command.created_at or heard_at
+                if _take_polled(connection, command, heard_at, said_at):
+                    total += Polled(1, int(is_missed(said_at, heard_at)))
+    return total
 
 
-def _take_polled(connection: Connection, command: FlipCommand, heard_at: datetime) -> bool:
-    said_at = command.updated_at or command.created_at or heard_at
+def _take_polled(connection: Connection, command: FlipCommand, heard_at: datetime, said_at: datetime) -> bool:
 
     def receive() -> bool:
         with _usable(), connection.transaction():
@@ -139,7 +150,8 @@ class _Intake:
     def _apply(self, readable: Readable) -> IntakeFigures:
         webhook, subject = readable.webhook, readable.subject
         if isinstance(subject, Unrecognized):
-            return _counted("unknown_type", self._webhooks.keep(webhook, readable.event_type, "unknown_type"))
+            is_new = self._webhooks.keep(webhook, readable.event_type, "unknown_type")
+            return _counted("settings_requests" if readable.event_type == SETTINGS_APPLY else "unknown_type", is_new)
         if not self._webhooks.keep(webhook, readable.event_type, "applied"):
             return IntakeFigures(received=1, duplicates=1)
         if isinstance(subject, FlipCommand):
@@ -173,7 +185,7 @@ def _batteries(subject: Enrollment | Event) -> list[str]:
     return [name for item in subject.schedule for name in item.device_ids]
 
 
-def _counted(outcome: Outcome, is_new: bool = True) -> IntakeFigures:
+def _counted(outcome: str, is_new: bool = True) -> IntakeFigures:
     count: dict[str, Any] = {outcome if is_new else "duplicates": 1}
     return IntakeFigures(received=1, **count)
 

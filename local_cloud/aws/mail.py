@@ -1,4 +1,4 @@
-"""SES asks IAM about identities. The emulator asks about `*` and says no sender: it refuses every policy that names one.
+"""SES asks IAM about identities. The emulator asks about `*` and says no sender: it refuses a policy that names one.
 
 A mail is judged on every verified identity that it concerns: the sender's address and domain, and those of recipients
 that are verified in the account too. Sources: Service authorization reference, "Actions, resources, and condition keys

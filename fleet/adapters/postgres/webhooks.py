@@ -98,6 +98,15 @@ class Webhooks:
         """The last ones: `queued_at` (UTC)`, event_type, outcome, subject, webhook_id, detail`."""
         return list(run(self._connection, "webhooks.recent", limit=limit))
 
+    def of_type(self, event_type: str, limit: int) -> list[dict[str, Any]]:
+        """The last ones of that type: `queued_at` (UTC)`, webhook_id, event_object`."""
+        return list(run(self._connection, "webhooks.of_type", event_type=event_type, limit=limit))
+
+    def heard_at(self) -> datetime | None:
+        """When the last one came (UTC), or since when one may; None where Flip knows no battery of ours."""
+        row = run(self._connection, "webhooks.heard").fetchone()
+        return row["heard_at"] if row else None
+
     def refused(self, limit: int) -> list[dict[str, Any]]:
         """The last refused: `queued_at` (UTC)`, reason, detail, webhook_id, bytes, begins_with`."""
         return list(run(self._connection, "webhooks.refused", limit=limit, shown=_SHOWN_BYTES))

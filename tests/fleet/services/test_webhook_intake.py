@@ -19,7 +19,7 @@ from fleet.adapters.postgres.flip_events import FlipEvents
 from fleet.adapters.postgres.webhooks import REFUSED_BYTES, Webhooks
 from fleet.errors import FleetError
 from fleet.flip.signature import Posted, Refusal
-from fleet.services.webhook_intake import IntakeFigures, take_in, take_polled
+from fleet.services.webhook_intake import IntakeFigures, Polled, take_in, take_polled
 from fleet.settings import Settings
 from tests.registered_homes import add_battery, add_site
 from tests.webhook_examples import KEYS, NOON, command, event, signed, webhook
@@ -122,7 +122,7 @@ def test_an_older_command_is_outdated(connection: Connection, site: str) -> None
 
 def test_what_is_not_understood_is_kept_with_its_outcome(connection: Connection, site: str) -> None:
     odd = [
-        webhook("settings.apply", {"a": 1}),
+        webhook("supplement.created", {"a": 1}),
         webhook("command.created", command("battery-of-somebody-else")),
         webhook("event.created", event(str(uuid4()))),
         webhook("event.created", event("no uuid")),
@@ -211,6 +211,24 @@ def test_what_is_the_databases_fault_leaves_the_batch_in_the_queue(
     assert rows(connection, "flip_webhooks") == []
 
 
+def test_settings_that_flip_asks_for_are_kept_as_it_sent_them_and_counted(connection: Connection) -> None:
+    assert Webhooks(connection).heard_at() is None, "nobody waits for one"
+    asked = {"object_type": "settings_request", "id": "r-1", "backup_reserve_percentage": 30}
+    one = webhook("settings.apply", asked)
+    assert take(connection, one, one) == {"settings_requests": 1, "duplicates": 1}
+    (kept,) = Webhooks(connection).of_type(flip.SETTINGS_APPLY, 10)
+    assert (kept["webhook_id"], kept["event_object"]) == (one.webhook_id, asked)
+
+
+def test_a_command_that_no_webhook_told_of_is_missed_once_it_is_ten_minutes_old(
+    connection: Connection, site: str
+) -> None:
+    add_battery(connection, "battery-2", site)
+    told = flip.accepted(flip.read(flip.FlipCommand, command(name, id=name)) for name in ("battery-1", "battery-2"))
+    assert take_polled(connection, told[:1], NOON + 9 * MINUTE) == Polled(news=1)
+    assert take_polled(connection, told, NOON + 11 * MINUTE) == Polled(news=1, missed=1)
+
+
 def test_the_refused_are_kept_without_their_signature(connection: Connection, site: str) -> None:
     genuine = webhook("command.created", command())
     forged = Posted("m-forged", genuine.body + b" ", NOON, "msg_1\x1b[2J", genuine.timestamp, genuine.signature)
@@ -266,8 +284,8 @@ def test_flip_s_list_tells_what_no_webhook_did(connection: Connection, site: str
     broken, foreign = command(id="cmd_3", device_id="a\0b"), command(id="cmd_4", device_id="stranger")
     take(connection, webhook("command.created", known))
     listed = [msgspec.convert(each, flip.FlipCommand) for each in (missed, known, broken, foreign)]
-    assert take_polled(connection, listed, NOON + MINUTE) == 1
-    assert take_polled(connection, listed, NOON + 2 * MINUTE) == 0
+    assert take_polled(connection, listed, NOON + MINUTE) == Polled(news=1)
+    assert take_polled(connection, listed, NOON + 2 * MINUTE) == Polled()
     assert [row["command_id"] for row in rows(connection, "commands")] == ["cmd_1", "cmd_2"]
 
 

@@ -48,6 +48,16 @@ SELECT queued_at, left(event_type, 40) AS event_type, outcome,
     coalesce(left(body -> 'event_object' ->> 'id', 40), '') AS subject, webhook_id, detail
 FROM fleet.flip_webhooks ORDER BY processed_at DESC, webhook_id LIMIT %(limit)s
 
+-- name: of_type
+-- What came last of one type, newest first, with what it is about.
+SELECT queued_at, webhook_id, body -> 'event_object' AS event_object FROM fleet.flip_webhooks
+WHERE event_type = %(event_type)s ORDER BY queued_at DESC, webhook_id LIMIT %(limit)s
+
+-- name: heard
+-- When a webhook came last, or else since when one may; null where no battery is commissioned.
+SELECT coalesce((SELECT max(queued_at) FROM fleet.flip_webhooks), min(commissioned_at)) AS heard_at
+FROM fleet.registrations WHERE commission_status = 'commissioned' HAVING count(*) > 0
+
 -- name: refused
 -- What was refused last, newest first, with the beginning of its body.
 SELECT queued_at, reason, detail, coalesce(webhook_id, '') AS webhook_id, length(body) AS bytes,
