@@ -46,7 +46,7 @@ def serve(options: argparse.Namespace) -> None:
     database_url = os.environ.get(options.database_url_env, "")
     if not database_url:
         raise NotConfigured(f"{options.database_url_env} is not set: put the database's address there.")
-    config = read_config(options.config).with_site(options.site_url)
+    config = read_config(options.config, options.site_url or settings.base_url)
     keys = ensure_keys(options.state, int(time.time()))
     bootstrap(database_url, keys)
     verify_sender(settings)
@@ -91,7 +91,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="TCP port to listen on")
     parser.add_argument("--state", type=Path, required=True, help="folder that keeps the project's keys (0600)")
     parser.add_argument("--config", type=Path, default=Path("supabase/config.toml"), help="the project's config.toml")
-    parser.add_argument("--site-url", default="", help="address of the web app, instead of config.toml's site_url")
+    parser.add_argument("--site-url", default="", help="address of the web app, instead of FLEET_BASE_URL")
     parser.add_argument(
         "--database-url-env", default="DATABASE_URL", help="variable that holds the database owner's address"
     )

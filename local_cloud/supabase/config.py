@@ -1,10 +1,9 @@
 """The part of `supabase/config.toml` that the stand-in follows, in the units its names say."""
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from fleet.errors import NotConfigured
 
 TEMPLATE_VARIABLES = frozenset({"Token", "TokenHash", "SiteURL", "RedirectTo", "Email"})
 _VARIABLE = re.compile(r"\{\{\s*\.(\w+)\s*\}\}")
+_BASE_URL = "env(FLEET_BASE_URL)"
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -40,18 +40,17 @@ class Config:
     magic_link: MailTemplate
     confirmation: MailTemplate
 
-    def with_site(self, site_url: str) -> "Config":
-        """The same with another address of the web app, where its port was chosen at start."""
-        return replace(self, site_url=site_url.rstrip("/")) if site_url else self
 
+def read_config(file: Path, base_url: str) -> Config:
+    """Read config.toml with `base_url` for `env(FLEET_BASE_URL)`, which the Supabase CLI finds in its environment.
 
-def read_config(file: Path) -> Config:
-    """Read config.toml. Raises `NotConfigured` with one sentence that names what cannot be used."""
+    Raises `NotConfigured` with one sentence that names what cannot be used.
+    """
     try:
         document = tomllib.loads(file.read_text())
         auth, email = document["auth"], document["auth"]["email"]
         return Config(
-            site_url=_from_environment(auth["site_url"]).rstrip("/"),
+            site_url=str(auth["site_url"]).replace(_BASE_URL, base_url).rstrip("/"),
             redirect_urls=tuple(auth.get("additional_redirect_urls", ())),
             allow_signup=bool(auth.get("enable_signup", True) and email.get("enable_signup", True)),
             otp_length=int(email.get("otp_length", 6)),
@@ -83,11 +82,6 @@ def _template(file: Path, entry: Mapping[str, Any]) -> MailTemplate:
     if unknown := set(_VARIABLE.findall(html)) - TEMPLATE_VARIABLES:
         raise ValueError(f"{entry['content_path']} uses {', '.join(sorted(unknown))}, which the stand-in has not.")
     return MailTemplate(str(entry["subject"]), html)
-
-
-def _from_environment(value: str) -> str:
-    named = re.fullmatch(r"env\((\w+)\)", value)
-    return os.environ[named[1]] if named else value
 
 
 def _seconds(duration: str) -> float:

@@ -154,9 +154,9 @@ def test_every_named_query_fits_the_schema(database_url: str, folder: Path) -> N
 
 
 def test_the_projects_config_is_read() -> None:
-    config = read_config(CONFIG)
+    config = read_config(CONFIG, "http://127.0.0.1:9/")
     assert (config.otp_length, config.otp_expiry_s, config.max_frequency_s) == (6, 600, 60.0)
-    assert config.with_site("http://127.0.0.1:9/").site_url == "http://127.0.0.1:9"
+    assert config.site_url == "http://127.0.0.1:9"
     assert "{{ .Token }}" in config.magic_link.html
     assert "type=magiclink" in config.magic_link.html
 
@@ -178,4 +178,4 @@ def test_a_config_that_cannot_be_used_is_named(folder: Path, change: tuple[str, 
     file = folder / "supabase" / "config.toml"
     file.write_text(CONFIG.read_text().replace(*change))
     with pytest.raises(FleetError, match=told):
-        read_config(file)
+        read_config(file, "http://127.0.0.1:9")
