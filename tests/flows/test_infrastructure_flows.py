@@ -87,6 +87,7 @@ def test_a_refused_plan_changes_nothing_an_approved_one_is_applied_and_the_typed
     (progress,) = prefect_server.artifacts("infrastructure-progress")
     assert progress["data"] == 100
     prefect_server.wait_for_log(run, "Creation complete")
+    assert str(prefect_server.logs(run)).count("aws_sns_topic.only: Plan to create") == 1, "the plan is logged once"
     assert PASSWORD not in f"{prefect_server.logs(run)}{shown}{progress}{state}"
     kept = [each.read_bytes() for each in prefect_server.home.rglob("storage/*") if each.is_file()]
     assert kept and not [each for each in kept if PASSWORD.encode() in each]
