@@ -26,5 +26,6 @@ def attempt(item: str, work: Callable[[], T], passing: tuple[type[Exception], ..
     except FleetError as error:
         return error
     except Exception as error:
-        _log.exception("%s met an error of ours; the others go on", item)
-        return OurFault(f"An error of ours, please report it: {type(error).__name__} at {item}.")
+        named = item[:300].encode(errors="backslashreplace").decode()  # it may be what no log can take
+        _log.exception("%s met an error of ours; the others go on", named)
+        return OurFault(f"An error of ours, please report it: {type(error).__name__} at {named}.")

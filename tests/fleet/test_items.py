@@ -28,6 +28,13 @@ def test_any_other_error_names_the_item_and_quotes_nothing(error: Exception, cap
     assert type(error).__name__ in caplog.text, "the log has it whole"
 
 
+@pytest.mark.parametrize("name", ["a\udcffb", "x" * 100_000], ids=["no text", "too long"])
+def test_a_name_that_no_log_takes_is_written_so_that_it_does(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    sentence = str(attempt(name, lambda: raising(ValueError())))
+    assert (sentence + caplog.text).encode()
+    assert len(sentence) < 500
+
+
 def test_what_is_not_the_items_fault_is_raised() -> None:
     with pytest.raises(Unavailable):
         attempt("the item", lambda: raising(Unavailable("It is down.")), (Unavailable,))

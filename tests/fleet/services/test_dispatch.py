@@ -119,7 +119,7 @@ def test_an_answer_that_waited_while_flip_canceled_the_command_is_not_told_as_th
     assert told_to(flip_server) == []
 
 
-@pytest.mark.parametrize("odd", ["x" * 201, "..", "a\udcffb"], ids=["too long", "a path", "no text"])
+@pytest.mark.parametrize("odd", ["x" * 201, ".."])
 def test_a_report_that_cannot_be_sent_holds_up_no_other(
     connection: Connection, command_id: str, quick_flip: FlipClient, flip_server: Steering, odd: str
 ) -> None:
