@@ -7,6 +7,7 @@ LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.1
 # Much of a test is waiting for a server: one worker a core, but 2 at least and 4 at most.
 WORKERS = -n $$(n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n))) --dist loadgroup --no-loadscope-reorder
 PYTEST = $(BIN)/pytest -q --ignore tests/e2e $(WORKERS) $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE))
+OF_THE_DATABASE := tests/fleet/adapters/postgres tests/fleet/services tests/supabase
 DEBIAN_PACKAGES := chromium fonts-dejavu-core pgbouncer
 BENCHMARKS := ingest connected_fleet provisioning simulator dispatch verify_link charts fleet_table
 
@@ -52,8 +53,8 @@ test-slow: install terraform  ## The tests that apply the Terraform, start a who
 	@$(PYTEST) -m slow
 
 test-hosted: install  ## The database's tests as on a hosted Supabase project, on PostgreSQL 18 and 15 (needs make debian)
-	@$(PYTEST) --database hosted tests/fleet/adapters/postgres tests/supabase
-	@$(PYTEST) --database hosted-15 tests/fleet/adapters/postgres tests/supabase
+	@$(PYTEST) -m "not slow" --database hosted $(OF_THE_DATABASE)
+	@$(PYTEST) -m "not slow" --database hosted-15 $(OF_THE_DATABASE)
 
 test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks
 	@$(BIN)/python -m tests.at_other_times -q --ignore tests/e2e $(WORKERS) -m "not integration" tests

@@ -125,6 +125,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, database_server: Da
     """A running Prefect server, on PostgreSQL as everywhere: SQLite answers 503 when several runs start at once."""
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
     with database_server.database() as url:
+        url = database_server.stand_in_address(url)  # it has a database of its own, past the pooler of ours
         server = servers.prefect(home, port, url)
         with server:
             yield Prefect(f"http://127.0.0.1:{port}/api", home, url)

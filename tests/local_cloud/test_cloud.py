@@ -132,7 +132,9 @@ def test_a_second_up_says_that_it_runs_and_doctor_finds_everything(running: Lapt
     assert "runs already" in running.fleet("up").stdout
     doctor = running.fleet("doctor")
     lines = {line.split()[1]: line.split()[0] for line in doctor.stdout.splitlines() if line.startswith(("ok", "MISS"))}
-    assert {lines[name] for name in ("python", "terraform", "ports", "credentials", "database", "prefect")} == {"ok"}
+    assert {
+        lines[name] for name in ("python", "terraform", "ports", "credentials", "database", "connections", "prefect")
+    } == {"ok"}
 
 
 def test_a_taken_port_is_named_with_the_setting_that_moves_it(laptop: Laptop, tmp_path: Path) -> None:
