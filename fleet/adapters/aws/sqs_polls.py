@@ -30,10 +30,13 @@ class Polls:
         self._room.set()
 
     async def stop(self, abandon: bool) -> None:
-        """Wait for the polls, or `abandon` them. Raises what one of them raised, unless abandoned."""
+        """Begin no poll any more and wait for those under way, or `abandon` them.
+
+        Raises what one of them raised, unless abandoned. What they received and nobody took comes again.
+        """
+        self._deadline = 0.0
+        self._room.set()
         if abandon:
-            self._deadline = 0.0
-            self._room.set()
             for task in self._tasks:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -54,6 +57,8 @@ class Polls:
         asked = False  # at least once, however short the time
         while (left := self._deadline - time.monotonic()) > 0 or not asked:
             await self._room.wait()
+            if asked and time.monotonic() >= self._deadline:
+                return  # the time ran out while there was no room
             messages = await self._calls.receive(min(self._pace.wait_s, left))
             asked, full = True, len(messages) == CALL_LIMIT
             # What is taken between these two lines makes room, and calls `go_on` on this loop: after the second one.

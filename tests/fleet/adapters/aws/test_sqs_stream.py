@@ -182,3 +182,16 @@ def test_a_worker_that_fails_stops_receiving(endpoint: SqsEndpoint, queue: Queue
         for _ in stream.batches():
             raise ZeroDivisionError
     assert endpoint.deleted == []
+
+
+@pytest.mark.timeout(30)
+def test_whoever_leaves_early_with_everything_full_is_not_kept_waiting(endpoint: SqsEndpoint, queue: Queue) -> None:
+    endpoint.put(*numbers(400))
+    pace = Pace(messages=50, wait_s=1, polls=4)
+    began = time.monotonic()
+    with Stream(queue, 60, pace) as stream:
+        first = next(stream.batches())
+        wait_until(lambda: len(endpoint.waiting) <= 400 - 2 * pace.messages)
+        stream.delete(first)
+    assert time.monotonic() - began < 10
+    assert len(endpoint.deleted) == 50, "what nobody took comes again"
