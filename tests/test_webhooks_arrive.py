@@ -123,7 +123,7 @@ def test_the_route_takes_what_the_queue_takes_and_nothing_else(
     assert httpx.get(route, trust_env=False).status_code == 403
 
     total = take_in()
-    assert (total.received, total.unknown_type, total.refused) == (4, 2, 2)
+    assert (total.received, total.settings_requests, total.refused) == (4, 2, 2)
     kept = of(connection, "SELECT webhook_id, body -> 'event_object' ->> 'text' AS text FROM fleet.flip_webhooks")
     assert {one["webhook_id"]: one["text"] for one in kept} == dict.fromkeys(("msg_1", "msg_3"), "é & + %20 = \n")
     refused = of(connection, "SELECT reason FROM fleet.refused_webhooks")
