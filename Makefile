@@ -12,7 +12,7 @@ DEBIAN_PACKAGES := chromium fonts-dejavu-core pgbouncer
 BENCHMARKS := ingest connected_fleet provisioning simulator dispatch verify_link charts fleet_table
 
 .DEFAULT_GOAL := help
-.PHONY: help install terraform debian demo up down test test-slow test-hosted test-clock test-e2e bench check clean lock env-example
+.PHONY: help install terraform debian demo up down test test-slow test-hosted test-second-aws test-clock test-e2e bench check clean lock env-example
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2}'
@@ -58,6 +58,10 @@ test-hosted: install  ## The database's tests as on a hosted Supabase project, o
 
 test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks
 	@$(BIN)/python -m tests.at_other_times -q --ignore tests/e2e $(WORKERS) -m "not integration" tests
+
+test-second-aws: install terraform  ## The adapters' tests and the Terraform on moto's server, an AWS emulator of others
+	@FLEET_TEST_AWS=moto $(PYTEST) tests/fleet/adapters/aws tests/fleet/adapters/terraform tests/fleet/provisioning/test_steps.py \
+	    tests/fleet/services/test_archiving.py tests/fleet/services/test_dispatch.py tests/local_cloud/test_infrastructure.py
 
 test-e2e: install  ## The web app in a real browser (needs make debian); screenshots in test-output/
 	@$(BIN)/pytest -q -n 2 --dist loadgroup -m e2e tests/e2e

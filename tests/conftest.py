@@ -24,7 +24,7 @@ from local_cloud import servers
 from local_cloud.flip.steering import Steering
 from local_cloud.infrastructure import create_infrastructure
 from local_cloud.supabase.keys import read_keys
-from tests import watchdog
+from tests import second_aws, watchdog
 from tests.contracts.flip_contract import Checked
 from tests.database_server import DatabaseServer
 from tests.hosted.project import hosted_server
@@ -81,6 +81,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
         if _group(item) == "infrastructure":
             item.add_marker(pytest.mark.slow)
+    if second_aws.IS_ASKED_FOR:
+        second_aws.mark_what_fails(items)
     yield
     items.sort(key=lambda item: (item.get_closest_marker("integration") is not None, _group(item) not in SLOW))
 
@@ -99,7 +101,14 @@ def free_port() -> int:
 
 @contextmanager
 def running_aws(home: Path) -> Iterator[Settings]:
-    """An AWS emulator (IAM enforced, MQTT over mutual TLS) that keeps its state in `home`, as settings."""
+    """An AWS emulator (IAM enforced, MQTT over mutual TLS) that keeps its state in `home`, as settings.
+
+    The second one where `make test-second-aws` asks for it.
+    """
+    if second_aws.IS_ASKED_FOR:
+        with second_aws.running(free_port(), home / "logs" / "moto.log") as settings:
+            yield settings
+        return
     port, mqtt_port = free_port(), free_port()
     with servers.aws(home / "state", home / "logs", port, mqtt_port, ACCESS_KEY, SECRET_KEY):
         ca = home / "ca.pem"

@@ -59,7 +59,9 @@ def reported(settings: Settings) -> dict[str, Any]:
         "type": iot.describe_thing_type(thingTypeName=names.thing_type),
         "group": iot.describe_thing_group(thingGroupName=names.thing_group),
         "logging": iot.get_v2_logging_options(),
-        "alarms": client(settings, "cloudwatch").describe_alarms()["MetricAlarms"],
+        "alarms": sorted(
+            client(settings, "cloudwatch").describe_alarms()["MetricAlarms"], key=lambda alarm: str(alarm["AlarmName"])
+        ),
         "topics": client(settings, "sns").list_topics()["Topics"],
         "sender is known": settings.sender_email in client(settings, "ses").list_identities()["Identities"],
         "user": iam.get_user(UserName=names.smtp_user)["User"],
