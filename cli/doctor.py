@@ -1,5 +1,6 @@
 """`fleet doctor`: what is there, and what to do about what is missing."""
 
+import base64
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -14,11 +15,14 @@ from fleet.adapters.postgres.migrations import MIGRATIONS, not_applied, read_mig
 from fleet.adapters.postgres.places import allowed_by_server, free, ours
 from fleet.adapters.terraform.workspace import Terraform
 from fleet.capacity.connections import needed
-from fleet.errors import FleetError, NotConfigured, Unavailable
+from fleet.errors import FleetError, NotConfigured, Refused, Unavailable
 from fleet.settings import Settings, get_settings
 from local_cloud.cloud import refuse_taken_ports
 from local_cloud.settings import get_local_settings
 from local_cloud.state import State
+
+_FOREIGN = "https://elsewhere.invalid"
+"""An origin that no Prefect server of ours has reason to trust."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,28 @@ def _connections(settings: Settings) -> str:
 def _prefect(settings: Settings) -> str:
     if not settings.prefect_api_url:
         raise NotConfigured("PREFECT_API_URL is not set.")
+    api, key = settings.prefect_api_url, settings.prefect_api_key.get_secret_value()
+    if key:
+        _ask_prefect(f"{api}/health", {"Authorization": f"Bearer {key}"}, "PREFECT_API_KEY")
+        return f"workspace at {api}"
+    words = settings.prefect_api_auth_string.get_secret_value()
+    credentials = {"Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"} if words else {}
+    answer = _ask_prefect(f"{api}/admin/version", {**credentials, "Origin": _FOREIGN}, "PREFECT_API_AUTH_STRING")
+    if not words and answer.headers.get("access-control-allow-origin") in {"*", _FOREIGN}:
+        raise Refused(
+            f"{api} lets anybody in, a page in your browser too: give the server PREFECT_SERVER_API_AUTH_STRING "
+            "(user:password), and yourself and the workers the same as PREFECT_API_AUTH_STRING."
+        )
+    return f"server {answer.json()} at {api}"
+
+
+def _ask_prefect(url: str, headers: dict[str, str], variable: str) -> httpx.Response:
     try:
-        version = httpx.get(f"{settings.prefect_api_url}/admin/version", timeout=5).raise_for_status().json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise Unavailable(f"{settings.prefect_api_url} does not answer.") from error
-    return f"server {version} at {settings.prefect_api_url}"
+        answer = httpx.get(url, headers=headers, timeout=5)
+    except httpx.HTTPError as error:
+        raise Unavailable(f"{url} does not answer.") from error
+    if answer.status_code in {401, 403}:
+        raise Refused(f"{url} does not know who we are: set {variable}.")
+    if not answer.is_success:
+        raise Unavailable(f"{url} answers {answer.status_code}: PREFECT_API_URL ends with /api, or is a workspace's.")
+    return answer

@@ -99,7 +99,17 @@ class Settings(BaseSettings):
         description="Devices provisioned a second at most; IoT Core takes about 15 calls a second. 0: no limit.",
     )
     prefect_api_url: str = Field(
-        "", validation_alias="PREFECT_API_URL", description="Prefect server, http://HOST:4200/api."
+        "",
+        validation_alias="PREFECT_API_URL",
+        description="Prefect server, http://HOST:4200/api, or Cloud's workspace.",
+    )
+    prefect_api_key: SecretStr = Field(
+        SecretStr(""), validation_alias="PREFECT_API_KEY", description="Prefect Cloud: the key of a service account."
+    )
+    prefect_api_auth_string: SecretStr = Field(
+        SecretStr(""),
+        validation_alias="PREFECT_API_AUTH_STRING",
+        description="A server of your own: user:password, as its PREFECT_SERVER_API_AUTH_STRING says.",
     )
 
     flip_base_url: str = Field(

@@ -8,6 +8,7 @@ from prefect.states import Completed
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.flip.signature import SigningKeys
 from fleet.services.webhook_intake import IntakeFigures
 from fleet.settings import get_settings
 from flows.runners import threads
@@ -28,8 +29,7 @@ def process_webhooks(time_budget_s: float = 60, wait_s: float = 5, overtime_s: f
     """
     started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
     settings, total = get_settings(), IntakeFigures()
-    if not settings.flip_webhook_secret.get_secret_value():
-        return Completed(name="Skipped", message="FLEET_FLIP_WEBHOOK_SECRET is not set: no webhook can be believed.")
+    SigningKeys(settings.flip_webhook_secret.get_secret_value())  # without a key no webhook can be believed
     with one_at_a_time(settings, _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is already doing this.")

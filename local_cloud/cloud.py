@@ -12,6 +12,7 @@ from fleet.devices import write_owner_only
 from fleet.errors import Conflict
 from fleet.settings import get_settings
 from local_cloud import homeowners, keeper, servers
+from local_cloud.prefect_api import crash_runs_without_process
 from local_cloud.running import Cloud, Say
 from local_cloud.settings import LocalSettings
 from local_cloud.state import State
@@ -112,7 +113,7 @@ def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:
     local, state = cloud.local, cloud.state
     cloud.export({"PREFECT_API_URL": _prefect_api(local), "PREFECT_HOME": str(state.folder / "prefect")})
     database_url = get_settings().require_database_url()
-    cloud.start("prefect", servers.prefect(state.logs, local.prefect_port, database_url))
+    cloud.start("prefect", servers.prefect(state.logs, local.prefect_port, database_url, local.prefect_runs_kept_h))
     stack.callback(cloud.stop, "prefect")
     cloud.say(f"Prefect is ready: http://127.0.0.1:{local.prefect_port}")
 
@@ -120,7 +121,7 @@ def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:
 def _serve_flows(cloud: Cloud, stack: ExitStack) -> None:
     """After all that the flows reach: they have the addresses that are exported by now."""
     local, api = cloud.local, _prefect_api(cloud.local)
-    if dead := servers.crash_runs_without_process(api):
+    if dead := crash_runs_without_process(api):
         cloud.say(f"marked {dead} flow runs of the last session as crashed: their processes ended with it")
     cloud.start("flows", servers.flows(cloud.state.logs, api, local.ingest_every_s))
     stack.callback(cloud.stop, "flows")

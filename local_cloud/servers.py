@@ -127,13 +127,22 @@ def make_room_for_prefect(database_url: str) -> None:
             ) from error
 
 
-def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:
-    """A Prefect server that keeps its tables in the schema `prefect` of that database."""
+def prefect(logs: Path, port: int, database_url: str, runs_kept_h: float = 48) -> HTTPExecutor:
+    """A Prefect server that keeps its tables in the schema `prefect` of that database, and finished runs for a while.
+
+    It has no sign-in, so no other page in the browser may use it: not read it (its origin alone is allowed), nor change
+    anything (a token is asked for; a request that needs no permission to be sent would pass without it).
+    """
     make_room_for_prefect(database_url)
     environment = {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": _sqlalchemy_url(database_url),
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_CONNECT_ARGS_SEARCH_PATH": "prefect, extensions",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(int(runs_kept_h * 3600)),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"PT{runs_kept_h * 3600:.0f}S",
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         "PREFECT_CLI_PROMPT": "false",
         "DO_NOT_TRACK": "1",
@@ -144,17 +153,6 @@ def prefect(logs: Path, port: int, database_url: str) -> HTTPExecutor:
         logs / "prefect.log",
         environment,
     )
-
-
-def crash_runs_without_process(api: str) -> int:
-    """Mark every run that claims to be running as crashed; to be called while nothing serves flows."""
-    query = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING", "CANCELLING"]}}}}
-    state = {"type": "CRASHED", "message": "The embedded cloud was stopped while this run was at work."}
-    runs = httpx.post(f"{api}/flow_runs/filter", json=query, timeout=30).raise_for_status().json()
-    for run in runs:
-        body = {"state": state, "force": True}
-        httpx.post(f"{api}/flow_runs/{run['id']}/set_state", json=body, timeout=30).raise_for_status()
-    return len(runs)
 
 
 class ServedFlows(Executor):

@@ -24,6 +24,10 @@ class LocalSettings(BaseSettings):
     devices: int = Field(10, ge=1, le=1_000, description="Batteries of the demo.")
     ingest_every_s: float = Field(30, ge=10, le=3600, description="Interval of ingest-telemetry, seconds.")
 
+    prefect_runs_kept_h: float = Field(
+        48, ge=2, description="Hours that the embedded Prefect keeps finished runs and events."
+    )
+
     @property
     def ports(self) -> dict[str, int]:
         """Every port that is listened on, by the variable that moves it."""

@@ -15,7 +15,7 @@ from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.command_answers import count_in_answers
 from fleet.adapters.postgres.command_reports import Report, Reports
 from fleet.adapters.postgres.command_sending import claim_messages, end_overdue, mark_delivered
-from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused
+from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused
 from fleet.figures import Figures
 from fleet.items import attempt
 from fleet.settings import Settings
@@ -108,7 +108,10 @@ def report(settings: Settings, seconds: float) -> Reported:
 
 
 def report_due(connection: Connection, flip: FlipClient) -> Reported:
-    """Tell Flip what is due now, several commands at a time. Raises `Refused` when Flip does not take our token."""
+    """Tell Flip what is due now, several commands at a time.
+
+    Raises `Refused` when Flip does not take our token, `NotConfigured` when there is none.
+    """
     reports, total = Reports(connection), Reported()
     with (
         reports.claimed(datetime.now(UTC), _REPORTS_AT_ONCE) as due,
@@ -117,7 +120,9 @@ def report_due(connection: Connection, flip: FlipClient) -> Reported:
         errors = list(pool.map(lambda one: _tell(flip, one), due))
         for one, error in zip(due, errors, strict=True):
             total += _note(reports, one, error)
-    if not total.taken and (refused := next((error for error in errors if isinstance(error, Refused)), None)):
+    if not total.taken and (
+        refused := next((error for error in errors if isinstance(error, Refused | NotConfigured)), None)
+    ):
         raise refused
     return total
 

@@ -28,6 +28,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect.states import Pending
 
 from local_cloud import servers
+from local_cloud.prefect_api import prefect_http
 from tests.conftest import free_port
 from tests.database_server import DatabaseServer
 
@@ -44,7 +45,7 @@ class Prefect:
     def __init__(self, url: str, home: Path, database_url: str) -> None:
         self.url, self.home, self._database_url = url, home, database_url
         self.here: Here | None = None
-        self._http = httpx.Client(base_url=url, timeout=30)
+        self._http = prefect_http(url)
 
     def post(self, path: str, **body: Any) -> Any:
         """One call; while the server's SQLite is busy it answers 503, and is asked again as Prefect's client does."""

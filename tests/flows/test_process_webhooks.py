@@ -61,3 +61,12 @@ def test_webhooks_are_taken_in_run_after_run_and_what_none_told_is_asked_of_flip
     shown = " ".join(each["data"] for each in prefect_server.artifacts("webhooks"))
     for figure in ('"webhooks received", "value": 3', '"refused", "value": 1', '"asked of Flip: listed", "value": 2'):
         assert figure in shown, shown
+
+
+def test_without_a_key_to_believe_webhooks_by_the_run_fails_and_says_what_to_set(
+    prefect_server: Any, run_here: Serve, fleet_settings: Settings
+) -> None:
+    run_here("flows.process_webhooks:process_webhooks", environment_of(fleet_settings))
+    state = prefect_server.wait(prefect_server.run(FLOW, time_budget_s=0, wait_s=1, overtime_s=0))
+    assert state["type"] == "FAILED"
+    assert "FLEET_FLIP_WEBHOOK_SECRET is not set" in state["message"]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import psycopg
 import pytest
@@ -21,6 +20,7 @@ from pydantic import SecretStr
 from fleet.adapters import aws
 from fleet.settings import Settings
 from local_cloud.infrastructure import create_infrastructure
+from local_cloud.prefect_api import prefect_http
 from local_cloud.settings import LocalSettings
 from local_cloud.state import State
 from tests.conftest import free_port
@@ -122,10 +122,11 @@ def test_a_scheduled_run_happens_and_stores_what_was_queued(running: Laptop) -> 
         wait_for(lambda: connection.execute("SELECT 1 FROM fleet.telemetry").fetchone())
     api = f"http://127.0.0.1:{running.ports['FLEET_PREFECT_PORT']}/api"
     query = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}, "tags": {"all_": ["auto-scheduled"]}}}
-    runs = wait_for(lambda: httpx.post(f"{api}/flow_runs/filter", json=query).json())
+    prefect = prefect_http(api)
+    runs = wait_for(lambda: prefect.post("/flow_runs/filter", json=query).json())
     assert {run["tags"][0] for run in runs} <= {"auto-scheduled", "telemetry"}
     query = {"filter": {"event": {"name": ["flip-fleet.telemetry.ingested"]}}}
-    assert wait_for(lambda: httpx.post(f"{api}/events/filter", json=query).json()["events"])
+    assert wait_for(lambda: prefect.post("/events/filter", json=query).json()["events"])
 
 
 def test_a_second_up_says_that_it_runs_and_doctor_finds_everything(running: Laptop) -> None:

@@ -19,7 +19,7 @@ from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.command_reports import Report, Reports
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.telemetry import Received, store
-from fleet.errors import Refused, Unavailable
+from fleet.errors import NotConfigured, Refused, Unavailable
 from fleet.flip import CommissionRequest
 from fleet.infrastructure.names import InfrastructureNames
 from fleet.services.dispatch import Dispatched, Reported, dispatch, report_due
@@ -99,6 +99,15 @@ def test_a_token_that_flip_does_not_take_fails_the_run_and_the_report_waits(
         report_due(connection, wrong)
     row = command_of(connection, command_id)
     assert row["report_attempts"] == 1 and row["next_report_at"] > datetime.now(UTC)
+
+
+def test_a_token_that_is_not_set_ends_the_run_with_the_sentence(
+    connection: Connection, command_id: str, flip_settings: Settings
+) -> None:
+    without = FlipClient(flip_settings.flip_base_url, SecretStr(""), retries=RetryPolicy(attempts=1))
+    with without, pytest.raises(NotConfigured, match="FLEET_FLIP_TOKEN is not set"):
+        report_due(connection, without)
+    assert command_of(connection, command_id)["next_report_at"] is not None, "it waits"
 
 
 def test_an_answer_that_waited_while_flip_canceled_the_command_is_not_told_as_the_cancellations(
