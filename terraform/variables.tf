@@ -14,6 +14,45 @@ variable "job_principals" {
   default     = []
 }
 
+variable "job_places" {
+  description = "Where the jobs run besides: ecs_tasks, ec2 (an instance profile), eks_pod_identity, eks_irsa. AWS itself hands them their role there."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = length(setsubtract(var.job_places, ["ecs_tasks", "ec2", "eks_pod_identity", "eks_irsa"])) == 0
+    error_message = "Use ecs_tasks, ec2, eks_pod_identity or eks_irsa."
+  }
+}
+
+variable "kubernetes_namespace" {
+  description = "The namespace of the workers on EKS."
+  type        = string
+  default     = "flip-fleet"
+}
+
+variable "kubernetes_service_accounts" {
+  description = "The service accounts there that may have a job's role."
+  type        = list(string)
+  default     = ["ingestion-worker", "worker"]
+
+  validation {
+    condition     = length(var.kubernetes_service_accounts) > 0 && !anytrue([for name in var.kubernetes_service_accounts : strcontains(name, "*")])
+    error_message = "Name each service account; a wildcard would let every pod of the namespace in."
+  }
+}
+
+variable "oidc_issuer" {
+  description = "For eks_irsa: the cluster's OIDC issuer without https://, oidc.eks.REGION.amazonaws.com/id/ID, which IAM knows as a provider."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = !contains(var.job_places, "eks_irsa") || can(regex("^[a-z0-9.-]+/id/[A-Z0-9]+$", var.oidc_issuer))
+    error_message = "eks_irsa needs the cluster's OIDC issuer without https://: aws eks describe-cluster --query cluster.identity.oidc.issuer."
+  }
+}
+
 variable "sender_email" {
   description = "Address that sign-in mails are sent from; SES mails it a link to verify it."
   type        = string
