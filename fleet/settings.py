@@ -56,6 +56,15 @@ class Settings(BaseSettings):
     aws_secret_access_key: SecretStr = Field(
         SecretStr(""), validation_alias="AWS_SECRET_ACCESS_KEY", description="Secret of that access key."
     )
+    assume_job_roles: bool = Field(
+        False,
+        description="true: each task takes on its job's role, out of the outputs of apply-infrastructure. For a "
+        "machine whose own credentials may do that and little else.",
+    )
+    aws_role_arn: str = Field(
+        "",
+        description="Role to take on before AWS is asked for anything; FLEET_ASSUME_JOB_ROLES names it by itself.",
+    )
     aws_session_token: SecretStr = Field(
         SecretStr(""), validation_alias="AWS_SESSION_TOKEN", description="Session token, for temporary credentials."
     )

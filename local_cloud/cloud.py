@@ -102,6 +102,7 @@ def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
         "FLEET_IOT_PORT": str(local.mqtt_port),
         "FLEET_IOT_CA_FILE": str(trust_anchor),
         "FLEET_PROVISIONING_RATE_PER_S": "0",
+        "FLEET_ASSUME_JOB_ROLES": "true",
         "FLEET_STATE_DIR": str(state.folder),
         "FLEET_ARTIFACTS_DIR": str(state.folder / "devices"),
     }

@@ -138,6 +138,7 @@ class _Builder:
             webhook_url=self.webhook_route(roles["webhook_gateway"]),
             webhooks_role_arn=roles["webhooks"],
             dispatch_role_arn=roles["dispatch"],
+            retirement_role_arn=roles["retirement"],
         )
 
     def webhook_route(self, role: str) -> str:

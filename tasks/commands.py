@@ -6,6 +6,7 @@ from fleet.services import dispatch
 from fleet.services.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
 from tasks.figures import show_figures
+from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later
 
 _DELAYS_S = [1.0, 2.0, 5.0]
@@ -19,7 +20,7 @@ _DELAYS_S = [1.0, 2.0, 5.0]
 )
 def dispatch_slice(seconds: float) -> Dispatched:
     """Send what is due and count in what batteries answer, for about `seconds`."""
-    return dispatch.dispatch(get_settings(), seconds)
+    return dispatch.dispatch(settings_of("dispatch"), seconds)
 
 
 @task(

@@ -21,6 +21,7 @@ from fleet.provisioning.orders import Order
 from fleet.provisioning.steps import Factory, provision, retire
 from fleet.services.factory import factory_of
 from fleet.settings import get_settings
+from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later
 
 IOT_RATE = "aws-iot-control-plane"
@@ -67,7 +68,7 @@ def set_rate(devices_per_second: float) -> None:
 )
 def provision_batch(orders: Sequence[Order], more: int, rate_limited: bool) -> list[Outcome]:
     """Provision a batch, one device after the other. Tried again as a whole when a service did not answer."""
-    settings = get_settings()
+    settings = settings_of("provisioning")
     registry, factory = IotCore(settings), factory_of(settings)
     with postgres.connect(settings) as connection:
         ledger = DeviceLedger(connection)
@@ -109,7 +110,7 @@ def retire_device(thing_name: str) -> None:
 
 def retire_now(thing_name: str) -> None:
     """The same without a run to observe."""
-    settings, name = get_settings(), ThingName(thing_name)
+    settings, name = settings_of("retirement"), ThingName(thing_name)
     with postgres.connect(settings) as connection:
         ledger = DeviceLedger(connection)
         with ledger.claimed(name):

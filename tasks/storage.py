@@ -12,6 +12,7 @@ from fleet.adapters.postgres.retention import Over
 from fleet.services import archiving
 from fleet.services.archiving import ArchivedDays
 from fleet.settings import get_settings
+from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later, may_go_through_soon
 
 
@@ -44,7 +45,7 @@ def remove_what_is_over(what: Over) -> int:
 )
 def archive_telemetry(before: str) -> ArchivedDays:
     """Move the samples of the days before `before` (YYYY-MM-DD, UTC) to the archive; a retry goes on where that was."""
-    settings = get_settings()
+    settings = settings_of("storage")
     with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
         return archiving.archive_days(connection, ArchiveStore(settings), date.fromisoformat(before))
 

@@ -13,6 +13,7 @@ from fleet.services import ingestion
 from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
 from tasks.figures import show_figures
+from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later, may_go_through_soon
 
 
@@ -29,7 +30,7 @@ def ingest_slice(queue_name: str, seconds: float, pace: Pace, tally: Tally) -> S
 
     `tally` counts what was committed, over every try of every slice: what a failed try had stored is stored.
     """
-    settings = get_settings()
+    settings = settings_of("ingestion")
     with postgres.connect(settings) as connection, Queue(settings, queue_name) as queue:
         return ingestion.ingest(queue, connection, seconds, pace, tally)
 

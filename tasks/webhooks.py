@@ -19,6 +19,7 @@ from fleet.services import webhook_intake
 from fleet.services.webhook_intake import IntakeFigures
 from fleet.settings import get_settings
 from tasks.figures import show_figures, tell
+from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later, may_go_through_soon
 
 _SETTINGS_SHOWN = 50
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 )
 def process_slice(seconds: float, wait_s: float) -> IntakeFigures:
     """Take in what the queue has for about `seconds`. The database first: nothing is taken that cannot be stored."""
-    settings = get_settings()
+    settings = settings_of("webhooks")
     keys = SigningKeys(
         settings.flip_webhook_secret.get_secret_value(),
         timedelta(seconds=settings.flip_webhook_window_s),

@@ -22,6 +22,7 @@ locals {
   archive_bucket = "${var.project}-${local.account}-${local.region}-ar"
 
   provisioning_role    = "${var.project}-provisioning"
+  retirement_role      = "${var.project}-retirement"
   ingestion_role       = "${var.project}-ingestion"
   storage_role         = "${var.project}-storage"
   webhooks_role        = "${var.project}-webhooks"
@@ -53,5 +54,9 @@ locals {
     thing_group                 = local.thing_group
     sender_email                = var.sender_email
     job_principals              = jsonencode(local.job_principals)
+    kubernetes_namespace        = var.kubernetes_namespace
+    kubernetes_service_accounts = jsonencode(var.kubernetes_service_accounts)
+    kubernetes_subjects         = jsonencode([for name in var.kubernetes_service_accounts : "system:serviceaccount:${var.kubernetes_namespace}:${name}"])
+    oidc_issuer                 = var.oidc_issuer
   }
 }

@@ -43,6 +43,11 @@ output "provisioning_role_arn" {
   value       = aws_iam_role.this["provisioning"].arn
 }
 
+output "retirement_role_arn" {
+  description = "Role for the flow that retires devices."
+  value       = aws_iam_role.this["retirement"].arn
+}
+
 output "ingestion_role_arn" {
   description = "Role for the flows that read the telemetry queue."
   value       = aws_iam_role.this["ingestion"].arn

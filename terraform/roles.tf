@@ -2,6 +2,7 @@
 locals {
   roles = {
     provisioning = { name = local.provisioning_role, trust = "job_trust.json", policy = "provisioning_policy.json" }
+    retirement   = { name = local.retirement_role, trust = "job_trust.json", policy = "retirement_policy.json" }
     ingestion    = { name = local.ingestion_role, trust = "job_trust.json", policy = "ingestion_policy.json" }
     webhooks     = { name = local.webhooks_role, trust = "job_trust.json", policy = "webhooks_policy.json" }
     dispatch     = { name = local.dispatch_role, trust = "job_trust.json", policy = "dispatch_policy.json" }
@@ -19,11 +20,25 @@ locals {
   }
 }
 
+# Whom a job's role trusts: the principals that are named, and AWS's services where the jobs run.
+locals {
+  job_trusts = concat(["job_trust.json"], [for place in sort(var.job_places) : "job_trust_${place}.json"])
+  job_trust = jsonencode({
+    Version = "2012-10-17"
+    Statement = flatten([
+      for name in local.job_trusts : jsondecode(templatefile("${path.module}/documents/${name}", local.document_values)).Statement
+    ])
+  })
+}
+
 resource "aws_iam_role" "this" {
   for_each = local.roles
 
-  name               = each.value.name
-  assume_role_policy = templatefile("${path.module}/documents/${each.value.trust}", local.document_values)
+  name = each.value.name
+  assume_role_policy = (
+    each.value.trust == "job_trust.json" ? local.job_trust :
+    templatefile("${path.module}/documents/${each.value.trust}", local.document_values)
+  )
 }
 
 resource "aws_iam_role_policy" "this" {

@@ -39,6 +39,7 @@ class Outputs:
     webhook_url: str = ""
     webhooks_role_arn: str = ""
     dispatch_role_arn: str = ""
+    retirement_role_arn: str = ""
 
     def public(self) -> dict[str, str]:
         """Everything that may be shown or logged."""

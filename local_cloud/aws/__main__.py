@@ -14,7 +14,7 @@ from typing import Any
 
 import ministack.app
 
-from local_cloud.aws import access, broker, gaps, gateway, mail, queues, roles
+from local_cloud.aws import access, broker, gaps, gateway, mail, queues, roles, targets
 from local_cloud.state import IN_MEMORY
 
 TERRAFORM_WAITS_S = 0.01
@@ -63,7 +63,7 @@ def main() -> None:
     os.environ["BIND_HOST"] = "127.0.0.1"
     hold_to_loopback()
     gaps.fill(state)
-    for room in (access, broker, gateway, mail, queues):
+    for room in (access, broker, gateway, mail, queues, targets):
         room.be_strict()
     roles.look_at_roles()
     ministack.app.app = gateway.keep_spelling(access.guard_inspection(spare_terraform(ministack.app.app)))

@@ -11,6 +11,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.parsers import ResponseParserError
 
+from fleet.adapters.aws.assumed import session_of
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused, Unavailable
 from fleet.settings import Settings
 
@@ -51,27 +52,47 @@ _session, _making = boto3.session.Session(), threading.Lock()
 
 def client(settings: Settings, service: str, config: Config | None = None) -> Any:
     """A boto3 client for `service`, safe to share between threads. Standard retries unless `config` says otherwise."""
+    place = {"region_name": settings.aws_region, "endpoint_url": settings.aws_endpoint_url or None}
+    merged = _CONFIG.merge(config) if config else _CONFIG
+    if settings.aws_role_arn:
+        session = _session_of_role(settings)
+        with _making, _configured():
+            return session.client(service, **place, config=merged)
     key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
     with _making, _configured():
         return _session.client(
             service,
-            region_name=settings.aws_region,
-            endpoint_url=settings.aws_endpoint_url or None,
+            **place,
             aws_access_key_id=key or None,
             aws_secret_access_key=secret or None,
             aws_session_token=settings.aws_session_token.get_secret_value() or None,
-            config=_CONFIG.merge(config) if config else _CONFIG,
+            config=merged,
         )
 
 
 def credentials(settings: Settings) -> Any:
     """Those that `client` signs with, as botocore has them: the settings' keys, or what its default chain finds
     (environment, profile, SSO, web identity, container or instance role), refreshed by itself. None without any."""
+    return _session_of_role(settings).get_credentials() if settings.aws_role_arn else _own_credentials(settings)
+
+
+def _own_credentials(settings: Settings) -> Any:
     key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
     if key and secret:
         return Credentials(key, secret, settings.aws_session_token.get_secret_value() or None)
     with _making, _configured():
         return _session.get_credentials()
+
+
+def _session_of_role(settings: Settings) -> boto3.session.Session:
+    own = _own_credentials(settings)
+    if own is None:
+        raise NotConfigured(
+            f"No AWS credentials to take on {settings.aws_role_arn} with: sign in (`aws sso login`) or set "
+            "AWS_ACCESS_KEY_ID and its secret."
+        )
+    with _making, _configured():
+        return session_of(settings.aws_role_arn, own, settings.aws_region, settings.aws_endpoint_url or None)
 
 
 def ca_file() -> str | None:
