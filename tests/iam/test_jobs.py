@@ -36,8 +36,14 @@ def machine(resources: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def receive(queue: str) -> Ask:
     def ask(settings: Settings) -> Any:
-        with Queue(settings, getattr(settings.names, queue)) as found:
-            return found.receive(1, wait_s=0)
+        name = getattr(settings.names, queue)
+        sender = settings.model_copy(update={"aws_role_arn": ""})
+        with Queue(sender, name) as ours:
+            client(sender, "sqs").send_message(QueueUrl=ours.url, MessageBody="{}")
+        with Queue(settings, name) as found:
+            messages = found.receive(10, wait_s=1)
+            found.delete(messages)
+            return messages
 
     return ask
 
