@@ -29,6 +29,10 @@ STARTING_S = 15.0
 """Seconds that a run's process takes to start on a busy machine: so long the run before goes on."""
 
 
+FIRST_RUN_AFTER = timedelta(seconds=10)
+"""What runs again and again runs first so soon after this process started: commands do not wait for a whole interval."""
+
+
 def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list[RunnerDeployment]:
     """One deployment a flow, named as the flow. No concurrency limits: a killed run would keep its slot for minutes."""
     ingestion = {"time_budget_s": ingest_every_s + STARTING_S}
@@ -40,10 +44,10 @@ def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list
         _deployment(retire_devices, "factory"),
         _deployment(ingest_telemetry, "telemetry", schedules=ingesting, parameters=ingestion),
         _deployment(replay_quarantine, "telemetry"),
-        _deployment(forward_telemetry, "telemetry", "flip", interval=300),
-        _deployment(dispatch_commands, "commands", "flip", interval=60),
-        _deployment(process_flip_requests, "flip", interval=60),
-        _deployment(process_webhooks, "flip", interval=60),
+        _deployment(forward_telemetry, "telemetry", "flip", schedules=[_every(300)]),
+        _deployment(dispatch_commands, "commands", "flip", schedules=[_every(60)]),
+        _deployment(process_flip_requests, "flip", schedules=[_every(60)]),
+        _deployment(process_webhooks, "flip", schedules=[_every(60)]),
         _deployment(reconcile_flip, "flip", cron="41 * * * *"),
         _deployment(maintain_storage, "storage", cron="17 3 * * *"),
     ]
@@ -53,6 +57,10 @@ def ingestion_schedules(every_s: float, workers: int) -> list[Schedule]:
     """A schedule a worker, each with its share of the interval between its start and the next one's."""
     first, apart = datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=every_s / workers)
     return [Interval(timedelta(seconds=every_s), anchor_date=first + apart * worker) for worker in range(workers)]
+
+
+def _every(seconds: float) -> Schedule:
+    return Interval(timedelta(seconds=seconds), anchor_date=datetime.now(UTC) + FIRST_RUN_AFTER)
 
 
 def _deployment(flow: Flow[..., Any], *tags: str, **options: Any) -> RunnerDeployment:

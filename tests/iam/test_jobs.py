@@ -40,10 +40,11 @@ def receive(queue: str) -> Ask:
         sender = settings.model_copy(update={"aws_role_arn": ""})
         with Queue(sender, name) as ours:
             client(sender, "sqs").send_message(QueueUrl=ours.url, MessageBody="{}")
-        with Queue(settings, name) as found:
-            messages = found.receive(10, wait_s=1)
-            found.delete(messages)
-            return messages
+        try:
+            with Queue(settings, name) as found:
+                found.delete(found.receive(10, wait_s=1))
+        finally:
+            client(sender, "sqs").purge_queue(QueueUrl=ours.url)
 
     return ask
 
