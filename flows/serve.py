@@ -30,7 +30,7 @@ STARTING_S = 15.0
 
 
 FIRST_RUN_AFTER = timedelta(seconds=10)
-"""What runs again and again runs first so soon after this process started: commands do not wait for a whole interval."""
+"""What runs again and again runs first so soon after this process started: no command waits for a whole interval."""
 
 
 def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list[RunnerDeployment]:
