@@ -23,9 +23,9 @@ def make_event(
     start: Annotated[str, typer.Option(help="+2m, now, or a time with its offset.")] = "+2m",
     duration: Annotated[str, typer.Option(help="30s, 10m, 1h30m.")] = "10m",
     mode: Annotated[str, typer.Option(help="CHARGE, DISCHARGE, BACKUP, SAVINGS, ...")] = "DISCHARGE",
-    setpoint_w: Annotated[float | None, typer.Option(min=0, help="W, for CHARGE and DISCHARGE.")] = None,
+    setpoint_w: Annotated[int | None, typer.Option(min=1, help="W, for CHARGE and DISCHARGE.")] = None,
     power_mode: Annotated[str, typer.Option(help="SETPOINT or FOLLOW_LOAD; follows from --setpoint-w.")] = "",
-    reserve: Annotated[float | None, typer.Option(min=0, max=100, help="Percent that the batteries keep.")] = None,
+    reserve: Annotated[int | None, typer.Option(min=0, max=100, help="Percent that the batteries keep.")] = None,
     device: Annotated[list[str] | None, typer.Option(help="A battery, may be repeated. Without: all.")] = None,
 ) -> None:
     """Make an event: one a home, with a command to each of its batteries."""

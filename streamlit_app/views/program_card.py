@@ -56,8 +56,7 @@ def _terms(program: Program) -> None:
     if not program.terms_and_conditions_text:
         st.caption("The program has no terms of its own.")
         return
-    version = program.terms_and_conditions_version
-    st.markdown("**Terms and conditions**" + (f" (version {words.plain(version)})" if version else ""))
+    st.markdown("**Terms and conditions**")  # their version is not for display: Flip's page on programs
     with st.container(border=True, height=260, key=f"terms_{program.id}"):
         st.markdown(_without_images(program.terms_and_conditions_text))
 
@@ -65,11 +64,12 @@ def _terms(program: Program) -> None:
 def _ask(program_id: str, field: FormField) -> Answer:
     """The widget for the question's type; a type not known yet is asked as text."""
     label, key = words.plain(field.label or field.name), f"answer_{program_id}_{field.name}"
+    hint = words.plain(field.hint) if field.hint else None
     if field.type == "boolean":
-        return st.checkbox(label, key=key)
+        return st.checkbox(label, key=key, help=hint)
     if field.type == "number":
-        return st.number_input(label, key=key, value=None, min_value=0.0)
-    return st.text_input(label, key=key, max_chars=_MAX_ANSWER_CHARACTERS).strip()
+        return st.number_input(label, key=key, value=None, min_value=0.0, help=hint)
+    return st.text_input(label, key=key, max_chars=_MAX_ANSWER_CHARACTERS, help=hint).strip()
 
 
 def _problems(program: Program, answers: dict[str, Answer], *, agreed: bool) -> list[str]:
@@ -88,18 +88,19 @@ def _problems(program: Program, answers: dict[str, Answer], *, agreed: bool) -> 
 def _facts(program: Program) -> list[str]:
     months = program.participation_months
     named = ", ".join(_MONTHS[month - 1] for month in months if 1 <= month <= 12)
-    commitment = program.minimum_commitment_months
+    commitment, reserve = program.minimum_commitment_months, program.minimum_reserve_percentage
     lines = [
         ("For joining", _money(program.earnings_for_site_upfront)),
         ("A year", _money(program.earnings_for_site_yearly)),
         ("You stay at least", "" if commitment is None else f"{commitment:g} months"),
+        ("Your battery keeps at least", f"{reserve:g} %" if reserve else ""),
         ("Active in", "all year" if len(set(months)) == 12 else named),
     ]
     return [f"{label}: {words.plain(value)}" for label, value in lines if value]
 
 
 def _money(amount: float | str | None) -> str:
-    return "" if amount is None else amount if isinstance(amount, str) else f"${amount:,.0f}"
+    return "" if not amount else amount if isinstance(amount, str) else f"${amount:,.0f}"
 
 
 def _without_images(markdown: str) -> str:
