@@ -69,6 +69,14 @@ def doctor() -> None:
 
 
 @app.command()
+def deploy() -> None:
+    """Make or update pools, deployments, limits and automations on your Prefect; twice changes nothing."""
+    from cli.deploy import deploy as deploy_all
+
+    deploy_all(print)
+
+
+@app.command()
 def migrate() -> None:
     """Apply the database migrations that are not applied yet."""
     from fleet.adapters.postgres import migrations
