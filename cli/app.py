@@ -147,9 +147,12 @@ def check_terraform() -> None:
     print("The Terraform configuration is formatted and valid.")
 
 
-@terraform_app.callback()
-def _terraform() -> None:
-    """Keeps `check` a command of its own."""
+@terraform_app.command("variables")
+def print_variables() -> None:
+    """Print the variables that the flow plans with, as JSON: for a plan by hand."""
+    from fleet.adapters.terraform.workspace import Terraform
+
+    print(json.dumps(Terraform(get_settings()).variables(), indent=2))
 
 
 @devices_app.command("list")

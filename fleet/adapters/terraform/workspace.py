@@ -153,19 +153,26 @@ class Terraform:
         key = repr((backend, str(self._root), str(self._mirror), self._program, files))
         return hashlib.sha256(key.encode()).hexdigest()
 
-    def plan(self, name: str, destroy: bool = False) -> Plan:
-        """Plan into a file of that name, readable by its owner only, and say what it would change."""
-        store = self.init()
-        file = self._plan_file(name)
-        file.touch(mode=0o600)
-        variables = {
+    def variables(self, destroy: bool = False) -> dict[str, str | list[str]]:
+        """The variables that come out of the settings: a plan by hand without them would remove what they made.
+
+        Asks AWS which of the project's names exist. Those that TF_VAR_... sets are not among them.
+        """
+        return {
             "project": self._settings.project,
             "sender_email": self._settings.sender_email,
             "alarm_email": self._settings.alarm_email,
             "existing": [] if destroy else existing_names(self._settings),
         }
+
+    def plan(self, name: str, destroy: bool = False) -> Plan:
+        """Plan into a file of that name, readable by its owner only, and say what it would change."""
+        store = self.init()
+        file = self._plan_file(name)
+        file.touch(mode=0o600)
         options = {
-            "out": str(file), "input": False, "json": IsFlagged, "lock_timeout": self._lock_timeout, "var": variables,
+            "out": str(file), "input": False, "json": IsFlagged, "lock_timeout": self._lock_timeout,
+            "var": self.variables(destroy),
             "destroy": IsFlagged if destroy else None,
         }  # fmt: skip
         self._checked(self._run("plan", options=options), "plan", store)

@@ -2,6 +2,7 @@
 
 import json
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -78,6 +79,25 @@ def test_a_second_apply_changes_nothing(second_plan: tuple[Plan, list[Line]]) ->
     assert str(plan.summary) == "0 to add, 0 to change, 0 to destroy"
     assert plan.is_empty and plan.changes == ()
     assert any(line.kind == "change_summary" for line in lines), "the lines were not streamed"
+
+
+def test_a_plan_by_hand_with_the_variables_that_are_printed_changes_nothing(
+    infrastructure: Applied, tmp_path: Path
+) -> None:
+    settings, _ = infrastructure
+    terraform = Terraform(settings)
+    terraform.init()
+    if terraform._program.prefix:
+        pytest.skip("there is no terraform program here to call by hand")
+    variables = tmp_path / "fleet.auto.tfvars.json"
+    variables.write_text(json.dumps(terraform.variables()))
+    root = settings.terraform_dir.resolve()
+    command = [terraform._program.executable, f"-chdir={root}", "plan", "-input=false", "-detailed-exitcode"]
+    environment = terraform._environment(root)
+    done = subprocess.run(
+        [*command, f"-var-file={variables}"], env=environment, capture_output=True, text=True, timeout=170, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
 
 
 def test_the_state_is_versioned_encrypted_private_and_made_once(infrastructure: Applied) -> None:
