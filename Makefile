@@ -57,7 +57,7 @@ test-hosted: install  ## The database's tests as on a hosted Supabase project, o
 	@$(PYTEST) -m "not slow" --database hosted-15 $(OF_THE_DATABASE)
 
 test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks
-	@$(BIN)/python -m tests.at_other_times -q --ignore tests/e2e $(WORKERS) -m "not integration" tests
+	@MOMENT="$(MOMENT)" $(BIN)/python -m tests.at_other_times -q --ignore tests/e2e $(WORKERS) -m "not integration" tests
 
 test-second-aws: install terraform  ## The adapters' tests and the Terraform on moto's server, an AWS emulator of others
 	@FLEET_TEST_AWS=moto $(PYTEST) tests/fleet/adapters/aws tests/fleet/adapters/terraform tests/fleet/provisioning/test_steps.py \

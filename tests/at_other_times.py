@@ -1,5 +1,7 @@
 """`python -m tests.at_other_times [PYTEST OPTIONS]`: the same tests with the clock elsewhere, on the moments that hurt.
 
+The variable MOMENT names one of them, by a part of its name; without it each has its turn.
+
 The clock of pytest and of every process that it starts is moved by libfaketime; it then goes on as usual, and the
 monotonic clock, which waits and timeouts read, is left alone.
 """
@@ -39,8 +41,11 @@ def environment(zone: str, moment: datetime) -> dict[str, str]:
 
 def main() -> None:
     """Run pytest at each moment; the exit code is 1 if it failed at any."""
-    failed = []
-    for name, (zone, moment) in MOMENTS.items():
+    failed, wanted = list[str](), os.environ.get("MOMENT", "")
+    chosen = {name: moment for name, moment in MOMENTS.items() if wanted in name}
+    if not chosen:
+        sys.exit(f"MOMENT={wanted} is part of none of these: {'; '.join(MOMENTS)}")
+    for name, (zone, moment) in chosen.items():
         sys.stdout.write(f"{name}: {moment.isoformat()} {zone}\n")
         sys.stdout.flush()
         command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
