@@ -16,6 +16,7 @@ STEPS = 3
 MADE_AT_RUN_TIME = (".fleet", ".venv", ".env", "test-output")
 """Folders and files that no checkout has, but every machine that ran it."""
 ELSEWHERE = {
+    "fleet.auto.tfvars.json": "in a checkout where somebody plans by hand",
     "device.json": "in each artifact folder",
     "outputs.json": "in the state folder, after an apply",
     "supabase-keys.json": "in the state folder",
