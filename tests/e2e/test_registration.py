@@ -44,7 +44,7 @@ def test_a_homeowner_registers_a_battery_and_joins_a_program(
     homeowner.sees("We may discharge your battery")
     homeowner.page.get_by_text("Do you own your home?").click()
     homeowner.fill("Size of your solar system, kW", "6.5")
-    homeowner.fill("Meter number on your utility bill", "M-1234")
+    homeowner.fill("Meter number", "M-1234")
     homeowner.page.get_by_text("I have read the terms and agree to them.").click()
     homeowner.shot("5-application")
     homeowner.press("Apply")
