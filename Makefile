@@ -12,7 +12,7 @@ DEBIAN_PACKAGES := chromium fonts-dejavu-core pgbouncer
 BENCHMARKS := ingest connected_fleet provisioning simulator dispatch verify_link charts fleet_table
 
 .DEFAULT_GOAL := help
-.PHONY: help install terraform debian demo up down test test-slow test-hosted test-second-aws test-clock test-e2e bench check clean lock env-example
+.PHONY: help install terraform debian demo up down test test-slow test-hosted test-second-aws test-clock test-e2e bench record-policies check clean lock env-example
 
 help:  ## List the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{split($$1, t, ":"); printf "  make %-12s %s\n", t[1], $$2}'
@@ -68,6 +68,9 @@ test-e2e: install  ## The web app in a real browser (needs make debian); screens
 
 bench: install  ## Every benchmark (needs Node with npm); docs/benchmarks.md says how to read them
 	@set -e; for each in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$each; done
+
+record-policies: install terraform  ## Derive the deployer's and the operator's policies anew from what Terraform asks for
+	@$(BIN)/python -m tests.iam.record
 
 check: install terraform  ## Linters, types, import rules, Terraform's format and validity, Kubernetes' schemas
 	@$(BIN)/ruff check .

@@ -4,7 +4,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -143,7 +143,8 @@ def check_terraform() -> None:
     from fleet.adapters.terraform.workspace import Terraform
 
     with tempfile.TemporaryDirectory() as folder:
-        Terraform(get_settings().model_copy(update={"state_dir": Path(folder)})).check()
+        offline = {"state_dir": Path(folder), "aws_role_arn": ""}
+        Terraform(get_settings().model_copy(update=offline)).check()
     print("The Terraform configuration is formatted and valid.")
 
 
@@ -151,8 +152,23 @@ def check_terraform() -> None:
 def print_variables() -> None:
     """Print the variables that the flow plans with, as JSON: for a plan by hand."""
     from fleet.adapters.terraform.workspace import Terraform
+    from tasks.jobs import deployer_settings
 
-    print(json.dumps(Terraform(get_settings()).variables(), indent=2))
+    print(json.dumps(Terraform(deployer_settings()).variables(), indent=2))
+
+
+@terraform_app.command("policy")
+def print_policy(
+    name: Annotated[Literal["operator", "deployer", "trust"], typer.Argument(help="Whose: trust is the deployer's.")],
+    principal: Annotated[
+        list[str] | None,
+        typer.Option(help="For trust: who may take on the role, an ARN each; none: the account's IAM."),
+    ] = None,
+) -> None:
+    """Print a policy for the machine that serves the flows, or for the role that Terraform works under."""
+    from cli.policies import policy
+
+    print(policy(get_settings(), name, principal or []), end="")
 
 
 @devices_app.command("list")

@@ -19,6 +19,7 @@ from fleet.provisioning.orders import Order, orders_from_count
 from fleet.settings import Settings, get_settings
 from local_cloud import agents, cloud, homeowners
 from local_cloud.agents import Agents
+from local_cloud.identities import as_owner
 from local_cloud.mails import Mailbox
 from local_cloud.running import Cloud
 from local_cloud.settings import LocalSettings, get_local_settings
@@ -140,7 +141,7 @@ def _provisioned(settings: Settings, orders: list[Order]) -> set[str]:
 
 def _dispatch(demo: Demo, running: Cloud, folders: list[Path]) -> Dispatch | None:
     """Give batteries to households, and have Flip make an event for them; the first is left for whoever watches."""
-    settings, state = get_settings(), running.state
+    settings, state = as_owner(get_settings(), running.state), running.state  # mails are the account's to read
     theirs = folders[0 if demo.once else 1 :][:_HOUSEHOLDS]
     households.ensure_operator(settings, state, demo.say)
     if made := households.register(settings, state, theirs, demo.say):
@@ -161,7 +162,7 @@ def _show_addresses(demo: Demo, folders: list[Path]) -> None:
 
 def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path], dispatch: Dispatch | None) -> Counted | None:
     """Show samples and commands as they go on; until Ctrl-C, or until the event of the one-shot story is over."""
-    mailbox = Mailbox(get_settings())
+    mailbox = Mailbox(as_owner(get_settings(), running.state))
     deadline = time.monotonic() + demo.event.start_in_s + demo.event.duration_s + _ENDED_WITHIN_S
     while True:
         time.sleep(5)

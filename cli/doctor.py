@@ -20,6 +20,7 @@ from fleet.settings import Settings, get_settings
 from local_cloud.cloud import refuse_taken_ports
 from local_cloud.settings import get_local_settings
 from local_cloud.state import State
+from tasks.jobs import settings_of
 
 _FOREIGN = "https://elsewhere.invalid"
 """An origin that no Prefect server of ours has reason to trust."""
@@ -51,9 +52,7 @@ def _examine() -> Iterator[Check]:
     yield _try("terraform", lambda: _terraform(settings), "Install Terraform 1.11 or newer, or `make terraform`.")
     yield _try("ports", _ports, "Free the port or set the named variable.")
     yield _try("credentials", lambda: _credentials(settings), "Start the embedded cloud (make up), or sign in to AWS.")
-    yield _try(
-        "queue", lambda: _queue(settings), "Once AWS answers: run the flow apply-infrastructure, or `make demo`."
-    )
+    yield _try("queue", _queue, "Once AWS answers: run the flow apply-infrastructure, or `make demo`.")
     yield _try("database", lambda: _database(settings), "Start the embedded cloud (make up), or set DATABASE_URL.")
     yield _try("connections", lambda: _connections(settings), "Raise the pool size, or lower what is needed.")
     yield _try("prefect", lambda: _prefect(settings), "Start the embedded cloud (make up), or set PREFECT_API_URL.")
@@ -89,7 +88,8 @@ def _credentials(settings: Settings) -> str:
     return f"{identity['Arn']} at {settings.aws_endpoint_url or 'AWS'} in {settings.aws_region}"
 
 
-def _queue(settings: Settings) -> str:
+def _queue() -> str:
+    settings = settings_of("ingestion")
     queue = Queue(settings, settings.names.telemetry_queue)
     return f"{queue.name} holds about {queue.depth()} messages"
 

@@ -9,8 +9,8 @@ from itertools import chain, islice
 from cli.tables import print_table
 from fleet.errors import InvalidInput
 from fleet.services.history import history
-from fleet.settings import get_settings
 from fleet.telemetry.archive import STORED_COLUMNS
+from tasks.jobs import settings_of
 
 TABLE_ROWS = 1_000
 _SHOWN = (
@@ -32,7 +32,7 @@ def moment(text: str, option: str) -> datetime:
 
 def show(device: str, start: datetime, end: datetime) -> None:
     """Print the first rows as a table, with what matters most."""
-    rows = list(islice(history(get_settings(), device, start, end), TABLE_ROWS + 1))
+    rows = list(islice(history(settings_of("storage"), device, start, end), TABLE_ROWS + 1))
     named = [dict(zip(STORED_COLUMNS, row, strict=True)) for row in rows[:TABLE_ROWS]]
     print_table([{column: row[column] for column in _SHOWN} for row in named], empty="No samples of that time.")
     if len(rows) > TABLE_ROWS:
@@ -41,7 +41,7 @@ def show(device: str, start: datetime, end: datetime) -> None:
 
 def write_csv(device: str, start: datetime, end: datetime) -> None:
     """Write every row and every column to the standard output, as they come."""
-    out, rows = csv.writer(sys.stdout, lineterminator="\n"), history(get_settings(), device, start, end)
+    out, rows = csv.writer(sys.stdout, lineterminator="\n"), history(settings_of("storage"), device, start, end)
     first = list(islice(rows, 1))  # what cannot be read is told before the header is written
     try:
         out.writerow(STORED_COLUMNS)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.terraform.workspace import Terraform
-from fleet.errors import NotConfigured, NotFound
+from fleet.errors import NotConfigured, NotFound, Refused
 from fleet.settings import Settings, get_settings
+from local_cloud.identities import as_owner
 from local_cloud.infrastructure import create_infrastructure
 from local_cloud.running import Cloud
+from tasks.jobs import deployer_settings, settings_of
 
 _APPLY_S = 600
 
@@ -19,13 +21,13 @@ def ensure(running: Cloud, say: Callable[[str], None]) -> str:
     settings = get_settings()
     record, digest = settings.state_dir / "infrastructure", _digest(settings.terraform_dir)
     way, _, applied = record.read_text().partition(" ") if record.exists() else ("", "", "")
-    if applied == digest and _is_there(settings):
+    if applied == digest and _is_there():
         say(f"the infrastructure is there already, made with {way}")
         return way
-    problem = _missing(settings)
+    problem = _missing(deployer_settings())
     if problem or way == "boto3":
         say(f"{problem} Going on without Terraform: making the same resources with boto3.".strip())
-        create_infrastructure(settings)
+        create_infrastructure(as_owner(settings, running.state))
         way = "boto3"  # and so it stays until `make clean`: Terraform would find resources that are not in its state
     else:
         say("applying the infrastructure (flow apply-infrastructure)")
@@ -55,10 +57,11 @@ def _missing(settings: Settings) -> str:
     return ""
 
 
-def _is_there(settings: Settings) -> bool:
+def _is_there() -> bool:
     try:
+        settings = settings_of("ingestion")
         Queue(settings, settings.names.telemetry_queue)
-    except NotFound:
+    except (NotConfigured, NotFound, Refused):  # no outputs, no queue, no role
         return False
     return True
 

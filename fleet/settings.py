@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         "",
         description="Role to take on before AWS is asked for anything; FLEET_ASSUME_JOB_ROLES names it by itself.",
     )
+    deployer_role_arn: str = Field(
+        "",
+        description="Role that apply-infrastructure and destroy-infrastructure take on (docs/infrastructure.md). "
+        "Empty: they work with the process's own credentials.",
+    )
     aws_session_token: SecretStr = Field(
         SecretStr(""), validation_alias="AWS_SESSION_TOKEN", description="Session token, for temporary credentials."
     )

@@ -12,12 +12,11 @@ from fleet.devices import write_owner_only
 from fleet.errors import Conflict
 from fleet.settings import get_settings
 from local_cloud import homeowners, keeper, servers
+from local_cloud.identities import OWNER_KEY, as_owner, ensure_deployer, operator_access_key
 from local_cloud.prefect_api import crash_runs_without_process
 from local_cloud.running import Cloud, Say
 from local_cloud.settings import LocalSettings
 from local_cloud.state import State
-
-ACCESS_KEY = "LKIAFLIPFLEETLOCAL00"
 
 
 @contextmanager
@@ -88,7 +87,7 @@ def _start_postgres(cloud: Cloud, stack: ExitStack) -> None:
 def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
     local, state, secret = cloud.local, cloud.state, cloud.state.secret("aws")
     cloud.start(
-        "aws", servers.aws(state.folder / "aws", state.logs, local.aws_port, local.mqtt_port, ACCESS_KEY, secret)
+        "aws", servers.aws(state.folder / "aws", state.logs, local.aws_port, local.mqtt_port, OWNER_KEY, secret)
     )
     stack.callback(cloud.stop, "aws")
     trust_anchor = state.folder / "iot-ca.pem"
@@ -96,8 +95,6 @@ def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
     environment = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{local.aws_port}",
         "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": secret,
         "FLEET_IOT_ENDPOINT": "localhost",
         "FLEET_IOT_PORT": str(local.mqtt_port),
         "FLEET_IOT_CA_FILE": str(trust_anchor),
@@ -107,6 +104,15 @@ def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
         "FLEET_ARTIFACTS_DIR": str(state.folder / "devices"),
     }
     cloud.export(environment)
+    owner = as_owner(get_settings(), state)
+    key_id, secret = operator_access_key(owner, state.folder / "operator-access-key.secret")
+    cloud.export(
+        {
+            "AWS_ACCESS_KEY_ID": key_id,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "FLEET_DEPLOYER_ROLE_ARN": ensure_deployer(owner),
+        }
+    )
     cloud.say(f"AWS is ready: {environment['AWS_ENDPOINT_URL']}, devices at localhost:{local.mqtt_port}")
 
 

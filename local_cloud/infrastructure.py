@@ -16,7 +16,7 @@ from typing import Any
 
 from fleet.adapters.aws import client, translated
 from fleet.errors import NotConfigured
-from fleet.infrastructure.documents import render_document
+from fleet.infrastructure.documents import document_values, render_document
 from fleet.infrastructure.names import InfrastructureNames
 from fleet.infrastructure.outputs import Outputs, load_outputs, save_outputs
 from fleet.settings import Settings
@@ -82,25 +82,7 @@ class _Builder:
 
     @cached_property
     def values(self) -> dict[str, str]:
-        names, principal = self.names, f"arn:aws:iam::{self.account}:root"
-        return {
-            "account": self.account,
-            "partition": "aws",
-            "region": self.settings.aws_region,
-            "project": names.project,
-            "archive_bucket": self.archive_bucket,
-            "telemetry_queue": names.telemetry_queue,
-            "telemetry_dead_letter_queue": names.telemetry_dead_letter_queue,
-            "rule_error_queue": names.rule_error_queue,
-            "webhook_queue": names.webhook_queue,
-            "webhook_dead_letter_queue": names.webhook_dead_letter_queue,
-            "basic_ingest": f"$aws/rules/{names.telemetry_rule}",
-            "device_policy": names.device_policy,
-            "thing_type": names.thing_type,
-            "thing_group": names.thing_group,
-            "sender_email": self.settings.sender_email,
-            "job_principals": json.dumps([principal]),
-        }
+        return document_values(self.names, self.account, self.settings.aws_region, self.settings.sender_email)
 
     def build(self) -> Outputs:
         names = self.names

@@ -21,7 +21,7 @@ IN_MEMORY = "state-is-in-memory"
 
 # What belongs together: the emulator's things, the database that lists them, the devices' keys, Terraform's state.
 _GENERATION = ("aws", "postgres", "devices", "terraform", "infrastructure", "outputs.json", "prefect", "iot-ca.pem",
-    "supabase", "flip.sqlite3", "web", "web-access-key.secret",
+    "supabase", "flip.sqlite3", "web", "web-access-key.secret", "operator-access-key.secret",
 )  # fmt: skip
 _changing_record = Lock()  # processes are started side by side
 

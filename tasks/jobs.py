@@ -22,3 +22,9 @@ def settings_of(job: Job) -> Settings:
     if not role_arn:
         raise NotConfigured(f"There is no role for {job} yet: run the flow apply-infrastructure once more.")
     return settings.model_copy(update={"aws_role_arn": role_arn})
+
+
+def deployer_settings() -> Settings:
+    """The settings that Terraform works with: under the role of FLEET_DEPLOYER_ROLE_ARN where that names one."""
+    settings = get_settings()
+    return settings.model_copy(update={"aws_role_arn": settings.deployer_role_arn or settings.aws_role_arn})

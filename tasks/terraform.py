@@ -10,7 +10,7 @@ from fleet.adapters.terraform.cli import Line
 from fleet.adapters.terraform.workspace import Terraform
 from fleet.infrastructure.outputs import save_outputs
 from fleet.infrastructure.plan import Plan
-from fleet.settings import get_settings
+from tasks.jobs import deployer_settings
 from tasks.policy import may_go_through_later
 
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "warning": logging.WARNING}
@@ -24,7 +24,7 @@ def _to_log(line: Line) -> None:
 @task(task_run_name="bootstrap state", retries=2, retry_delay_seconds=10, retry_condition_fn=may_go_through_later)
 def bootstrap_state() -> bool:
     """Make the state's bucket and lock table where they are missing; False if they were there."""
-    return Terraform(get_settings(), _to_log).bootstrap()
+    return Terraform(deployer_settings(), _to_log).bootstrap()
 
 
 @task(
@@ -36,7 +36,7 @@ def bootstrap_state() -> bool:
 )
 def make_plan(name: str, destroy: bool = False) -> Plan:
     """Save a plan under `name` and show what it would change as an artifact."""
-    plan = Terraform(get_settings(), _to_log).plan(name, destroy=destroy)
+    plan = Terraform(deployer_settings(), _to_log).plan(name, destroy=destroy)
     create_markdown_artifact(
         plan.markdown(), key="infrastructure-plan", description=f"What Terraform would do: {plan.summary}"
     )
@@ -46,13 +46,13 @@ def make_plan(name: str, destroy: bool = False) -> Plan:
 @task(task_run_name="apply plan")
 def apply_plan(plan: Plan) -> None:
     """Apply exactly `plan`; not tried again, because a plan that failed half-way is stale."""
-    Terraform(get_settings(), _with_progress(len(plan.changes))).apply(plan)
+    Terraform(deployer_settings(), _with_progress(len(plan.changes))).apply(plan)
 
 
 @task(task_run_name="save outputs", retries=2, retry_delay_seconds=10, retry_condition_fn=may_go_through_later)
 def keep_outputs() -> dict[str, str]:
     """Write `outputs.json`, which only the owner can read, and return what of it is no secret."""
-    settings = get_settings()
+    settings = deployer_settings()
     terraform = Terraform(settings, _to_log)
     terraform.init()
     outputs = terraform.outputs()

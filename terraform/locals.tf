@@ -48,6 +48,7 @@ locals {
     rule_error_queue            = local.rule_error_queue
     webhook_queue               = local.webhook_queue
     webhook_dead_letter_queue   = local.webhook_dead_letter_queue
+    telemetry_rule              = local.telemetry_rule
     basic_ingest                = "$aws/rules/${local.telemetry_rule}"
     device_policy               = local.device_policy
     thing_type                  = local.thing_type

@@ -12,6 +12,11 @@ variable "job_principals" {
   description = "ARNs of the users and roles that may assume the jobs' roles. Empty: whom this account's IAM allows to."
   type        = list(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.job_principals : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(user|role)/[^*?]+)$", arn))])
+    error_message = "Name users and roles by their ARNs in IAM, arn:aws:iam::ACCOUNT:role/NAME, without wildcards; of an SSO session the role's, not the session's in sts: aws iam list-roles --path-prefix /aws-reserved/sso.amazonaws.com/ shows it."
+  }
 }
 
 variable "job_places" {

@@ -80,6 +80,11 @@ class InfrastructureNames(ResourceNames):
         return {job: f"{self.project}-{job.replace('_', '-')}" for job in [*jobs, *services]}
 
     @property
+    def deployer_role(self) -> str:
+        """The role that Terraform works under, where it has one: not Terraform's own, an administrator makes it."""
+        return f"{self.project}-deployer"
+
+    @property
     def smtp_user(self) -> str:
         return f"{self.project}-smtp"
 

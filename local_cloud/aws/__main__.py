@@ -14,7 +14,7 @@ from typing import Any
 
 import ministack.app
 
-from local_cloud.aws import access, broker, gaps, gateway, mail, queues, roles, targets
+from local_cloud.aws import access, broker, gaps, gateway, mail, queues, recording, roles, targets
 from local_cloud.state import IN_MEMORY
 
 TERRAFORM_WAITS_S = 0.01
@@ -66,6 +66,7 @@ def main() -> None:
     for room in (access, broker, gateway, mail, queues, targets):
         room.be_strict()
     roles.look_at_roles()
+    recording.record_if_asked()
     ministack.app.app = gateway.keep_spelling(access.guard_inspection(spare_terraform(ministack.app.app)))
     (state / IN_MEMORY).touch()
     ministack.app.main()

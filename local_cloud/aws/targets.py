@@ -1,9 +1,12 @@
 """What IAM is asked about, where the emulator asks about something else than AWS.
 
-- IoT's AttachPolicy and DetachPolicy: the certificate or the group, not `*` (Service Authorization Reference, "Actions,
-  resources, and condition keys for AWS IoT").
+- IoT's AttachPolicy and DetachPolicy: the certificate or the group, not `*`.
 - SQS's batches: the action of one message, `sqs:DeleteMessage` for DeleteMessageBatch; there are no actions of their
-  own for them (same reference, "Amazon SQS"; SQS developer guide, "API permissions reference").
+  own for them (SQS developer guide, "API permissions reference").
+- CloudWatch's alarms that are described and deleted, and the tags of an alarm, a topic, a table: by name, not `*`.
+- SES's DeleteIdentity: `*`, for it takes no resource.
+
+Source of all: Service Authorization Reference, "Actions, resources, and condition keys" for each service.
 """
 
 import functools
@@ -11,9 +14,11 @@ import json
 from typing import Any
 
 from ministack.core import iam_actions
+from ministack.core.responses import get_account_id
 
 _OF_ONE_MESSAGE = ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")
 _BATCHES = {f"sqs:{action}Batch": f"sqs:{action}" for action in _OF_ONE_MESSAGE}
+_TAGGED = ("ResourceArn", "ResourceARN")
 
 
 def be_strict() -> None:
@@ -22,9 +27,12 @@ def be_strict() -> None:
     extract_action: Any = iam_actions.extract_iam_action
 
     @functools.wraps(extract_resource)
-    def resource(service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any) -> str:
-        named = _target(body) if service == "iot" and path.startswith("/target-policies/") else ""
-        return named or str(extract_resource(service, method, path, headers, body, *rest))
+    def resource(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, region: str, *rest: Any
+    ) -> str:
+        said = _said(body) | {name: _only(value) for name, value in (query or {}).items()}
+        named = _named(service, path, said, region)
+        return named or str(extract_resource(service, method, path, headers, body, query, region, *rest))
 
     @functools.wraps(extract_action)
     def action(*request: Any) -> Any:
@@ -34,8 +42,33 @@ def be_strict() -> None:
     iam_actions.extract_resource_arn, iam_actions.extract_iam_action = resource, action
 
 
-def _target(body: bytes) -> str:
+def _named(service: str, path: str, said: dict[str, Any], region: str) -> str:
+    """The resource as AWS names it, empty where the emulator does as AWS does."""
+    if service == "iot" and path.startswith("/target-policies/"):
+        return str(said.get("target", ""))
+    if service == "ses" and said.get("Action") == "DeleteIdentity":
+        return "*"
+    if service == "monitoring" and (alarm := _alarm(said)):
+        return f"arn:aws:cloudwatch:{region}:{get_account_id()}:alarm:{alarm}"
+    if service in ("monitoring", "sns", "dynamodb"):
+        return next((str(said[name]) for name in _TAGGED if said.get(name)), "")
+    return ""
+
+
+def _alarm(said: dict[str, Any]) -> str:
+    """The one alarm that is described or deleted. Of several, AWS asks about each: `*` is as strict as that."""
+    if listed := said.get("AlarmNames"):
+        return str(listed[0]) if isinstance(listed, list) and len(listed) == 1 else ""
+    return "" if "AlarmNames.member.2" in said else str(said.get("AlarmNames.member.1", ""))
+
+
+def _said(body: bytes) -> dict[str, Any]:
     try:
-        return str(json.loads(body)["target"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        said = json.loads(body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _only(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and value else value

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.flip.steering import Steering
-from local_cloud.homeowners import web_access_key
+from local_cloud.identities import web_access_key, with_key
 from tests.conftest import FLIP_TOKEN, free_port
 from tests.database_server import DatabaseServer
 from tests.e2e.visitor import Visitor
@@ -38,9 +38,8 @@ def _world_in_place(
         homeowner_world(resources, flip, url, home, base_url, free_port()) as world,
     ):
         (home / "state").mkdir()
-        key_id, secret_key = web_access_key(world.settings, home / "web-access-key.secret")
-        held = {"aws_access_key_id": key_id, "aws_secret_access_key": SecretStr(secret_key)}
-        allowed = world.settings.model_copy(update={**held, "app_credential": SecretStr(world.app_credential)})
+        key = web_access_key(world.settings, home / "web-access-key.secret")
+        allowed = with_key(world.settings, key).model_copy(update={"app_credential": SecretStr(world.app_credential)})
         with servers.web(allowed, home / "state", home / "logs", port):
             yield world
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from fleet.adapters.aws import client, credentials, translated
+from fleet.adapters.aws import client, credentials, temporary_credentials, translated
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.aws.sqs import Queue
 from fleet.devices import ThingName
@@ -19,45 +19,53 @@ from fleet.errors import FleetError, NotConfigured, NotFound, Refused
 from fleet.infrastructure.outputs import load_outputs, save_outputs
 from fleet.settings import Settings
 from fleet.topics import commands_topic
+from local_cloud.identities import ensure_deployer, operator_access_key, web_access_key, with_key
 from tasks import jobs
 from tasks.jobs import Job, settings_of
 
 pytestmark = pytest.mark.integration
-Ask = Callable[[Settings], Any]
+Ask = Callable[[Settings, Settings], Any]
+"""What somebody wants of AWS, with settings of theirs; the second are the account's owner's, to make room for it."""
+
+
+@pytest.fixture(scope="module")
+def operator(resources: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of a machine that may take on roles, and whose tasks do."""
+    key = operator_access_key(resources, tmp_path_factory.mktemp("operator") / "key")
+    return with_key(resources, key).model_copy(update={"assume_job_roles": True})
 
 
 @pytest.fixture
-def machine(resources: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The settings of a machine whose tasks take on their jobs' roles."""
-    settings = resources.model_copy(update={"assume_job_roles": True})
+def machine(operator: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The same, as the settings of this process."""
+    settings = operator
     monkeypatch.setattr(jobs, "get_settings", lambda: settings)
     return settings
 
 
 def receive(queue: str) -> Ask:
-    def ask(settings: Settings) -> Any:
+    def ask(settings: Settings, owner: Settings) -> Any:
         name = getattr(settings.names, queue)
-        sender = settings.model_copy(update={"aws_role_arn": ""})
-        with Queue(sender, name) as ours:
-            client(sender, "sqs").send_message(QueueUrl=ours.url, MessageBody="{}")
+        with Queue(owner, name) as ours:
+            client(owner, "sqs").send_message(QueueUrl=ours.url, MessageBody="{}")
         try:
             with Queue(settings, name) as found:
                 found.delete(found.receive(10, wait_s=1))
         finally:
-            client(sender, "sqs").purge_queue(QueueUrl=ours.url)
+            client(owner, "sqs").purge_queue(QueueUrl=ours.url)
 
     return ask
 
 
 def iot(method: str, **arguments: Any) -> Ask:
-    return lambda settings: getattr(client(settings, "iot"), method)(**arguments)
+    return lambda settings, _: getattr(client(settings, "iot"), method)(**arguments)
 
 
-def publish(settings: Settings) -> Any:
+def publish(settings: Settings, _: Settings) -> Any:
     return client(settings, "iot-data").publish(topic=commands_topic("battery-1"), qos=0, payload=b"{}")
 
 
-def write(settings: Settings) -> Any:
+def write(settings: Settings, _: Settings) -> Any:
     bucket = load_outputs(settings.state_dir).archive_bucket
     return client(settings, "s3").put_object(Bucket=bucket, Key="telemetry/of-a-test", Body=b"")
 
@@ -70,12 +78,13 @@ ASKS: dict[str, Ask] = {
     "delete a certificate": iot("delete_certificate", certificateId="a" * 64),
     "write to the archive": write,
     "tell a battery": publish,
+    "read a certificate": iot("describe_certificate", certificateId="a" * 64),
     "delete a policy": iot("delete_policy", policyName="flip-fleet-device"),
-    "make a user": lambda settings: client(settings, "iam").create_user(UserName="somebody"),
+    "make a user": lambda settings, _: client(settings, "iam").create_user(UserName="somebody"),
 }
 MAY: dict[str, set[str]] = {
-    "provisioning": {"make a thing"},
-    "retirement": {"delete a thing", "delete a certificate"},
+    "provisioning": {"make a thing", "read a certificate"},
+    "retirement": {"delete a thing", "delete a certificate", "read a certificate"},
     "ingestion": {"receive telemetry"},
     "webhooks": {"receive webhooks"},
     "dispatch": {"tell a battery"},
@@ -87,20 +96,75 @@ def test_every_job_is_in_the_table() -> None:
     assert set(MAY) == set(get_args(Job))
 
 
-@pytest.mark.parametrize("job", MAY)
-def test_a_job_may_do_what_is_its_own_and_nothing_else(machine: Settings, job: Job) -> None:
-    settings = settings_of(job)
+def done_by(settings: Settings, owner: Settings) -> set[str]:
+    """What of the table somebody was let do."""
     done = set()
     for what, ask in ASKS.items():
         try:
             with translated(f"to {what}"):
-                ask(settings)
+                ask(settings, owner)
         except Refused:
             continue
         except NotFound:
             pass  # allowed, and there is none
         done.add(what)
-    assert done == MAY[job]
+    return done
+
+
+@pytest.mark.parametrize("job", MAY)
+def test_a_job_may_do_what_is_its_own_and_nothing_else(machine: Settings, resources: Settings, job: Job) -> None:
+    assert done_by(settings_of(job), resources) == MAY[job]
+
+
+def test_the_machine_itself_may_do_nothing_of_it(machine: Settings, resources: Settings) -> None:
+    assert done_by(machine, resources) == set()
+
+
+def test_the_web_app_may_check_who_signed_a_link_and_nothing_else(resources: Settings, tmp_path: Path) -> None:
+    by_role = resources.model_copy(update={"aws_role_arn": load_outputs(resources.state_dir).web_role_arn})
+    by_key = with_key(resources, web_access_key(resources, tmp_path / "key"))
+    assert done_by(by_role, resources) == done_by(by_key, resources) == {"read a certificate"}
+
+
+def taken_on(settings: Settings, role_arn: str) -> bool:
+    try:
+        temporary_credentials(settings.model_copy(update={"aws_role_arn": role_arn}))
+    except Refused:
+        return False
+    return True
+
+
+def test_the_machine_may_take_on_the_roles_of_its_jobs_and_the_deployers_and_no_other(
+    machine: Settings, resources: Settings
+) -> None:
+    deployer, outputs = ensure_deployer(resources), load_outputs(resources.state_dir)
+    jobs_roles = {getattr(outputs, f"{job}_role_arn") for job in get_args(Job)}
+    others = {deployer.replace("deployer", other) for other in ("rule", "web", "webhook-gateway")}
+    assert {role for role in jobs_roles | others | {deployer} if taken_on(machine, role)} == jobs_roles | {deployer}
+
+
+def test_the_deployer_works_for_no_job_and_gives_rights_to_none_but_the_projects_own(
+    machine: Settings, resources: Settings
+) -> None:
+    deployer = machine.model_copy(update={"aws_role_arn": ensure_deployer(resources)})
+    iam = client(deployer, "iam")
+    everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+    asks: dict[str, Ask] = {
+        **{what: ask for what, ask in ASKS.items() if what != "delete a policy"},  # that is its own, and others need it
+        "give itself more": lambda *_: iam.put_role_policy(
+            RoleName="flip-fleet-deployer", PolicyName="more", PolicyDocument=everything
+        ),
+        "give the machine more": lambda *_: iam.put_user_policy(
+            UserName="local-operator", PolicyName="more", PolicyDocument=everything
+        ),
+        "make a key": lambda *_: iam.create_access_key(UserName="local-operator"),
+        "take on a role": lambda *_: client(deployer, "sts").assume_role(
+            RoleArn=load_outputs(resources.state_dir).storage_role_arn, RoleSessionName="deployer"
+        ),
+    }
+    for what, ask in asks.items():
+        with pytest.raises(Refused), translated(f"to {what}"):
+            ask(deployer, resources)
 
 
 def test_the_credentials_of_a_role_are_an_hours_and_renewed_by_themselves(machine: Settings) -> None:

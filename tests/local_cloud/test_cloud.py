@@ -18,7 +18,9 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from fleet.adapters import aws
+from fleet.errors import Refused
 from fleet.settings import Settings
+from local_cloud.identities import as_owner
 from local_cloud.infrastructure import create_infrastructure
 from local_cloud.prefect_api import prefect_http
 from local_cloud.settings import LocalSettings
@@ -54,7 +56,12 @@ class Laptop:
         found = [psutil.Process(pid) for pid in pids]
         return found + [child for process in found for child in process.children(recursive=True)]
 
+    def owner(self) -> Settings:
+        """The settings of whom the account belongs to."""
+        return as_owner(self.settings(), State(self.state))
+
     def settings(self) -> Settings:
+        """Those of the machine that serves the flows."""
         values = dotenv_values(self.state / "local.env")
         return Settings(
             aws_endpoint_url=str(values["AWS_ENDPOINT_URL"]),
@@ -110,7 +117,7 @@ def test_nothing_that_it_starts_listens_beyond_loopback(running: Laptop) -> None
 
 
 def test_a_scheduled_run_happens_and_stores_what_was_queued(running: Laptop) -> None:
-    settings = running.settings()
+    settings = running.owner()
     create_infrastructure(settings)
     sqs = aws.client(settings, "sqs")
     url = sqs.get_queue_url(QueueName=settings.names.telemetry_queue)["QueueUrl"]
@@ -129,12 +136,20 @@ def test_a_scheduled_run_happens_and_stores_what_was_queued(running: Laptop) -> 
     assert wait_for(lambda: prefect.post("/events/filter", json=query).json()["events"])
 
 
+def test_the_machine_may_take_on_roles_alone(running: Laptop) -> None:
+    with pytest.raises(Refused), aws.translated("to make a thing"):
+        aws.client(running.settings(), "iot").create_thing(thingName="of-the-machine")
+    deployer = {"aws_role_arn": str(dotenv_values(running.state / "local.env")["FLEET_DEPLOYER_ROLE_ARN"])}
+    assert aws.temporary_credentials(running.settings().model_copy(update=deployer))
+
+
 def test_a_second_up_says_that_it_runs_and_doctor_finds_everything(running: Laptop) -> None:
     assert "runs already" in running.fleet("up").stdout
     doctor = running.fleet("doctor")
     lines = {line.split()[1]: line.split()[0] for line in doctor.stdout.splitlines() if line.startswith(("ok", "MISS"))}
     assert {
-        lines[name] for name in ("python", "terraform", "ports", "credentials", "database", "connections", "prefect")
+        lines[name]
+        for name in ("python", "terraform", "ports", "credentials", "database", "connections", "prefect", "queue")
     } == {"ok"}
 
 
@@ -151,13 +166,13 @@ def test_a_taken_port_is_named_with_the_setting_that_moves_it(laptop: Laptop, tm
 
 
 def test_its_state_survives_a_restart_and_its_supervisors_death_and_is_set_aside_after_a_crash(running: Laptop) -> None:
-    aws.client(running.settings(), "iot").create_thing(thingName="keepsake")
+    aws.client(running.owner(), "iot").create_thing(thingName="keepsake")
     before = running.processes()
     assert running.fleet("down").returncode == 0
     assert not [process for process in before if process.is_running()]
 
     assert running.fleet("up").returncode == 0
-    assert aws.client(running.settings(), "iot").describe_thing(thingName="keepsake")
+    assert aws.client(running.owner(), "iot").describe_thing(thingName="keepsake")
     with psycopg.connect(running.settings().require_database_url()) as connection:
         assert connection.execute("SELECT 1 FROM fleet.telemetry").fetchone()
 
@@ -167,7 +182,7 @@ def test_its_state_survives_a_restart_and_its_supervisors_death_and_is_set_aside
     assert State(running.state).survived(), "its keeper asked the emulator to end"
     up = running.fleet("up")
     assert up.returncode == 0, up.stderr
-    assert aws.client(running.settings(), "iot").describe_thing(thingName="keepsake")
+    assert aws.client(running.owner(), "iot").describe_thing(thingName="keepsake")
 
     record = json.loads((running.state / "supervisor.json").read_text())
     for pid in (record["children"]["aws"][0], record["pid"]):

@@ -23,11 +23,12 @@ def session_of(role_arn: str, source: Any, region: str, endpoint_url: str | None
     key = (role_arn, region, endpoint_url or "", getattr(source, "access_key", ""))
     with _lock:
         if key not in _sessions:
-            _sessions[key] = boto3.session.Session(botocore_session=_assuming(role_arn, source, region, endpoint_url))
+            _sessions[key] = new_session(role_arn, source, region, endpoint_url)
         return _sessions[key]
 
 
-def _assuming(role_arn: str, source: Any, region: str, endpoint_url: str | None) -> Session:
+def new_session(role_arn: str, source: Any, region: str, endpoint_url: str | None) -> boto3.session.Session:
+    """The same, not shared: its credentials are new once they are asked for."""
     session = Session()
     fetcher = AssumeRoleCredentialFetcher(
         partial(session.create_client, region_name=region, endpoint_url=endpoint_url),
@@ -36,4 +37,4 @@ def _assuming(role_arn: str, source: Any, region: str, endpoint_url: str | None)
         extra_args={"RoleSessionName": _SESSION_NAME, "DurationSeconds": _LIFETIME_S},
     )
     session._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-    return session
+    return boto3.session.Session(botocore_session=session)

@@ -11,7 +11,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.parsers import ResponseParserError
 
-from fleet.adapters.aws.assumed import session_of
+from fleet.adapters.aws.assumed import new_session, session_of
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused, Unavailable
 from fleet.settings import Settings
 
@@ -76,6 +76,19 @@ def credentials(settings: Settings) -> Any:
     return _session_of_role(settings).get_credentials() if settings.aws_role_arn else _own_credentials(settings)
 
 
+def temporary_credentials(settings: Settings) -> Credentials:
+    """Credentials of the settings' role that are new, so that they last an hour: for a program that cannot renew them.
+
+    Raises `Refused` where the role may not be taken on.
+    """
+    own = _own_credentials_for_role(settings)
+    with _making, _configured():
+        session = new_session(settings.aws_role_arn, own, settings.aws_region, settings.aws_endpoint_url or None)
+    with translated(f"taking on {settings.aws_role_arn}"):
+        frozen = session.get_credentials().get_frozen_credentials()
+    return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
 def _own_credentials(settings: Settings) -> Any:
     key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
     if key and secret:
@@ -85,14 +98,19 @@ def _own_credentials(settings: Settings) -> Any:
 
 
 def _session_of_role(settings: Settings) -> boto3.session.Session:
+    own = _own_credentials_for_role(settings)
+    with _making, _configured():
+        return session_of(settings.aws_role_arn, own, settings.aws_region, settings.aws_endpoint_url or None)
+
+
+def _own_credentials_for_role(settings: Settings) -> Any:
     own = _own_credentials(settings)
     if own is None:
         raise NotConfigured(
             f"No AWS credentials to take on {settings.aws_role_arn} with: sign in (`aws sso login`) or set "
             "AWS_ACCESS_KEY_ID and its secret."
         )
-    with _making, _configured():
-        return session_of(settings.aws_role_arn, own, settings.aws_region, settings.aws_endpoint_url or None)
+    return own
 
 
 def ca_file() -> str | None:

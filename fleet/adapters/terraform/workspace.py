@@ -10,6 +10,7 @@ from pathlib import Path
 
 from python_terraform import IsFlagged
 
+from fleet.adapters.aws import temporary_credentials
 from fleet.adapters.terraform import cli
 from fleet.adapters.terraform.cli import Finished, Line, parse_line
 from fleet.adapters.terraform.state import (
@@ -261,12 +262,18 @@ class Terraform:
         }
         if settings.aws_endpoint_url:
             environment["AWS_ENDPOINT_URL"] = settings.aws_endpoint_url
-        if settings.aws_access_key_id:
-            environment["AWS_ACCESS_KEY_ID"] = settings.aws_access_key_id
-            environment["AWS_SECRET_ACCESS_KEY"] = settings.aws_secret_access_key.get_secret_value()
-        if token := settings.aws_session_token.get_secret_value():
-            environment["AWS_SESSION_TOKEN"] = token
-        return environment
+        return environment | self._credentials()
+
+    def _credentials(self) -> dict[str, str]:
+        """Those of the settings' role for this command alone, or the settings' keys, or what Terraform finds itself."""
+        settings = self._settings
+        key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
+        token = settings.aws_session_token.get_secret_value()
+        if settings.aws_role_arn:
+            taken = temporary_credentials(settings)
+            key, secret, token = taken.access_key, taken.secret_key, taken.token or ""
+        named = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+        return {name: value for name, value in named.items() if value}
 
     def _checked(self, finished: Finished, doing: str, store: StateStore | None = None) -> Finished:
         """`finished`, or the `FleetError` that says why it failed."""
