@@ -19,6 +19,7 @@ app = typer.Typer(
     help="A home-battery fleet, from factory to power plant.",
 )
 quarantine_app = typer.Typer(no_args_is_help=True, help="Queue messages that could not be stored.")
+account_app = typer.Typer(no_args_is_help=True, help="The AWS account itself: an administrator's part, once.")
 terraform_app = typer.Typer(no_args_is_help=True, help="The Terraform configuration.")
 devices_app = typer.Typer(no_args_is_help=True, help="The provisioning ledger.")
 webhooks_app = typer.Typer(no_args_is_help=True, help="What Flip posted, and what was posted in its name.")
@@ -26,6 +27,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(devices_app, name="devices")
 app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(terraform_app, name="terraform")
+app.add_typer(account_app, name="account")
 app.add_typer(flip_app, name="flip")
 
 
@@ -135,6 +137,40 @@ def capacity(
 def print_env_example() -> None:
     """Print the text of .env.example."""
     print(env_example())
+
+
+_Profile = Annotated[str, typer.Option(help="Administrator's profile of the AWS CLI; none: our credentials.")]
+
+
+@account_app.command("prepare")
+def prepare_account(
+    profile: _Profile = "",
+    operator: Annotated[str, typer.Option(help="ARN of who serves the flows. None: a user is made for that.")] = "",
+) -> None:
+    """Make who serves the flows, and the role that Terraform works under; print the lines for .env."""
+    from cli import account
+
+    account.prepare(get_settings(), profile, operator)
+
+
+@account_app.command("web")
+def make_web_user(profile: _Profile = "") -> None:
+    """Make the web app's user and its credential, once; print the lines for the .env of the web app alone."""
+    from cli import account
+
+    account.web(get_settings(), profile)
+
+
+@account_app.command("clear")
+def clear_account(
+    project: Annotated[str, typer.Argument(help="FLEET_PROJECT, typed out, so that it is no other by mistake.")],
+    profile: _Profile = "",
+    with_archive: Annotated[bool, typer.Option(help="Delete archived telemetry too.")] = False,
+) -> None:
+    """After destroy-infrastructure: delete the state's bucket and lock table, the role, the users."""
+    from cli import account
+
+    account.clear(get_settings(), profile, project, with_archive)
 
 
 @terraform_app.command("check")

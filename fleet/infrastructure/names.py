@@ -85,6 +85,16 @@ class InfrastructureNames(ResourceNames):
         return f"{self.project}-deployer"
 
     @property
+    def operator_user(self) -> str:
+        """Who serves the flows, where an administrator makes a user for that."""
+        return f"{self.project}-operator"
+
+    @property
+    def web_user(self) -> str:
+        """Who runs the web app, where AWS does not hand it the role of that name."""
+        return f"{self.project}-web"
+
+    @property
     def smtp_user(self) -> str:
         return f"{self.project}-smtp"
 

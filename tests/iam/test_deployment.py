@@ -69,7 +69,7 @@ def test_the_operator_takes_on_each_role_with_its_own_policy_which_has_no_more_t
         owner = owner.model_copy(update={"state_dir": tmp_path / "fleet"})
         outputs, deployer = create_infrastructure(owner), ensure_deployer(owner)
         take_on_all_roles(operator_of(owner, tmp_path), outputs, deployer)
-        calls = asked_by(":user/local-operator", recording)
+        calls = asked_by(":user/flip-fleet-operator", recording)
         assert derived("operator", calls, values_of(owner)) == shipped("operator"), AGAIN
 
 

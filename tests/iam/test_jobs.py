@@ -155,9 +155,9 @@ def test_the_deployer_works_for_no_job_and_gives_rights_to_none_but_the_projects
             RoleName="flip-fleet-deployer", PolicyName="more", PolicyDocument=everything
         ),
         "give the machine more": lambda *_: iam.put_user_policy(
-            UserName="local-operator", PolicyName="more", PolicyDocument=everything
+            UserName="flip-fleet-operator", PolicyName="more", PolicyDocument=everything
         ),
-        "make a key": lambda *_: iam.create_access_key(UserName="local-operator"),
+        "make a key": lambda *_: iam.create_access_key(UserName="flip-fleet-operator"),
         "take on a role": lambda *_: client(deployer, "sts").assume_role(
             RoleArn=load_outputs(resources.state_dir).storage_role_arn, RoleSessionName="deployer"
         ),

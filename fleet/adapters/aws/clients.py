@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.parsers import ResponseParserError
+from pydantic import SecretStr
 
 from fleet.adapters.aws.assumed import new_session, session_of
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused, Unavailable
@@ -87,6 +88,29 @@ def temporary_credentials(settings: Settings) -> Credentials:
     with translated(f"taking on {settings.aws_role_arn}"):
         frozen = session.get_credentials().get_frozen_credentials()
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def with_profile(settings: Settings, profile: str) -> Settings:
+    """The settings with the credentials of that profile of the AWS CLI, for as long as those last; without a name, as
+    they are. Raises `NotConfigured` for a profile that is none, or is not signed in."""
+    if not profile:
+        return settings
+    try:
+        with _making:
+            found = boto3.session.Session(profile_name=profile).get_credentials()
+            frozen = found.get_frozen_credentials() if found else None
+    except BotoCoreError as error:
+        raise NotConfigured(f"The AWS profile {profile!r} cannot be used: {error}") from error
+    if frozen is None:
+        raise NotConfigured(f"The AWS profile {profile!r} has no credentials: sign in (`aws sso login`).")
+    return settings.model_copy(
+        update={
+            "aws_access_key_id": frozen.access_key,
+            "aws_secret_access_key": SecretStr(frozen.secret_key),
+            "aws_session_token": SecretStr(frozen.token or ""),
+            "aws_role_arn": "",
+        }
+    )
 
 
 def _own_credentials(settings: Settings) -> Any:
