@@ -31,6 +31,8 @@ _TRUST = {
     "iot_logging": "iot_trust.json",
     "webhook_gateway": "api_gateway_trust.json",
 }
+_POLICIES = {"worker": ("dispatch", "storage", "webhooks")}
+"""The jobs of a role that is no single job's."""
 
 
 def create_infrastructure(settings: Settings) -> Outputs:
@@ -168,7 +170,9 @@ class _Builder:
         except iam.exceptions.EntityAlreadyExistsException:
             iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
             arn = iam.get_role(RoleName=name)["Role"]["Arn"]
-        iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=self.document(f"{job}_policy.json"))
+        for policy in _POLICIES.get(job, (job,)):
+            document = self.document(f"{policy}_policy.json")
+            iam.put_role_policy(RoleName=name, PolicyName=name if policy == job else policy, PolicyDocument=document)
         return str(arn)
 
     def rule(self, telemetry: str, errors: str, role: str) -> None:

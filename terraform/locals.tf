@@ -28,6 +28,7 @@ locals {
   webhooks_role        = "${var.project}-webhooks"
   dispatch_role        = "${var.project}-dispatch"
   web_role             = "${var.project}-web"
+  worker_role          = "${var.project}-worker"
   rule_role            = "${var.project}-rule"
   webhook_gateway_role = "${var.project}-webhook-gateway"
   iot_logging_role     = "${var.project}-iot-logging"

@@ -8,6 +8,7 @@ locals {
     dispatch     = { name = local.dispatch_role, trust = "job_trust.json", policy = "dispatch_policy.json" }
     storage      = { name = local.storage_role, trust = "job_trust.json", policy = "storage_policy.json" }
     web          = { name = local.web_role, trust = "job_trust.json", policy = "web_policy.json" }
+    worker       = { name = local.worker_role, trust = "job_trust.json", policy = "" } # those of its jobs, below
     rule         = { name = local.rule_role, trust = "iot_trust.json", policy = "rule_policy.json" }
     iot_logging  = { name = local.iot_logging_role, trust = "iot_trust.json", policy = "iot_logging_policy.json" }
     # Its trust names no aws:SourceAccount: API Gateway says none when it takes on an integration's role, so that a
@@ -42,9 +43,18 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  for_each = local.roles
+  for_each = { for job, role in local.roles : job => role if role.policy != "" }
 
   name   = each.value.name
   role   = aws_iam_role.this[each.key].name
   policy = templatefile("${path.module}/documents/${each.value.policy}", local.document_values)
+}
+
+# The jobs that one worker does by turns, where AWS hands a worker its role: a pod of Kubernetes (deploy/kubernetes/).
+resource "aws_iam_role_policy" "worker" {
+  for_each = toset(["dispatch", "storage", "webhooks"])
+
+  name   = each.key
+  role   = aws_iam_role.this["worker"].name
+  policy = templatefile("${path.module}/documents/${each.key}_policy.json", local.document_values)
 }

@@ -52,6 +52,22 @@ def test_the_workers_settings_are_settings_of_ours() -> None:
     assert given <= known
 
 
+def needed_settings() -> set[str]:
+    """The variables without which a flow fails, by the sentences that it fails with; Supabase's are the web app's."""
+    code = [file.read_text() for file in (CHECKOUT / "fleet").rglob("*.py") if "supabase" not in file.parts]
+    return {name for text in code for name in re.findall(r'NotConfigured\(\s*"([A-Z_]+) is not set', text)}
+
+
+@pytest.mark.parametrize(
+    "place", ["deploy/kubernetes/settings.yaml", "terraform/workers/variables.tf", "docs/workers.md"]
+)
+def test_what_flows_need_is_asked_for_wherever_workers_are_described(place: str) -> None:
+    assert needed_settings() >= {"DATABASE_URL", "FLEET_FLIP_TOKEN", "FLEET_FLIP_WEBHOOK_SECRET"}
+    text = (CHECKOUT / place).read_text()
+    assert {name for name in needed_settings() if name not in text} == set()
+    assert "FLEET_FLIP_BASE_URL" in text or place.endswith(".tf"), "Flip's sandbox is not for a fleet"
+
+
 def test_as_many_ingestion_workers_run_on_kubernetes_as_may_be_at_work() -> None:
     replicas = {one["metadata"]["name"]: one["spec"]["replicas"] for one in manifests("Deployment")}
     assert manifests("ConfigMap")[0]["data"]["FLEET_INGESTION_WORKERS"] == str(replicas["ingestion-worker"])

@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from fleet.adapters.aws import client, credentials, temporary_credentials, translated
+from fleet.adapters.aws.identities import Identities
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.aws.sqs import Queue
 from fleet.devices import ThingName
 from fleet.errors import FleetError, NotConfigured, NotFound, Refused
+from fleet.infrastructure.names import InfrastructureNames
 from fleet.infrastructure.outputs import load_outputs, save_outputs
 from fleet.settings import Settings
 from fleet.topics import commands_topic
@@ -114,6 +116,12 @@ def done_by(settings: Settings, owner: Settings) -> set[str]:
 @pytest.mark.parametrize("job", MAY)
 def test_a_job_may_do_what_is_its_own_and_nothing_else(machine: Settings, resources: Settings, job: Job) -> None:
     assert done_by(settings_of(job), resources) == MAY[job]
+
+
+def test_the_role_of_a_worker_may_do_what_its_jobs_may(resources: Settings) -> None:
+    role = InfrastructureNames(resources.project).roles["worker"]
+    worker = resources.model_copy(update={"aws_role_arn": Identities(resources).arn("role", role)})
+    assert done_by(worker, resources) == MAY["dispatch"] | MAY["storage"] | MAY["webhooks"]
 
 
 def test_the_machine_itself_may_do_nothing_of_it(machine: Settings, resources: Settings) -> None:

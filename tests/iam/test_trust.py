@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fleet.infrastructure.documents import render_document
+from fleet.infrastructure.names import InfrastructureNames
 
 TERRAFORM = Path(__file__).parents[2] / "terraform"
 ACCOUNT, ISSUER = "111122223333", "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"
@@ -128,8 +130,11 @@ def test_every_place_that_may_be_named_has_its_document_and_every_document_may_b
     assert documents == set(re.findall(r'"(\w+)"', declared[1])) == set(PLACES)
 
 
-def test_the_service_accounts_of_the_manifests_are_those_that_may() -> None:
-    manifest = (TERRAFORM.parent / "deploy/kubernetes/account.yaml").read_text()
-    assert set(re.findall(r"^  name: ([\w-]+)$", manifest, re.MULTILINE)) - {"flip-fleet"} == set(
-        json.loads(VALUES["kubernetes_service_accounts"])
-    )
+def test_the_service_accounts_of_the_manifests_are_those_that_may_and_each_has_a_role_that_terraform_makes() -> None:
+    manifest = yaml.safe_load_all((TERRAFORM.parent / "deploy/kubernetes/account.yaml").read_text())
+    accounts = [each for each in manifest if each["kind"] == "ServiceAccount"]
+    assert {each["metadata"]["name"] for each in accounts} == set(json.loads(VALUES["kubernetes_service_accounts"]))
+    roles = InfrastructureNames("flip-fleet").roles
+    for each in accounts:
+        role = each["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].rpartition("/")[2]
+        assert role in (roles["ingestion"], roles["worker"])

@@ -81,8 +81,10 @@ def reported(settings: Settings) -> dict[str, Any]:
         found[f"queue {name}"] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     for role in names.roles.values():
         found[f"role {role}"] = iam.get_role(RoleName=role)["Role"]
-        found[f"role policy {role}"] = iam.get_role_policy(RoleName=role, PolicyName=role)
-        found[f"role policies {role}"] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        names_of_policies = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        found[f"role policies {role}"] = sorted(names_of_policies)
+        for policy in names_of_policies:
+            found[f"role policy {role} {policy}"] = iam.get_role_policy(RoleName=role, PolicyName=policy)
     return {key: plain(value, settings.aws_endpoint_url) for key, value in found.items()}
 
 
