@@ -23,6 +23,7 @@ from flows.provision_devices import provision_devices
 from flows.reconcile_flip import reconcile_flip
 from flows.replay_quarantine import replay_quarantine
 from flows.retire_devices import retire_devices
+from flows.starting import wait_for_prefect
 
 RUNS_AT_ONCE = 20
 STARTING_S = 15.0
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--ingest-every", type=float, default=300, metavar="SECONDS")
     arguments = parser.parse_args()
     load_environment()
+    wait_for_prefect()
     automations.ensure()
     catch_up_with_one_run()
     serve(
