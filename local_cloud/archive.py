@@ -5,7 +5,7 @@ from contextlib import suppress
 from fleet.adapters.aws import client
 from fleet.settings import Settings
 
-COLD_AFTER_DAYS = 30
+COLD_AFTER_DAYS, UNFINISHED_DAYS = 30, 7
 
 
 def create_bucket(settings: Settings, bucket: str) -> str:
@@ -20,11 +20,13 @@ def create_bucket(settings: Settings, bucket: str) -> str:
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [encryption]})
     public = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(public, True))
-    rule = {
-        "ID": "cold",
-        "Status": "Enabled",
-        "Filter": {"Prefix": "telemetry/"},
-        "Transitions": [{"Days": COLD_AFTER_DAYS, "StorageClass": "GLACIER_IR"}],
+    transition = {"Days": COLD_AFTER_DAYS, "StorageClass": "GLACIER_IR"}
+    cold = {"ID": "cold", "Filter": {"Prefix": "telemetry/"}, "Transitions": [transition]}
+    unfinished = {
+        "ID": "unfinished",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UNFINISHED_DAYS},
     }
-    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [rule]})
+    rules = [{"Status": "Enabled", **rule} for rule in (cold, unfinished)]
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
     return bucket

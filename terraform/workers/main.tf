@@ -33,6 +33,9 @@ locals {
     AWS_REGION              = local.region
     PREFECT_API_URL         = var.prefect_api_url
   })
+
+  # Where a program writes that may write nowhere else.
+  scratch = { HOME = "/scratch", PREFECT_HOME = "/scratch/prefect", TMPDIR = "/scratch" }
 }
 
 resource "aws_ecs_cluster" "workers" {
@@ -45,6 +48,8 @@ resource "aws_ecs_cluster" "workers" {
 }
 
 resource "aws_cloudwatch_log_group" "workers" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts it by its own key; the logs hold no secrets.
+  #checkov:skip=CKV_AWS_338:A month is enough to look for a fault, and a variable says how long.
   name              = "/ecs/${local.name}"
   retention_in_days = var.log_retention_days
 }
@@ -77,6 +82,10 @@ resource "aws_ecs_task_definition" "worker" {
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.worker[each.key].arn
 
+  volume {
+    name = "scratch"
+  }
+
   runtime_platform {
     operating_system_family = "LINUX"
     cpu_architecture        = "X86_64"
@@ -90,8 +99,11 @@ resource "aws_ecs_task_definition" "worker" {
       "python", "-m", "flows.work", "--pool", "fleet-ecs", "--type", "process",
       "--work-queue", each.key, "--limit", tostring(each.value.runs), "--with-healthcheck",
     ]
-    environment = [for name, value in local.settings : { name = name, value = value }]
+    environment = [for name, value in merge(local.settings, local.scratch) : { name = name, value = value }]
     secrets     = [for name, arn in var.secret_arns : { name = name, valueFrom = arn }]
+    # Nothing is written but into the volume, which the image hands to its user (VOLUME in deploy/Containerfile).
+    readonlyRootFilesystem = true
+    mountPoints            = [{ sourceVolume = "scratch", containerPath = "/scratch", readOnly = false }]
     # Time for what is under way; what a run that is cut off had received comes again.
     stopTimeout = 90
     # The program's own processes reap their children.

@@ -26,7 +26,7 @@ class StateStore:
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """What of it exists; `is_ready` when the bucket also is versioned, encrypted and private."""
+    """What of it exists; `is_ready` when the bucket also is versioned, encrypted, private, and forgets old versions."""
 
     bucket_exists: bool
     lock_table_exists: bool
@@ -89,13 +89,15 @@ def _is_protected(s3: Any, bucket: str) -> bool:
     versioning = s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled"
     encryption = _answer(lambda: s3.get_bucket_encryption(Bucket=bucket)) is not None
     block = _answer(lambda: s3.get_public_access_block(Bucket=bucket)) or {}
-    return versioning and encryption and block.get("PublicAccessBlockConfiguration") == _PRIVATE
+    private = block.get("PublicAccessBlockConfiguration") == _PRIVATE
+    forgets = _answer(lambda: s3.get_bucket_lifecycle_configuration(Bucket=bucket)) is not None
+    return versioning and encryption and private and forgets
 
 
 def _answer(call: Any) -> Any | None:
     """What AWS answers, or None where it says that the thing is not there."""
     absent = {
-        "404", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration",
+        "404", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration", "NoSuchLifecycleConfiguration",
         "ServerSideEncryptionConfigurationNotFoundError", "ResourceNotFoundException", "NoSuchEntity",
         "UnauthorizedException",  # what IoT says of a rule that is not there
     }  # fmt: skip
