@@ -16,7 +16,7 @@ from fleet.adapters.postgres.places import allowed_by_server, free, ours
 from fleet.adapters.terraform.workspace import Terraform
 from fleet.capacity.connections import needed
 from fleet.errors import FleetError, NotConfigured, Refused, Unavailable
-from fleet.settings import Settings, get_settings
+from fleet.settings import OPERATOR_FILE, Settings, get_settings
 from local_cloud.cloud import refuse_taken_ports
 from local_cloud.settings import get_local_settings
 from local_cloud.state import State
@@ -50,7 +50,8 @@ def _examine() -> Iterator[Check]:
         yield Check("settings", False, str(error), "Correct it in .env; .env.example describes every setting.")
         return
     yield _try("terraform", lambda: _terraform(settings), "Install Terraform 1.11 or newer, or `make terraform`.")
-    yield _try("ports", _ports, "Free the port or set the named variable.")
+    if not OPERATOR_FILE.exists():  # with one the embedded cloud is not meant, and what is served here has its ports
+        yield _try("ports", _ports, "Free the port or set the named variable.")
     yield _try("credentials", lambda: _credentials(settings), "Start the embedded cloud (make up), or sign in to AWS.")
     yield _try("queue", _queue, "Once AWS answers: run the flow apply-infrastructure, or `make demo`.")
     yield _try("database", lambda: _database(settings), "Start the embedded cloud (make up), or set DATABASE_URL.")

@@ -88,10 +88,10 @@ class Visitor:
         self.page.get_by_text(title, exact=True).first.click()
         self._rests()
 
-    def sees(self, text: str) -> Locator:
+    def sees(self, text: str, within_s: float = 15) -> Locator:
         """Wait until the text is on the page."""
         found = self.page.get_by_text(text).first
-        expect(found).to_be_visible()
+        expect(found).to_be_visible(timeout=within_s * 1000)
         return found
 
     def never_sees(self, text: str) -> None:
