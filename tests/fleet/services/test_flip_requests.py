@@ -1,5 +1,6 @@
 """What homeowners ask of Flip ends once, however often it is begun, with the sentence and the fields they need."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -482,6 +483,14 @@ def test_a_change_waits_while_flip_is_down(
     assert work_off(connection, flip, str(row["request_id"])).status == "succeeded"
 
 
+def wait_for_end_of(connection: Connection, backend: int) -> None:
+    """PostgreSQL lets go of a session's locks a moment after its connection was closed."""
+    deadline = time.monotonic() + 30
+    while connection.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [backend]).fetchone():
+        assert time.monotonic() < deadline, "the session does not end"
+        time.sleep(0.02)
+
+
 def test_a_request_in_other_hands_is_left_alone_and_one_that_was_dropped_is_taken_up(
     connection: Connection, database: Settings, flip: FlipClient, site: str
 ) -> None:
@@ -493,7 +502,9 @@ def test_a_request_in_other_hands_is_left_alone_and_one_that_was_dropped_is_take
             assert held
             assert work_off(connection, flip, request).status == "skipped"
             assert request_of(connection, request)["status"] == "running"
+            backend = other.info.backend_pid
             other.close()  # its process died
+    wait_for_end_of(connection, backend)
     with inbox(database) as requests:
         assert [one.request_id for one in requests.due()] == [request]
     assert work_off(connection, flip, request).status == "succeeded"
