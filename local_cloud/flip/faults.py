@@ -15,7 +15,8 @@ Handle = Callable[[Request], Awaitable[Response]]
 class Fault(BaseModel):
     """What befalls the next `times` calls whose path begins with `path`.
 
-    `status` answers instead of Flip; with `is_after` the call is carried out first and only its answer lost.
+    `status` answers instead of Flip, after `latency_s`; with `is_after` the call is carried out first, and its answer
+    alone late or lost.
     """
 
     path: str = "/v1"
@@ -50,8 +51,11 @@ class Faults:
         fault = self._next(request)
         if fault is None:
             return await handle(request)
-        await asyncio.sleep(fault.latency_s)
+        if not fault.is_after:
+            await asyncio.sleep(fault.latency_s)
         carried_out = await handle(request) if fault.is_after or fault.status is None else None
+        if fault.is_after:
+            await asyncio.sleep(fault.latency_s)
         return carried_out if fault.status is None and carried_out is not None else _faulty(fault)
 
     def _next(self, request: Request) -> Fault | None:

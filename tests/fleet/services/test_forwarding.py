@@ -287,7 +287,7 @@ def test_a_run_that_dies_between_sending_and_writing_down_sends_the_same_points_
     commissioned(intervals=3)
     measure(connection, "battery-1", CLOSED - 2 * INTERVAL, [0, 1, 2])
     follow(connection)
-    flip_server.inject(path="/v1/telemetry", latency_s=0.5, times=1)
+    flip_server.inject(path="/v1/telemetry", latency_s=3, is_after=True)
     died: list[FleetError] = []
 
     def doomed() -> None:
@@ -299,7 +299,8 @@ def test_a_run_that_dies_between_sending_and_writing_down_sends_the_same_points_
 
     worker = threading.Thread(target=doomed)
     worker.start()
-    cut_every_other_connection(connection, while_running=worker)
+    wait_until_flip_has_points(flip_server)
+    cut_every_other_connection(connection)
     worker.join(timeout=20)
     assert len(died) == 1
     first = received(flip_server)
@@ -315,18 +316,21 @@ def without_arrival(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in point.items() if name != "received_at"} for point in points]
 
 
-def cut_every_other_connection(connection: Connection, while_running: threading.Thread) -> None:
-    """End the worker's database session while Flip keeps it waiting: as if it had been killed."""
-    idle = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'idle' AND query = 'COMMIT'"
-    )
-    while while_running.is_alive():
-        if connection.execute(idle).fetchall():
-            connection.commit()
-            return
-        connection.commit()
+def wait_until_flip_has_points(flip_server: Steering) -> None:
+    deadline = time.monotonic() + 20
+    while not received(flip_server):
+        assert time.monotonic() < deadline, "nothing was sent"
         time.sleep(0.01)
+
+
+def cut_every_other_connection(connection: Connection) -> None:
+    """End the worker's database session while Flip keeps it waiting: as if it had been killed."""
+    cut = connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ).fetchall()
+    connection.commit()
+    assert cut
 
 
 def test_a_sample_that_comes_late_makes_its_interval_go_again_and_no_other(
