@@ -2,7 +2,7 @@
 
 A command is held from the moment it is accepted. It waits for its start, runs, and is over: done, failed, superseded
 or canceled. What is over stays over, whatever the clock does, and still counts in precedence
-(fleet/commands/precedence.py).
+(fleet/commands/precedence.py), also if it was over when it was first heard of: what it took over from does not go on.
 Times are the corrected clock's, UTC.
 """
 
@@ -13,6 +13,7 @@ import msgspec
 
 from device_agent.capabilities import refusal
 from device_agent.simulation.battery import BatterySpecification
+from fleet.commands.limits import end_of
 from fleet.commands.message import CANCEL, DeviceCommand, ResultStatus
 from fleet.commands.precedence import active, superseded_at
 from fleet.telemetry.message import MAX_REASON, CommandResult
@@ -36,9 +37,9 @@ class Held(msgspec.Struct, frozen=True):
         return self.command.sequence
 
     @property
-    def ends_at(self) -> datetime | None:
+    def ends_at(self) -> datetime:
         """When it ended, or else is to end."""
-        return self.ended_at or self.command.ends_at
+        return self.ended_at or end_of(self.starts_at, self.command.ends_at)
 
     @property
     def over(self) -> bool:
@@ -55,14 +56,18 @@ def take_in(
     """
     stopped = _stopped(before, at)
     if command.action == CANCEL:
-        return stopped, _answer(command.sequence, ResultStatus.CANCELED, at)
+        return stopped or _gone_by(command), _answer(command.sequence, ResultStatus.CANCELED, at)
     reason = refusal(command, specification)
     if reason or command.starts_at is None:
         return stopped, _answer(command.sequence, ResultStatus.FAILED, at, reason)
-    if command.ends_at is not None and command.ends_at <= at:
-        status = ResultStatus.DONE if stopped else ResultStatus.EXPIRED
-        return stopped, _answer(command.sequence, status, command.ends_at if stopped else at)
-    return Held(command, command.starts_at), None
+    held = Held(command, command.starts_at)
+    if held.ends_at > at:
+        return held, None
+    # Kept, for what it took over from is over too.
+    late = msgspec.structs.replace(held, status=ResultStatus.EXPIRED, ended_at=held.ends_at)
+    if stopped:
+        return late, _answer(command.sequence, ResultStatus.DONE, held.ends_at)
+    return late, _answer(command.sequence, ResultStatus.EXPIRED, at)
 
 
 def advance(held: Collection[Held], at: datetime, fault: str = "") -> list[tuple[Held, CommandResult]]:
@@ -76,7 +81,7 @@ def advance(held: Collection[Held], at: datetime, fault: str = "") -> list[tuple
             continue
         superseded = superseded_at(one, held)
         end = superseded or one.ends_at
-        if end is not None and end <= at:
+        if end <= at:
             changed.append(_end(one, end, superseded is not None))
         elif fault:
             changed.append(_become(one, ResultStatus.FAILED, at, fault, ended_at=at))
@@ -94,7 +99,7 @@ def plan(held: Collection[Held], at: datetime) -> DeviceCommand | None:
 def next_change(held: Collection[Held], at: datetime) -> datetime | None:
     """When `advance` is to be asked next after `at`; None when nothing lies ahead."""
     times = (time for one in held if not one.over for time in (one.starts_at, one.ends_at))
-    return min((time for time in times if time is not None and time > at), default=None)
+    return min((time for time in times if time > at), default=None)
 
 
 def is_long_over(one: Held, at: datetime) -> bool:
@@ -109,6 +114,14 @@ def _stopped(before: Held | None, at: datetime) -> Held | None:
     if before.over:
         return before
     return msgspec.structs.replace(before, status=ResultStatus.CANCELED, ended_at=at)
+
+
+def _gone_by(canceled: DeviceCommand) -> Held | None:
+    """What was canceled after its start, and never heard of: it took over from others, and does nothing itself."""
+    starts_at, ended_at = canceled.starts_at, canceled.ends_at
+    if starts_at is None or ended_at is None or ended_at <= starts_at:
+        return None
+    return Held(canceled, starts_at, ResultStatus.CANCELED, ended_at)
 
 
 def _end(one: Held, end: datetime, superseded: bool) -> tuple[Held, CommandResult]:

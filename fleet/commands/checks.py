@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 
-from fleet.commands.life import WANTED, Command, Instruction, State, move
+from fleet.commands.life import WANTED, Command, Instruction, State, move, older_word
 from fleet.commands.limits import MODES, Rating, refused_setpoint, refused_shares, refused_time, takes_setpoint
 from fleet.flip.spans import BEYOND
 from fleet.products import Model
@@ -45,16 +45,18 @@ def refusal(order: Instruction, model: Model | None) -> str | None:
     )
 
 
-def settle(command: Command, is_maybe_on_battery: bool, model: Model | None, at: datetime) -> tuple[Command, Notice]:
+def settle(
+    command: Command, may_act_until: datetime | None, model: Model | None, at: datetime
+) -> tuple[Command, Notice]:
     """What becomes of a revision that was received, and what the battery is told of it.
 
-    `is_maybe_on_battery`: an earlier revision was sent, whether it arrived or not.
+    `may_act_until`: the latest end of all revisions that were sent, whether they arrived or not; None: none was.
     """
     if command.order.is_taken_back:
-        return _take_back(command, is_maybe_on_battery, at)
-    undo = Notice.CANCEL if is_maybe_on_battery else Notice.NOTHING
+        return _take_back(command, may_act_until, at)
+    undo = Notice.CANCEL if may_act_until is not None and may_act_until > at else Notice.NOTHING
     if command.order.is_over(at):
-        return move(command, State.EXPIRED, at, "it came after its end"), undo
+        return move(command, State.EXPIRED, at, "it came after its end", older_word(may_act_until, at)), undo
     if why := refusal(command.order, model):
         return move(command, State.FAILED, at, "it cannot be done", why), undo
     return move(command, State.PENDING, at, "it can be done"), Notice.SET
@@ -75,10 +77,10 @@ def taken_back_in_the_end(
     )  # fmt: skip
 
 
-def _take_back(command: Command, is_maybe_on_battery: bool, at: datetime) -> tuple[Command, Notice]:
-    if not is_maybe_on_battery:
+def _take_back(command: Command, may_act_until: datetime | None, at: datetime) -> tuple[Command, Notice]:
+    if may_act_until is None:
         return move(command, State.CANCELED, at, "the battery never had it"), Notice.NOTHING
-    if command.order.is_over(at):
+    if may_act_until <= at:
         # A battery that had started it has ended it by itself: nothing is left of it, as Flip wants it.
         to = State.CANCELED if command.started_at else State.EXPIRED
         return move(command, to, at, "its end came before it was taken back"), Notice.NOTHING

@@ -1,10 +1,11 @@
 """What was said to one battery, in its order, and what it answered: the cumulative acknowledgement.
 
 Nothing is trusted to arrive: all that is not acknowledged is said again, with growing pauses, until the battery has
-it, its end has come, or something else takes its place. Values in, values out; times are UTC.
+it, something else takes its place, or it is of no use any more: its end has come, and the end of all that the battery
+was told before it and may still act on. Values in, values out; times are UTC.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -18,9 +19,15 @@ HIGHEST_SEQUENCE = 2**62
 """A device that claims more lies or is broken: above it there would be no room for new commands."""
 
 
+Fitting = Callable[[Sequence["OutboxEntry"]], int]
+
+
 @dataclass(frozen=True)
 class OutboxEntry:
-    """One entry of a battery's order. `next_send_at` None: acknowledged, replaced or expired."""
+    """One entry of a battery's order. `next_send_at` None: acknowledged, replaced or of no use any more.
+
+    `expires_at` of a SET is its own end, of a CANCEL that of what it cancels.
+    """
 
     sequence: int
     command_id: str
@@ -60,17 +67,43 @@ class Delivery:
     commands: Mapping[str, Command] = field(default_factory=dict)
 
 
-def to_send(said: Sequence[OutboxEntry], now: datetime) -> list[OutboxEntry]:
-    """What goes into the next message, in order: all that is open, marked as sent once more at `now`.
+def is_of_use(one: OutboxEntry, said: Iterable[OutboxEntry], now: datetime) -> bool:
+    """Whether the battery is still to hear of it: it holds, or ends what was said before and may be acted on still.
 
-    To be written down before it is sent: then nothing that the battery may have is taken for unsent.
+    `said` has at least all that is open, and all that was sent to the battery and has not ended.
     """
-    waiting = sorted((one for one in said if one.next_send_at is not None), key=lambda one: one.sequence)
-    return [
+    return not one.is_over(now) or any(
+        older.sequence < one.sequence and older.action == SET and not older.is_over(now)
+        for older in said
+        if older.sends > 0 or older.next_send_at is not None
+    )
+
+
+def of_no_use(said: Sequence[OutboxEntry], now: datetime) -> list[OutboxEntry]:
+    """What is open and not to be said any more."""
+    return [one for one in said if one.next_send_at is not None and not is_of_use(one, said, now)]
+
+
+def to_send(said: Sequence[OutboxEntry], now: datetime, fitting: Fitting = len) -> list[OutboxEntry]:
+    """What changes by the next message: what goes into it in order, marked as sent once more at `now`, and what waits.
+
+    To be written down before it is sent: then nothing that the battery may have is taken for unsent. `fitting` says how
+    many of these a message holds; the rest waits until the battery has those, or for as long as they do.
+    """
+    open_ = (one for one in said if one.next_send_at is not None and is_of_use(one, said, now))
+    waiting = sorted(open_, key=lambda one: one.sequence)
+    count = fitting(waiting)
+    sent = [
         replace(one, sends=one.sends + 1, last_sent_at=now, next_send_at=now + BACKOFF.wait_after(one.sends + 1))
-        for one in waiting
-        if not one.is_over(now)
+        for one in waiting[:count]
     ]
+    again = min((one.next_send_at for one in sent if one.next_send_at), default=now)
+    return sent + [replace(one, next_send_at=again) for one in waiting[count:]]
+
+
+def is_in_message(one: OutboxEntry, now: datetime) -> bool:
+    """Whether `to_send` put it into the message of `now`."""
+    return one.last_sent_at == now
 
 
 def acknowledge(delivery: Delivery, answer: Answer, now: datetime) -> Delivery:
@@ -108,11 +141,13 @@ def _hear_newest(delivery: Delivery, answer: Answer, now: datetime) -> Delivery:
 
 
 def _is_lacking(one: OutboxEntry, delivery: Delivery, answer: Answer, now: datetime) -> bool:
-    if one.sequence <= answer.acknowledged_sequence or one.is_over(now):
+    if one.sequence <= answer.acknowledged_sequence:
         return False
     if one.next_send_at is not None:
         was_silent = one.last_sent_at is None or one.last_sent_at + PATIENCE < answer.received_at
         return was_silent and one.next_send_at > now
+    if one.is_over(now):
+        return False
     command = delivery.commands.get(one.command_id)
     is_acted_on = command is not None and command.state in {State.ACKNOWLEDGED, State.RUNNING}
     return one.acknowledged_at is not None and one.action == SET and is_acted_on and _is_of(one, command)

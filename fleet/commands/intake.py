@@ -13,6 +13,7 @@ import msgspec
 from fleet import flip
 from fleet.commands.checks import Notice, setpoint_of, settle, taken_back_in_the_end
 from fleet.commands.life import Command, Instruction, begin, is_outdated, revise
+from fleet.commands.limits import end_of
 from fleet.commands.message import DeviceCommand
 from fleet.commands.reports import with_report
 from fleet.products import Model
@@ -20,18 +21,22 @@ from fleet.products import Model
 
 @dataclass(frozen=True)
 class Addressee:
-    """The battery that is meant. `may_have_it`: a revision of the command was sent, whether it arrived or not."""
+    """The battery that is meant.
+
+    `may_act_until`: the latest end of all revisions of the command that were sent, arrived or not; None: none was.
+    """
 
     model: Model | None
-    may_have_it: bool
+    may_act_until: datetime | None
 
 
 @dataclass(frozen=True)
 class Telling:
-    """What the battery is to be told, without its place in the battery's order; no use to it from `expires_at` on."""
+    """What the battery is to be told, without its place in the battery's order. From `expires_at` on it is of no use
+    but to end what the battery was told before."""
 
     payload: dict[str, Any]
-    expires_at: datetime | None
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def order_of(told: flip.FlipCommand) -> Instruction:
     return Instruction(
         flip_status=_text(told.status),
         starts_at=told.starts_at,
-        ends_at=told.end,
+        ends_at=end_of(told.starts_at, told.end),
         mode=_text(asked.mode),
         power_mode=None if asked.power_mode is None else _text(asked.power_mode),
         setpoint_w=asked.setpoint_w,
@@ -106,8 +111,11 @@ def order_of(told: flip.FlipCommand) -> Instruction:
     )
 
 
-def payload_of(command: Command, notice: Notice) -> dict[str, Any]:
-    """What the battery is told, but for its place in the battery's order, which is only known when it has one."""
+def payload_of(command: Command, notice: Notice, before: Instruction) -> dict[str, Any]:
+    """What the battery is told, but for its place in the battery's order, which is only known when it has one.
+
+    `before` is what a cancellation takes back.
+    """
     order = command.order
     told = DeviceCommand(sequence=1, action=notice.value, command_id=command.command_id, revision=command.revision)
     if notice is Notice.SET:
@@ -121,6 +129,9 @@ def payload_of(command: Command, notice: Notice) -> dict[str, Any]:
             maximum_charge_pct=order.maximum_charge_pct,
             grid_import_allowed=order.grid_import_allowed,
         )
+    elif not before.is_taken_back and before.starts_at < command.revised_at:
+        ended_at = min(command.revised_at, end_of(before.starts_at, before.ends_at))
+        told = msgspec.structs.replace(told, starts_at=before.starts_at, ends_at=ended_at)
     payload: dict[str, Any] = msgspec.to_builtins(told)
     del payload["sequence"]
     return payload
@@ -133,22 +144,16 @@ def _said_again(told: flip.FlipCommand, known: Command, said_at: datetime) -> Sa
 
 
 def _settled(received: Command, before: Instruction, addressee: Addressee) -> Settled:
-    command, notice = settle(received, addressee.may_have_it, addressee.model, received.revised_at)
-    return Settled(with_report(command, received.revised_at), _telling(command, notice, before))
+    command, notice = settle(received, addressee.may_act_until, addressee.model, received.revised_at)
+    return Settled(with_report(command, received.revised_at), _telling(command, notice, before, addressee))
 
 
-def _telling(command: Command, notice: Notice, before: Instruction) -> Telling | None:
+def _telling(command: Command, notice: Notice, before: Instruction, addressee: Addressee) -> Telling | None:
     if notice is Notice.NOTHING:
         return None
-    expires_at = command.order.ends_at
-    if notice is Notice.CANCEL:
-        # What the battery may have is the version before: it is of use to cancel that until its own end.
-        expires_at = _later(expires_at, before.ends_at)
-    return Telling(payload_of(command, notice), expires_at)
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return None if one is None or other is None else max(one, other)
+    own_end = end_of(command.order.starts_at, command.order.ends_at)
+    until = addressee.may_act_until if notice is Notice.CANCEL else None
+    return Telling(payload_of(command, notice, before), until or own_end)
 
 
 def _text(value: str) -> str:

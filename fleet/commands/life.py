@@ -188,7 +188,7 @@ def delivered(command: Command, at: datetime) -> Command:
 def acknowledged(command: Command, at: datetime) -> Command:
     """The battery has the message of this revision on its disk, and did not say that it came after its end."""
     if command.state is S.EXPIRED:
-        return command
+        return replace(command, reason="") if command.reason else command
     if command.state not in UNHEARD:
         return command if command.acknowledged_at else replace(command, acknowledged_at=at)
     to = S.CANCELED if command.order.is_taken_back else S.ACKNOWLEDGED
@@ -206,16 +206,29 @@ def answered(command: Command, status: str, reason: str, at: datetime) -> Comman
     if to is not command.state:
         command = _through(command, to, at, f"the battery says {status}", reason)
     if command.state is S.EXPIRED:
-        return replace(command, acknowledged_at=None)
+        return replace(command, acknowledged_at=None, reason="")
     return replace(command, acknowledged_at=at) if to is command.state and not command.acknowledged_at else command
 
 
-def given_up(command: Command, superseded_at: datetime | None, now: datetime) -> Command:
-    """What is left of a command that the battery has not answered: its end has come, or another took over for good."""
+def older_word(may_act_until: datetime | None, now: datetime) -> str:
+    """What the battery may be doing instead, in a sentence; empty when nothing that it was told before still holds."""
+    if may_act_until is None or may_act_until <= now:
+        return ""
+    return f"The battery may act on an older word until {may_act_until:%Y-%m-%d %H:%M} UTC; it is told as long."
+
+
+def given_up(
+    command: Command, superseded_at: datetime | None, now: datetime, may_act_until: datetime | None = None
+) -> Command:
+    """What is left of a command that the battery has not answered: its end has come, or another took over for good.
+
+    `may_act_until` is the latest end of all that the battery was told before, of this command and of others.
+    """
     if command.state not in UNHEARD:
         return command
     if command.order.is_over(now):
-        return move(command, S.EXPIRED, now, "its end came before the battery had it")
+        cause = "its end came before the battery had it"
+        return move(command, S.EXPIRED, now, cause, older_word(may_act_until, now))
     is_taken_over = superseded_at is not None and superseded_at <= now and not command.order.is_taken_back
     if is_taken_over and command.state is not S.RECEIVED:
         return move(command, S.SUPERSEDED, now, "another command started in its place")

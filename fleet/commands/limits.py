@@ -5,12 +5,26 @@ The battery does not rely on the cloud, whose software may be of another time an
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from fleet.telemetry.message import Mode
 
 MODES = {mode.value: mode for mode in Mode}
 """The modes by the words that a command says them in."""
+
+
+ENDLESS_HOLDS = timedelta(hours=24)
+"""So long a command without an end holds at most: no word that gets lost makes a battery act for ever."""
+
+
+def end_of(starts_at: datetime, ends_at: datetime | None) -> datetime:
+    """When a command ends by itself, UTC: at its end, or `ENDLESS_HOLDS` after its start."""
+    if ends_at is not None:
+        return ends_at
+    try:
+        return starts_at + ENDLESS_HOLDS
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)

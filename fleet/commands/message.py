@@ -52,8 +52,9 @@ class Clock(msgspec.Struct, frozen=True):
 class DeviceCommand(msgspec.Struct, frozen=True, omit_defaults=True):
     """One command at its place in the device's order; `revision` counts what was changed of `command_id`.
 
-    `ends_at` None: until replaced. `setpoint_w` None with CHARGE and DISCHARGE: follow the load. None for the
-    reserve, the maximum and the grid import: what the owner set holds. A CANCEL has none of all these.
+    `ends_at` None: until replaced, for `limits.ENDLESS_HOLDS` at most. `setpoint_w` None with CHARGE and DISCHARGE:
+    follow the load. None for the reserve, the maximum and the grid import: what the owner set holds. A CANCEL has none
+    of all these, but for `starts_at` and `ends_at` where what it cancels had started: from when to when it held.
     """
 
     sequence: Sequence

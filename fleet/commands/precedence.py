@@ -2,8 +2,9 @@
 
 The later start wins; of equal starts, the higher sequence. A command that another one took over from does not come
 back when that one ends. Windows include their start and not their end; an end of None is never.
-What never counted is left out by the caller: refused, canceled before its start, or heard of only after its end.
-One that was canceled in the middle is given with that moment as its end.
+What never counted is left out by the caller: refused, or canceled before its start. One that was canceled in the
+middle is given with that moment as its end. One that was heard of only after its end counts: what it took over from
+was not wanted any more.
 """
 
 from collections.abc import Iterable

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from device_agent.capabilities import instruction_for, refusal
 from device_agent.execution import KEPT_AFTER, Held, advance, is_long_over, next_change, plan, take_in
 from device_agent.simulation.battery import BatterySpecification, Instruction
+from fleet.commands.limits import ENDLESS_HOLDS
 from fleet.commands.message import CANCEL, SET, DeviceCommand, ResultStatus
 from fleet.commands.precedence import active
 from fleet.telemetry.message import CommandResult, Mode
@@ -74,7 +75,7 @@ def test_it_is_to_be_looked_at_when_it_starts_and_when_it_ends(device) -> None:
     device.take(order(1, 10, 20), minute(0))
     device.take(order(2, 30, None), minute(0))
     wakes = [next_change(device.held.values(), minute(number)) for number in (0, 10, 20, 30)]
-    assert wakes == [minute(10), minute(20), minute(30), None]
+    assert wakes == [minute(10), minute(20), minute(30), minute(30) + ENDLESS_HOLDS]
 
 
 def test_one_that_comes_in_the_middle_starts_at_once(device) -> None:
@@ -83,11 +84,35 @@ def test_one_that_comes_in_the_middle_starts_at_once(device) -> None:
     assert device.answers[0].at == minute(0)
 
 
-def test_one_that_comes_after_its_end_expired_and_takes_over_from_nothing(device) -> None:
-    device.take(order(1, -30, 20), minute(0))
+def test_one_that_comes_after_its_end_expired_and_what_it_took_over_from_ends(device) -> None:
+    device.take(order(1, -30, 20), minute(-15))
+    assert device.at(minute(-15)) == 1
     device.take(order(2, -20, -10), minute(0))
-    assert device.at(minute(0)) == 1
-    assert device.statuses(2) == ["EXPIRED"]
+    assert device.at(minute(0)) is None
+    assert (device.statuses(1), device.statuses(2)) == (["RUNNING", "SUPERSEDED"], ["EXPIRED"])
+
+
+def test_one_that_was_canceled_after_its_start_and_never_heard_of_ends_what_it_took_over_from(device) -> None:
+    device.take(order(1, -30, 20), minute(-15))
+    device.at(minute(-15))
+    device.take(msgspec.structs.replace(cancel(2, "cmd_b"), starts_at=minute(-20), ends_at=minute(-10)), minute(0))
+    assert device.at(minute(0)) is None
+    assert (device.statuses(1), device.statuses(2)) == (["RUNNING", "SUPERSEDED"], ["CANCELED"])
+
+
+def test_one_that_was_moved_before_what_runs_and_is_over_ends_that_too(device) -> None:
+    device.take(order(1, -30, 20), minute(-30))
+    device.take(order(2, 10, 15, "b"), minute(-30))
+    assert device.at(minute(-29)) == 1
+    device.take(order(3, -20, -10, "b"), minute(0))
+    assert device.at(minute(0)) is None
+
+
+def test_one_without_an_end_gets_one(device) -> None:
+    device.take(order(1, 0, None), minute(0))
+    day = ENDLESS_HOLDS.total_seconds() / 60
+    assert [device.at(minute(number)) for number in (0, day - 1, day)] == [1, 1, None]
+    assert device.statuses(1) == ["RUNNING", "DONE"]
 
 
 def test_one_whose_window_passed_while_the_battery_was_off_is_not_made_up_for(device) -> None:

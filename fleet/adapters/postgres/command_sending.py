@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,8 +11,8 @@ import msgspec
 
 from fleet.adapters.postgres import Connection, run
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
-from fleet.commands.delivery import OutboxEntry, to_send
-from fleet.commands.life import OPEN, Command, delivered, given_up
+from fleet.commands.delivery import OutboxEntry, is_in_message, of_no_use, to_send
+from fleet.commands.life import Command, delivered, given_up
 from fleet.commands.message import MAX_MESSAGE_BYTES, Clock, CommandMessage, DeviceCommand, encode
 from fleet.commands.precedence import superseded_at
 from fleet.commands.reports import OFFLINE_AFTER, with_report
@@ -49,20 +49,20 @@ def claim_messages(connection: Connection, now: datetime, limit: int) -> list[Ou
     things = [row["thing_name"] for row in run(connection, "commands.lock_cursors", thing_names=due)] if due else []
     if not things:
         return []
-    run(connection, "commands.drop_expired", thing_names=things, now=now)
-    rows = _open_messages(connection, things)
-    fitting = {thing: _fitting(to_send([one for one, _ in said], now)) for thing, said in rows.items()}
-    _mark_sent(connection, {thing: [*now_said, *rest] for thing, (now_said, rest) in fitting.items()})
+    said = _said_to(connection, things, now)
+    _drop(connection, {thing: of_no_use([*entries], now) for thing, entries in said.items()})
+    changed = {thing: to_send([*entries], now, _fitting) for thing, entries in said.items()}
+    _mark_sent(connection, changed)
+    sent = {thing: [one for one in entries if is_in_message(one, now)] for thing, entries in changed.items()}
     clocks = {row["thing_name"]: row for row in run(connection, "commands.clocks", thing_names=things)}
-    payloads = {thing: {one.sequence: payload for one, payload in said} for thing, said in rows.items()}
     return [
         Outgoing(
             thing,
-            _body(said, payloads[thing], _clock(clocks.get(thing), now)),
-            tuple((one.command_id, one.revision) for one in said),
+            _body(entries, said[thing], _clock(clocks.get(thing), now)),
+            tuple((one.command_id, one.revision) for one in entries),
         )
-        for thing, (said, _) in fitting.items()
-        if said
+        for thing, entries in sent.items()
+        if entries
     ]
 
 
@@ -92,25 +92,22 @@ def end_overdue(connection: Connection, now: datetime) -> int:
     if not held:
         return 0
     before = read_commands(connection, [row["command_id"] for row in found if row["thing_name"] in held])
-    windows = _windows(connection, held, now)
+    windows, told = _windows(connection, held, now), _told(connection, held, now)
     ended = [
-        attempt(f"the command {one.command_id}", partial(_end, one, windows[one.thing_name], now))
+        attempt(f"the command {one.command_id}", partial(_end, one, windows[one.thing_name], told[one.thing_name], now))
         for one in before.values()
     ]
     after = [one for one in ended if isinstance(one, Command)]
     changed = [one for one in after if one is not before[one.command_id]]
-    write_commands(connection, changed)
-    run(connection, "commands.withdraw", command_ids=[one.command_id for one in changed if one.state not in OPEN])
+    write_commands(connection, changed)  # what is to be said of them stays: `claim_messages` drops what is of no use
     return len(changed)
 
 
-def _end(command: Command, windows: Sequence[_Window], now: datetime) -> Command:
-    return with_report(_give_up(command, windows, now), now)
-
-
-def _give_up(command: Command, windows: Sequence[_Window], now: datetime) -> Command:
+def _end(command: Command, windows: Sequence[_Window], told: Sequence[OutboxEntry], now: datetime) -> Command:
     mine = next((window for window in windows if window.command_id == command.command_id), None)
-    return given_up(command, superseded_at(mine, windows) if mine else None, now)
+    older = (one.expires_at for one in told if (one.command_id, one.revision) != (command.command_id, command.revision))
+    may_act_until = max((end for end in older if end is not None), default=None)
+    return with_report(given_up(command, superseded_at(mine, windows) if mine else None, now, may_act_until), now)
 
 
 def _windows(connection: Connection, things: Iterable[str], now: datetime) -> dict[str, list[_Window]]:
@@ -120,25 +117,38 @@ def _windows(connection: Connection, things: Iterable[str], now: datetime) -> di
     return windows
 
 
-def _open_messages(
-    connection: Connection, things: Sequence[str]
-) -> dict[str, list[tuple[OutboxEntry, dict[str, Any]]]]:
-    said: defaultdict[str, list[tuple[OutboxEntry, dict[str, Any]]]] = defaultdict(list)
-    for row in run(connection, "commands.open_messages", thing_names=things):
+def _told(connection: Connection, things: Iterable[str], now: datetime) -> dict[str, list[OutboxEntry]]:
+    """What was sent to these devices and has not ended, whatever became of it."""
+    said = _said_to(connection, [*things], now)
+    return defaultdict(list, {thing: [one for one in entries if one.sends] for thing, entries in said.items()})
+
+
+def _said_to(
+    connection: Connection, things: Sequence[str], now: datetime
+) -> dict[str, dict[OutboxEntry, dict[str, Any]]]:
+    """What is open for these devices and what they may act on, each entry with its payload."""
+    said: defaultdict[str, dict[OutboxEntry, dict[str, Any]]] = defaultdict(dict)
+    for row in run(connection, "commands.said", thing_names=things, now=now):
         thing, payload = row.pop("thing_name"), row.pop("payload")
-        said[thing].append((OutboxEntry(**row), payload))
+        said[thing][OutboxEntry(**row)] = payload
     return said
 
 
-def _fitting(said: list[OutboxEntry]) -> tuple[list[OutboxEntry], list[OutboxEntry]]:
-    """As many as a message surely holds, and the rest: that follows once the battery has these."""
-    total, count = 0, 0
-    for one in said:
+def _fitting(said: Sequence[OutboxEntry]) -> int:
+    """How many a message surely holds, one at least."""
+    total = 0
+    for count, one in enumerate(said):
         total += _ROOM_FOR_VALUES + 6 * len(one.command_id)  # a character takes six bytes of JSON at most
         if total > MAX_MESSAGE_BYTES and count:
-            break
-        count += 1
-    return said[:count], [replace(one, sends=one.sends - 1, last_sent_at=None) for one in said[count:]]
+            return count
+    return len(said)
+
+
+def _drop(connection: Connection, useless: dict[str, list[OutboxEntry]]) -> None:
+    pairs = [(thing, one.sequence) for thing, entries in useless.items() for one in entries]
+    if pairs:
+        names, sequences = zip(*pairs, strict=True)
+        run(connection, "commands.drop", thing_names=list(names), sequences=list(sequences))
 
 
 def _mark_sent(connection: Connection, fresh: dict[str, list[OutboxEntry]]) -> None:
@@ -154,8 +164,9 @@ def _mark_sent(connection: Connection, fresh: dict[str, list[OutboxEntry]]) -> N
     )
 
 
-def _body(said: Sequence[OutboxEntry], payloads: dict[int, dict[str, Any]], clock: Clock) -> bytes:
-    commands = [msgspec.convert({**payloads[one.sequence], "sequence": one.sequence}, DeviceCommand) for one in said]
+def _body(sent: Sequence[OutboxEntry], payloads: dict[OutboxEntry, dict[str, Any]], clock: Clock) -> bytes:
+    by_sequence = {one.sequence: payload for one, payload in payloads.items()}
+    commands = [msgspec.convert({**by_sequence[one.sequence], "sequence": one.sequence}, DeviceCommand) for one in sent]
     return encode(CommandMessage(commands, clock))
 
 

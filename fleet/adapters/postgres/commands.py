@@ -55,7 +55,7 @@ class Commands:
         known = read_commands(self._connection, [told.id]).get(told.id)
         # Asked once the order is held: whoever held it before may have sent the command.
         row = one(run(self._connection, "commands.battery", thing_name=told.device_id, command_id=told.id))
-        return known, Addressee(model_named(row["model"]), row["may_have_it"])
+        return known, Addressee(model_named(row["model"]), row["may_act_until"])
 
     def _write_down(self, decision: Decision, at: datetime) -> Outcome:
         match decision:

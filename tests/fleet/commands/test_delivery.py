@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import flip
-from fleet.commands.delivery import Answer, Delivery, OutboxEntry, acknowledge, is_ahead, to_send
+from fleet.commands.delivery import Answer, Delivery, OutboxEntry, acknowledge, is_ahead, of_no_use, to_send
 from fleet.commands.intake import Addressee, PassedOver, Settled, decide
 from fleet.commands.life import LEGAL, Command, State, delivered, given_up
 from fleet.commands.message import CANCEL, SET
@@ -74,12 +74,13 @@ class World:
             ends_at=START + 300 * SECOND if number % 2 else None,
             battery_commands=flip.BatteryCommand(mode="CHARGE", setpoint_w=setpoint_w),
         )
-        was_sent = any(one.sends for one in self.delivery.said.values() if one.command_id == told.id)
+        sent = [one for one in self.delivery.said.values() if one.command_id == told.id and one.sends]
+        may_act_until = max((one.expires_at for one in sent if one.action == SET and one.expires_at), default=None)
         known = self.delivery.commands.get(told.id)
         said_at = self.now - late_s * SECOND
         word = (said_at, status == "CANCELED")
         self.newest[told.id] = max(self.newest.get(told.id, word), word)
-        decision = decide(told, known, Addressee(None, was_sent), self.now, said_at)
+        decision = decide(told, known, Addressee(None, may_act_until), self.now, said_at)
         if not isinstance(decision, PassedOver):
             commands = {**self.delivery.commands, told.id: decision.command}
             self.delivery = replace(self.delivery, commands=commands)
@@ -147,10 +148,8 @@ class World:
 
     def drop_expired(self) -> None:
         """Before each sending too: a later number must not acknowledge what was left out of its message."""
-        said = {
-            sequence: replace(one, next_send_at=None) if one.is_over(self.now) else one
-            for sequence, one in self.delivery.said.items()
-        }
+        said = dict(self.delivery.said)
+        said |= {one.sequence: replace(one, next_send_at=None) for one in of_no_use([*said.values()], self.now)}
         self.delivery = replace(self.delivery, said=said)
 
     def believed(self) -> dict[str, tuple[Command, list[int]]]:

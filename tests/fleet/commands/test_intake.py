@@ -9,13 +9,15 @@ import pytest
 from fleet import flip
 from fleet.commands.intake import Addressee, Decision, Noted, PassedOver, SaidAgain, Settled, decide, order_of
 from fleet.commands.life import Command, State, acknowledged, answered
+from fleet.commands.limits import ENDLESS_HOLDS
 from fleet.products import model_named
 from tests.command_examples import HEARD, HOUR, START, told
 
 SECOND = timedelta(seconds=1)
 LATER = HEARD + SECOND
 HOME_13 = model_named("home-13")
-NEVER_SENT, MAYBE_SENT = Addressee(HOME_13, may_have_it=False), Addressee(HOME_13, may_have_it=True)
+MAY_ACT_UNTIL = START + 3 * HOUR
+NEVER_SENT, MAYBE_SENT = Addressee(HOME_13, None), Addressee(HOME_13, may_act_until=MAY_ACT_UNTIL)
 REFUSED_END, BEYOND = "It ends before it starts.", "It lasts beyond the year 9999."
 
 
@@ -82,7 +84,7 @@ def test_an_overlong_command_that_flip_puts_right_is_told_to_the_battery() -> No
     refused = known(ends_at=None, duration_s=1e300)
     decision = settled(later(ends_at=None), refused)
     assert (decision.command.state, decision.command.revision, decision.command.order.ends_at) == (
-        State.PENDING, 2, None,
+        State.PENDING, 2, START + ENDLESS_HOLDS,
     )  # fmt: skip
     assert decided(later(ends_at=None, duration_s=2e300), refused) == SaidAgain(
         replace(refused, flip_updated_at=LATER), is_unanswered=True
@@ -137,21 +139,36 @@ def test_a_cancellation_reaches_the_battery_that_may_have_it_and_no_other() -> N
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "expires_at"),
-    [
-        (START + HOUR, START + 2 * HOUR, START + 2 * HOUR),
-        (START + 2 * HOUR, START + HOUR, START + 2 * HOUR),
-        (None, START + HOUR, None),
-        (START + HOUR, None, None),
-    ],
-)
-def test_a_cancel_is_of_use_until_the_later_of_both_ends(
-    before: datetime | None, after: datetime | None, expires_at: datetime | None
-) -> None:
-    decision = settled(later(ends_at=after, mode="DANCE"), known(ends_at=before), MAYBE_SENT)
+@pytest.mark.parametrize("change", [{"mode": "DANCE"}, {"status": "CANCELED"}, {"ends_at": HEARD}])
+def test_a_cancel_is_of_use_until_the_latest_end_of_all_that_was_sent(change: dict[str, Any]) -> None:
+    lowered = settled(later(setpoint_w=500.0), known(), MAYBE_SENT).command
+    decision = settled(later(said=LATER + SECOND, **change), lowered, MAYBE_SENT, HEARD)
     assert decision.telling is not None
-    assert (decision.telling.payload["action"], decision.telling.expires_at) == ("CANCEL", expires_at)
+    assert (decision.telling.payload["action"], decision.telling.expires_at) == ("CANCEL", MAY_ACT_UNTIL)
+
+
+def test_what_was_shortened_and_ended_unheard_is_taken_back_all_the_same() -> None:
+    """The battery may act on the revision before, whose end is later."""
+    shortened = settled(later(ends_at=START + HOUR), known(ends_at=MAY_ACT_UNTIL), MAYBE_SENT).command
+    over = START + 2 * HOUR
+    decision = decided(later(said=over, status="CANCELED", ends_at=START + HOUR), shortened, MAYBE_SENT, over)
+    assert isinstance(decision, Settled) and decision.telling is not None
+    assert (decision.command.state, decision.telling.payload["action"]) == (State.PENDING, "CANCEL")
+    past = decided(later(said=MAY_ACT_UNTIL, status="CANCELED"), shortened, MAYBE_SENT, MAY_ACT_UNTIL)
+    assert isinstance(past, Settled) and past.telling is None
+
+
+def test_a_cancel_says_from_when_to_when_the_command_held_if_it_had_started() -> None:
+    at = START + HOUR
+    decision = settled(later(said=at, status="CANCELED"), known(ends_at=MAY_ACT_UNTIL), MAYBE_SENT, at)
+    assert decision.telling is not None
+    window = [datetime.fromisoformat(decision.telling.payload[name]) for name in ("starts_at", "ends_at")]
+    assert window == [START, at]
+
+
+def test_a_command_without_an_end_gets_one() -> None:
+    command = settled(told(ends_at=None, duration_s=None)).command
+    assert command.order.ends_at == START + ENDLESS_HOLDS
 
 
 def test_what_flip_asks_for_is_kept_without_nul_so_that_the_same_again_is_the_same() -> None:

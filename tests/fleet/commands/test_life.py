@@ -40,7 +40,7 @@ def new(order: Instruction = ORDER) -> Command:
 
 
 def pending(order: Instruction = ORDER) -> Command:
-    return settle(new(order), True, HOME_13, NOW)[0]
+    return settle(new(order), ORDER.ends_at, HOME_13, NOW)[0]
 
 
 def after(command: Command, *words: str) -> Command:
@@ -92,7 +92,7 @@ def test_a_result_that_its_own_acknowledgement_overtook_still_counts() -> None:
 
 
 def test_only_the_answer_to_the_cancellation_cancels() -> None:
-    command = settle(revise(after(pending(), "RUNNING"), CANCELED, NOW, NOW), True, HOME_13, NOW)[0]
+    command = settle(revise(after(pending(), "RUNNING"), CANCELED, NOW, NOW), ORDER.ends_at, HOME_13, NOW)[0]
     assert after(command, "RUNNING", "DONE").state is State.PENDING
     assert after(command, "ack").state is after(command, "CANCELED").state is State.CANCELED
 
@@ -103,6 +103,14 @@ def test_what_nobody_heard_of_ends_with_its_window_or_with_the_next_that_starts(
     assert given_up(command, NOW + MINUTE, NOW + MINUTE).state is State.SUPERSEDED
     assert given_up(command, NOW + MINUTE, NOW + HOUR).state is State.EXPIRED
     assert given_up(after(command, "ack"), NOW, NOW + HOUR).state is State.ACKNOWLEDGED
+
+
+def test_the_books_say_what_a_battery_may_do_that_did_not_hear_of_the_end() -> None:
+    shortened = pending(replace(ORDER, ends_at=NOW + 20 * MINUTE))
+    expired = given_up(shortened, None, NOW + 20 * MINUTE, may_act_until=NOW + HOUR)
+    assert expired.reason == "The battery may act on an older word until 2026-11-23 17:00 UTC; it is told as long."
+    assert given_up(shortened, None, NOW + 20 * MINUTE, may_act_until=NOW + 20 * MINUTE).reason == ""
+    assert after(expired, "ack").reason == after(expired, "EXPIRED").reason == after(expired, "DONE").reason == ""
 
 
 @given(st.lists(st.sampled_from([*WORDS, "ack", "deliver", "give up", "revise", "cancel", "silly"]), max_size=12))
@@ -118,7 +126,9 @@ def test_no_illegal_step_is_reachable_and_the_state_is_where_the_steps_lead(even
             case "revise" | "cancel":
                 order = CANCELED if event == "cancel" else ORDER
                 if not is_outdated(command, order, at, at):
-                    command = settle(revise(command, order, at, at), bool(number % 2), HOME_13, at)[0]
+                    command = settle(
+                        revise(command, order, at, at), ORDER.ends_at if number % 2 else None, HOME_13, at
+                    )[0]
             case _:
                 command = after(command, event)
     origins = [None, *(step.to_state for step in command.steps)]
@@ -182,7 +192,7 @@ def test_charging_and_discharging_have_a_rating_each_and_an_unknown_model_none()
 
 def test_a_revision_that_cannot_be_done_is_undone_on_the_battery() -> None:
     impossible = revise(after(pending(), "RUNNING"), replace(ORDER, mode="DANCE"), NOW, NOW)
-    command, notice = settle(impossible, True, HOME_13, NOW)
+    command, notice = settle(impossible, ORDER.ends_at, HOME_13, NOW)
     assert (command.state, notice) == (State.FAILED, Notice.CANCEL)
 
 
@@ -191,7 +201,9 @@ def test_a_cancellation_after_the_end_is_no_failure_of_a_battery_that_had_starte
     words: list[str], report: str | None
 ) -> None:
     """Its DONE may still be on the way."""
-    late = settle(revise(after(pending(), *words), CANCELED, NOW + HOUR, NOW + HOUR), True, HOME_13, NOW + HOUR)
+    late = settle(
+        revise(after(pending(), *words), CANCELED, NOW + HOUR, NOW + HOUR), ORDER.ends_at, HOME_13, NOW + HOUR
+    )
     assert (report_on(late[0], NOW + HOUR), late[1]) == (report, Notice.NOTHING)
 
 
@@ -209,7 +221,7 @@ def test_a_cancellation_after_the_end_is_no_failure_of_a_battery_that_had_starte
         (after(pending(), "EXPIRED", "ack"), 12, "FAILED_OFFLINE"),
         (after(pending(), "ack", "EXPIRED"), 12, "FAILED_OFFLINE"),
         (after(pending(CANCELED), "ack"), 0, "OK"),
-        (settle(new(CANCELED), False, HOME_13, NOW)[0], 0, "OK"),
+        (settle(new(CANCELED), None, HOME_13, NOW)[0], 0, "OK"),
     ],
 )
 def test_flip_hears(command: Command, minutes: float, report: str | None) -> None:

@@ -63,10 +63,12 @@ INSERT INTO fleet.command_transitions (command_id, revision, from_state, to_stat
 VALUES (%(command_id)s, %(revision)s, %(from_state)s, %(to_state)s, %(at)s, %(cause)s)
 
 -- name: battery
--- Which model a device is, and whether it may know of the command.
-SELECT model, EXISTS (
-    SELECT FROM fleet.command_messages WHERE command_id = %(command_id)s AND (sends > 0 OR acknowledged_at IS NOT NULL)
-) AS may_have_it
+-- Which model a device is, and until when it may act on the command: the latest end of what was sent of it. Messages
+-- from before commands without an end got one have none.
+SELECT model, (
+    SELECT max(coalesce(expires_at, '9999-12-30')) FROM fleet.command_messages
+    WHERE command_id = %(command_id)s AND sends > 0 AND payload ->> 'action' = 'SET'
+) AS may_act_until
 FROM fleet.devices WHERE thing_name = %(thing_name)s
 
 -- name: withdraw
@@ -100,11 +102,15 @@ UPDATE fleet.commands SET flip_updated_at = %(said_at)s WHERE command_id = %(com
 SELECT thing_name FROM fleet.command_messages WHERE next_send_at <= %(now)s
 GROUP BY thing_name ORDER BY min(next_send_at), thing_name LIMIT %(limit)s
 
--- name: open_messages
--- All that is open for these devices.
+-- name: said
+-- All that is open for these devices, and all that was sent to them, is not open any more and has not ended.
 SELECT thing_name, sequence, command_id, revision, payload ->> 'action' AS action, payload, expires_at, next_send_at,
     sends, last_sent_at, acknowledged_at
-FROM fleet.command_messages WHERE thing_name = ANY(%(thing_names)s) AND next_send_at IS NOT NULL
+FROM fleet.command_messages
+WHERE thing_name = ANY(%(thing_names)s) AND (
+    next_send_at IS NOT NULL
+    OR (sends > 0 AND payload ->> 'action' = 'SET' AND (expires_at IS NULL OR expires_at > %(now)s))
+)
 ORDER BY thing_name, sequence
 
 -- name: answered_messages
@@ -137,10 +143,11 @@ FROM unnest(
 ) AS sent (thing_name, sequence, sends, last_sent_at, next_send_at)
 WHERE (message.thing_name, message.sequence) = (sent.thing_name, sent.sequence)
 
--- name: drop_expired
--- Nothing is said to a device after its end.
-UPDATE fleet.command_messages SET next_send_at = NULL
-WHERE thing_name = ANY(%(thing_names)s) AND next_send_at IS NOT NULL AND expires_at <= %(now)s
+-- name: drop
+-- Of no use any more.
+UPDATE fleet.command_messages AS message SET next_send_at = NULL
+FROM unnest(%(thing_names)s::text[], %(sequences)s::bigint[]) AS useless (thing_name, sequence)
+WHERE (message.thing_name, message.sequence) = (useless.thing_name, useless.sequence)
 
 -- name: free_commands
 -- Those of the commands that nobody holds: who takes in a change of one leaves its older revision's news aside.

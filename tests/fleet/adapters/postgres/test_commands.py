@@ -13,6 +13,7 @@ from fleet.adapters.postgres.command_sending import claim_messages
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.telemetry import Received, store
+from fleet.commands.limits import ENDLESS_HOLDS
 from fleet.devices import ThingName
 from fleet.flip.spans import BEYOND
 from fleet.settings import Settings
@@ -153,7 +154,7 @@ def test_a_duration_is_an_end(connection: Connection) -> None:
     receive(connection, told(ends_at=None, duration_s=60.0))
     receive(connection, told("cmd_2", ends_at=None))
     ends = [command_of(connection, f"cmd_{number}")["ends_at"] for number in (1, 2)]
-    assert ends == [START + timedelta(minutes=1), None]
+    assert ends == [START + timedelta(minutes=1), START + ENDLESS_HOLDS]
 
 
 def test_what_lasts_beyond_every_calendar_is_refused_and_not_endless(connection: Connection) -> None:
