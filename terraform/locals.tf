@@ -57,8 +57,6 @@ locals {
     sender_email                = var.sender_email
     job_principals              = jsonencode(local.job_principals)
     kubernetes_namespace        = var.kubernetes_namespace
-    kubernetes_service_accounts = jsonencode(var.kubernetes_service_accounts)
-    kubernetes_subjects         = jsonencode([for name in var.kubernetes_service_accounts : "system:serviceaccount:${var.kubernetes_namespace}:${name}"])
     oidc_issuer                 = var.oidc_issuer
   }
 }

@@ -21,15 +21,28 @@ locals {
   }
 }
 
-# Whom a job's role trusts: the principals that are named, and AWS's services where the jobs run.
+# Whom a job's role trusts: the principals that are named, and AWS's services where the jobs run. On EKS a pod with a token
+# may ask for whichever role trusts its service account, so each role names its own and the others none.
 locals {
-  job_trusts = concat(["job_trust.json"], [for place in sort(var.job_places) : "job_trust_${place}.json"])
-  job_trust = jsonencode({
-    Version = "2012-10-17"
-    Statement = flatten([
-      for name in local.job_trusts : jsondecode(templatefile("${path.module}/documents/${name}", local.document_values)).Statement
-    ])
-  })
+  job_trusts = {
+    for job, role in local.roles : job => jsonencode({
+      Version = "2012-10-17"
+      Statement = flatten([
+        for name in concat(["job_trust.json"], [
+          for place in sort(var.job_places) : "job_trust_${place}.json"
+          if !startswith(place, "eks_") || contains(keys(var.kubernetes_service_accounts), job)
+        ]) : jsondecode(templatefile("${path.module}/documents/${name}", merge(local.document_values, local.pods[job]))).Statement
+      ])
+    }) if role.trust == "job_trust.json"
+  }
+  pods = {
+    for job in keys(local.roles) : job => {
+      kubernetes_service_accounts = jsonencode(lookup(var.kubernetes_service_accounts, job, []))
+      kubernetes_subjects = jsonencode([
+        for name in lookup(var.kubernetes_service_accounts, job, []) : "system:serviceaccount:${var.kubernetes_namespace}:${name}"
+      ])
+    }
+  }
 }
 
 resource "aws_iam_role" "this" {
@@ -37,7 +50,7 @@ resource "aws_iam_role" "this" {
 
   name = each.value.name
   assume_role_policy = (
-    each.value.trust == "job_trust.json" ? local.job_trust :
+    each.value.trust == "job_trust.json" ? local.job_trusts[each.key] :
     templatefile("${path.module}/documents/${each.value.trust}", local.document_values)
   )
 }

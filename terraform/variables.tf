@@ -37,12 +37,17 @@ variable "kubernetes_namespace" {
 }
 
 variable "kubernetes_service_accounts" {
-  description = "The service accounts there that may have a job's role."
-  type        = list(string)
-  default     = ["ingestion-worker", "worker"]
+  description = "The service accounts there that may have a job's role, by the job: a key of local.roles in roles.tf."
+  type        = map(list(string))
+  default     = { ingestion = ["ingestion-worker"], worker = ["worker"] }
 
   validation {
-    condition     = length(var.kubernetes_service_accounts) > 0 && !anytrue([for name in var.kubernetes_service_accounts : strcontains(name, "*")])
+    condition     = length(setsubtract(keys(var.kubernetes_service_accounts), ["provisioning", "retirement", "ingestion", "webhooks", "dispatch", "storage", "web", "worker"])) == 0
+    error_message = "Use the jobs provisioning, retirement, ingestion, webhooks, dispatch, storage, web and worker."
+  }
+
+  validation {
+    condition     = alltrue([for names in values(var.kubernetes_service_accounts) : length(names) > 0 && !anytrue([for name in names : strcontains(name, "*")])])
     error_message = "Name each service account; a wildcard would let every pod of the namespace in."
   }
 }
