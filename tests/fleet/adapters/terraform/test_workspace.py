@@ -108,11 +108,17 @@ def test_the_state_is_versioned_encrypted_private_and_made_once(infrastructure: 
 
 def test_a_bucket_that_lost_its_protection_is_taken_over_and_mended(infrastructure: Applied) -> None:
     settings, _ = infrastructure
-    store = state_store(settings)
-    client(settings, "s3").delete_public_access_block(Bucket=store.bucket)
+    store, s3 = state_store(settings), client(settings, "s3")
+    s3.delete_bucket_lifecycle(Bucket=store.bucket)
+    assert not store_status(settings, store).is_ready, "old secrets would be kept for ever"
+    s3.delete_public_access_block(Bucket=store.bucket)
     assert not store_status(settings, store).is_ready
     assert Terraform(settings).bootstrap() is True
     assert store_status(settings, store).is_ready
+    [rule] = s3.get_bucket_lifecycle_configuration(Bucket=store.bucket)["Rules"]
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 90
+    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7
+    assert "Expiration" not in rule, "the state itself would go"
 
 
 def test_what_terraform_leaves_on_disk_is_the_owners_alone(
