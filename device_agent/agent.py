@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from device_agent.commands import CommandStore
+from device_agent.contact import Contact
 from device_agent.events import Acknowledged, CommandsReceived, Connected, Event, NotSent, SubscribeFailed
 from device_agent.link import Link, LinkState
 from device_agent.operation import Operation
@@ -27,13 +28,17 @@ _SUBSCRIBE_AGAIN_S = 30.0
 
 @dataclass(frozen=True)
 class Pace:
-    """How often and how much. Intervals in seconds, sizes in bytes."""
+    """How often, how much, and how long alone: after `lost_after_s` without the cloud no command is followed.
+
+    Intervals in seconds, sizes in bytes.
+    """
 
     sample_interval_s: float = 5.0
     publish_interval_s: float = 60.0
     backlog_messages_per_s: float = 5.0
     max_samples: int = 200
     max_message_bytes: int = 100_000
+    lost_after_s: float = 3600.0
 
 
 class Publisher(Protocol):
@@ -85,7 +90,8 @@ class Agent:
         self._pace = pace
         self._jitter = jitter
         self._commands = CommandStore(spool)
-        self._operation = Operation(self._commands, battery, clock)
+        self._contact = Contact(spool, clock, pace.lost_after_s)
+        self._operation = Operation(self._commands, battery, clock, self._contact)
         self._sequence = spool.last_sequence
         self._sample_due = clock.monotonic() + offset_s
         self._send_due = self._sample_due
@@ -151,6 +157,7 @@ class Agent:
         self.link.handle(event)
         match event:
             case Connected():
+                self._contact.heard(now)
                 self._failures = 0
                 self._send_due = self._not_before = self._subscribe_due = now
             case Acknowledged(token):
@@ -207,6 +214,7 @@ class Agent:
         if not self._in_flight or self._in_flight.token != token:
             return
         sent, self._in_flight = self._in_flight, None
+        self._contact.heard(now)
         self._failures = 0
         self._told_commands = sent.command_sequence
         self._commands.forget_results(sent.results)
@@ -234,6 +242,7 @@ class Agent:
         if isinstance(message, Rejected):
             logger.warning("%s: %s", self.thing_name, message.reason)
             return
+        self._contact.heard(now)
         fresh = self._operation.receive(message, now)
         # A repeated command means that the cloud did not hear us: say it again.
         self._told_commands = -1

@@ -52,6 +52,10 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     add("--keep-alive", type=int, default=patience.keep_alive_s, metavar="S")
     add("--acknowledgement-timeout", type=int, default=patience.acknowledgement_s, metavar="S")
     add("--reconnect-max", type=float, default=patience.reconnect_max_s, metavar="S")
+    add(
+        "--lost-after", type=float, default=pace.lost_after_s, metavar="S",
+        help="follow no command once the cloud was not heard of for so long",
+    )  # fmt: skip
     add("--drain-timeout", type=float, default=options.drain_timeout_s, metavar="S")
     add("--connect-timeout", type=float, metavar="S", help="end with 5 if not connected by then (default: never)")
     add("--connects-per-s", type=float, default=options.connects_per_s, metavar="R")
@@ -67,10 +71,20 @@ def _add_logging(command: argparse.ArgumentParser) -> None:
     command.add_argument("--debug", action="store_true", help="more logs, and stack traces")
 
 
+def _pace(given: argparse.Namespace) -> Pace:
+    return Pace(
+        sample_interval_s=given.sample_interval,
+        publish_interval_s=given.publish_interval,
+        backlog_messages_per_s=given.backlog_messages_per_s,
+        max_samples=given.max_samples,
+        lost_after_s=given.lost_after,
+    )
+
+
 def options_from(given: argparse.Namespace) -> Options:
     """The options in a parsed command line. Raises `InvalidInput` for values that cannot work."""
     return Options(
-        pace=Pace(given.sample_interval, given.publish_interval, given.backlog_messages_per_s, given.max_samples),
+        pace=_pace(given),
         patience=Patience(given.keep_alive, given.acknowledgement_timeout, reconnect_max_s=given.reconnect_max),
         instruction=Instruction(mode=Mode(given.mode), backup_reserve_pct=given.reserve_pct),
         spool=given.spool,

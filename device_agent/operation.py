@@ -1,6 +1,7 @@
 """What the battery is told at each moment: its owner's word, or a command's for as long as that holds.
 
-Nothing here needs a network: commands start and end by the device's clock, corrected as far as the cloud has said.
+Nothing here needs a network: commands start and end by the device's clock, corrected as far as the cloud has said. But
+who has not heard of the cloud for long follows none: it may have been taken back.
 """
 
 import math
@@ -9,6 +10,7 @@ from datetime import datetime
 from device_agent.capabilities import instruction_for
 from device_agent.clock_bounds import ClockBounds
 from device_agent.commands import CommandStore
+from device_agent.contact import Contact
 from device_agent.execution import advance, next_change, plan
 from device_agent.schedule import Clock
 from device_agent.simulated_battery import Battery
@@ -20,8 +22,9 @@ _TRY_AGAIN_S = 1.0
 class Operation:
     """Runs the commands of `store` on `battery`. `due` is when `act` is to be called next, by the monotonic clock."""
 
-    def __init__(self, store: CommandStore, battery: Battery, clock: Clock) -> None:
+    def __init__(self, store: CommandStore, battery: Battery, clock: Clock, contact: Contact) -> None:
         self.due = clock.monotonic()
+        self._contact = contact
         self._store = store
         self._battery = battery
         self._clock = clock
@@ -50,7 +53,7 @@ class Operation:
             self._uncommitted = False
             return False
         at = self._bounds.corrected(self._clock.wall())
-        changed = advance(self._store.held(), at, self._battery.fault)
+        changed = advance(self._store.held(), at, self._battery.fault or self._contact.loss(now))
         held = {one.command.command_id: one for one in self._store.held()}
         held |= {one.command.command_id: one for one, _ in changed}
         command = plan(held.values(), at)
@@ -73,4 +76,7 @@ class Operation:
         self.due = min(self.due, now + _TRY_AGAIN_S)
 
     def _look_ahead(self, change: datetime | None, at: datetime, now: float) -> None:
-        self.due = math.inf if change is None else now + (change - at).total_seconds()
+        """Something is held when there is a change to come: the contact may be lost before that."""
+        ahead = math.inf if change is None else now + (change - at).total_seconds()
+        lost_at = self._contact.lost_at
+        self.due = min(ahead, lost_at) if change is not None and now < lost_at else ahead

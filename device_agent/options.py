@@ -50,12 +50,17 @@ class Options:
             "--report-interval": self.report_interval_s,
             "--drain-timeout": self.drain_timeout_s,
             "--reconnect-max": self.patience.reconnect_max_s,
+            "--lost-after": self.pace.lost_after_s,
             "--acknowledgement-timeout": self.patience.acknowledgement_s,
             "--connect-timeout": 1 if self.connect_timeout_s is None else self.connect_timeout_s,
         }
         for name, value in positive.items():
             if not 0 < value <= _LONGEST_S:
                 raise InvalidInput(f"{name} is {value}: it must be above 0 and at most {_LONGEST_S}.")
+        if self.pace.lost_after_s < (least := self.pace.publish_interval_s + 60):
+            raise InvalidInput(
+                f"--lost-after is {self.pace.lost_after_s:g}: it must be a minute above --publish-interval, {least:g}."
+            )
         if not 1 <= self.pace.max_samples <= 1_000:
             raise InvalidInput(f"--max-samples is {self.pace.max_samples}: it must be 1 to 1000.")
         if self.spool_max_bytes < MIN_MAX_BYTES:

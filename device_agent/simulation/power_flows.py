@@ -58,7 +58,7 @@ def _settle_as_island(
     surplus_w = conditions.solar_available_w - conditions.household_w
     if surplus_w >= 0:
         charge_w = min(surplus_w, _charge_bound_w(specification, state, instruction, hours))
-        solar_w = conditions.household_w + charge_w
+        solar_w = min(conditions.solar_available_w, conditions.household_w + charge_w)  # or above it by a rounding
         return PowerFlows(charge_w=charge_w, solar_w=solar_w, home_w=solar_w - charge_w, loss_w=loss_w)
     spare_wh = state.stored_wh - loss_w * hours
     discharge_w = min(-surplus_w, _discharge_bound_w(specification, spare_wh, hours))

@@ -55,3 +55,9 @@ CREATE TABLE IF NOT EXISTS clock (
     since_sequence INTEGER NOT NULL,                   -- the last sample before the wall clock jumped
     heard_at_ms INTEGER NOT NULL                       -- by the wall clock
 );
+
+-- When the cloud was heard of last, by the wall clock.
+CREATE TABLE IF NOT EXISTS contact (
+    device_id INTEGER PRIMARY KEY REFERENCES device,
+    heard_at_ms INTEGER NOT NULL
+);

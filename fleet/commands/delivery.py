@@ -123,9 +123,14 @@ def acknowledge(delivery: Delivery, answer: Answer, now: datetime) -> Delivery:
     return _hear_newest(delivery, answer, now)
 
 
+def is_unexplained(delivery: Delivery, answer: Answer) -> bool:
+    """Whether the battery claims more than it was told: our database went back in time, another spoke, or it lies."""
+    return answer.acknowledged_sequence > delivery.last_sequence
+
+
 def is_ahead(delivery: Delivery, answer: Answer) -> bool:
-    """Whether the battery knows of more than it was told: our database went back in time, or another spoke."""
-    return delivery.last_sequence < answer.acknowledged_sequence < HIGHEST_SEQUENCE
+    """The same, where what is open can be given numbers above the claim."""
+    return is_unexplained(delivery, answer) and answer.acknowledged_sequence < HIGHEST_SEQUENCE
 
 
 def _hear_newest(delivery: Delivery, answer: Answer, now: datetime) -> Delivery:

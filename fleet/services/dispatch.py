@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from fleet.adapters.aws.iot_data import CommandPublisher
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.retries import RetryPolicy
-from fleet.adapters.postgres import Connection, connect
+from fleet.adapters.postgres import Connection, connect, run
 from fleet.adapters.postgres.command_answers import count_in_answers
 from fleet.adapters.postgres.command_reports import Report, Reports
 from fleet.adapters.postgres.command_sending import claim_messages, end_overdue, mark_delivered
@@ -125,6 +125,12 @@ def report_due(connection: Connection, flip: FlipClient) -> Reported:
     ):
         raise refused
     return total
+
+
+def unexplained(settings: Settings, since: datetime) -> list[str]:
+    """Batteries that acknowledged what we never gave since then: somebody else commands them, or we forgot it."""
+    with connect(settings) as connection:
+        return [row["thing_name"] for row in run(connection, "commands.unexplained_since", since=since)]
 
 
 def _client(settings: Settings) -> FlipClient:

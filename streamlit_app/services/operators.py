@@ -39,6 +39,16 @@ class QuarantineRow(msgspec.Struct, frozen=True, kw_only=True):
     newest_thing_name: str | None = None
 
 
+class UnexplainedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A battery that acknowledged a command above the last that it was told."""
+
+    thing_name: str
+    claimed_sequence: int = 0
+    told_sequence: int = 0
+    times: int = 1
+    last_at: datetime | None = None
+
+
 def fleet(account: Account, search: str, limit: int, offset: int) -> list[FleetRow]:
     """A page of the fleet by name; each row counts all that match. Raises `Refused` for who is no operator."""
     printable = "".join(character for character in search if character.isprintable()).strip()
@@ -49,6 +59,11 @@ def fleet(account: Account, search: str, limit: int, offset: int) -> list[FleetR
 def quarantine(account: Account) -> list[QuarantineRow]:
     """What waits in the quarantine."""
     return call_rows(account.client, "quarantine_overview", {}, QuarantineRow)
+
+
+def unexplained(account: Account) -> list[UnexplainedRow]:
+    """Batteries that obey what we never gave, newest first."""
+    return call_rows(account.client, "unexplained_overview", {}, UnexplainedRow)
 
 
 def transfer(account: Account, thing_name: str, to_email: str) -> None:

@@ -25,6 +25,7 @@ def show() -> None:
     search = st.text_input("Search by name or owner", key="fleet_search", max_chars=_MAX_SEARCH_CHARACTERS)
     offset = (int(st.session_state.get(_page_key(search), 1)) - 1) * _PAGE_ROWS
     rows = operators.fleet(account, search[:_MAX_SEARCH_CHARACTERS], _PAGE_ROWS, offset)
+    _unexplained(account)
     _table(rows, search)
     _transfer(account)
     _quarantine(account)
@@ -79,6 +80,28 @@ def _transfer(account: Account) -> None:
             with visit.told():
                 operators.transfer(account, thing_name, email)
                 st.success("Moved and recorded.")
+
+
+def _unexplained(account: Account) -> None:
+    rows = operators.unexplained(account)
+    if not rows:
+        return
+    st.error(
+        "These batteries acknowledge commands that were never given here: the database was set back, or somebody else "
+        "commands them. Look who may publish to their topics, and revoke what you do not know.",
+        icon=":material/warning:",
+    )
+    now = visit.now()
+    table = pd.DataFrame(
+        {
+            "Battery": [row.thing_name for row in rows],
+            "It has command": [row.claimed_sequence for row in rows],
+            "It was told": [row.told_sequence for row in rows],
+            "Times": [row.times for row in rows],
+            "Last": [words.ago(row.last_at, now) for row in rows],
+        }
+    )
+    st.dataframe(table, hide_index=True, key="unexplained_table", alt="Batteries that obey what was never given")
 
 
 def _quarantine(account: Account) -> None:

@@ -230,3 +230,70 @@ def test_a_broken_inverter_fails_the_command_at_its_start_and_says_why(tmp_path)
     assert (answer.status, answer.reason) == ("FAILED", "The inverter reports a fault.")
     assert switches(bench) == []
     bench.file.close()
+
+
+HOUR = 60 * MINUTE
+
+
+def test_who_has_not_heard_of_the_cloud_for_an_hour_does_what_the_owner_set(bench) -> None:
+    bench.tell(order(bench, 10, 4 * HOUR))
+    bench.acknowledge()
+    bench.run(20)
+    assert bench.samples() and bench.agent.due < float("inf")
+    begun = bench.now
+    bench.run(HOUR + MINUTE, online=False)
+    bench.connect()
+    bench.acknowledge()
+    bench.run(2 * MINUTE)
+    answer = bench.answers()[-1]
+    assert (answer.sequence, answer.status) == (1, "FAILED")
+    assert answer.reason == "The battery has not heard from the cloud for 3600 s: it does what its owner set."
+    assert answer.at is not None and (answer.at - bench.wall).total_seconds() == pytest.approx(
+        begun + HOUR - bench.now, abs=2 * MINUTE
+    )
+    bench.run(10 * MINUTE)
+    assert bench.samples()[-1].mode is Mode.STANDBY, "what has failed does not begin anew"
+
+
+def test_a_command_that_would_start_out_of_reach_does_not(bench) -> None:
+    bench.tell(order(bench, 2 * HOUR, HOUR))
+    bench.acknowledge()
+    bench.run(2 * HOUR + MINUTE, online=False)
+    bench.connect()
+    bench.acknowledge()
+    bench.run(MINUTE)
+    assert bench.statuses() == [(1, "FAILED")]
+
+
+def test_whatever_is_heard_of_the_cloud_counts(bench) -> None:
+    bench.tell(order(bench, 10, 4 * HOUR))
+    bench.acknowledge()
+    for _ in range(3):
+        bench.run(50 * MINUTE, online=False)
+        bench.tell()  # a message with nothing new
+    assert bench.samples()[-1].mode is Mode.DISCHARGE
+
+
+def test_a_restart_out_of_reach_does_not_begin_the_hour_anew(bench) -> None:
+    bench.tell(order(bench, 10, 4 * HOUR))
+    bench.acknowledge()
+    bench.run(20)
+    for _ in range(4):
+        bench.run(10 * MINUTE, online=False)
+        bench.crash(off_s=6 * MINUTE)
+    bench.run(MINUTE, online=False)
+    bench.connect()
+    bench.acknowledge()
+    bench.run(MINUTE)
+    assert bench.answers()[-1].status == "FAILED"
+
+
+def test_a_clock_that_was_set_back_makes_nobody_lost(bench) -> None:
+    bench.tell(order(bench, 10, 4 * HOUR))
+    bench.acknowledge()
+    bench.wall -= timedelta(days=30)
+    bench.crash(off_s=MINUTE)
+    bench.connect()
+    bench.tell()
+    bench.run(MINUTE)
+    assert "FAILED" not in [status for _, status in bench.statuses()]

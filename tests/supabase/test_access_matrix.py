@@ -29,7 +29,9 @@ FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding
 STORAGE = {"fleet.telemetry_dirty", "fleet.telemetry_archives"}
 DISPATCH = {"fleet.command_cursors", "fleet.command_messages", "fleet.command_answers"}
 CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH, *STORAGE}
-OPERATORS_ONLY = {"fleet.quarantine", "fleet.flip_webhooks", "fleet.refused_webhooks"}
+OPERATORS_ONLY = {
+    "fleet.quarantine", "fleet.flip_webhooks", "fleet.refused_webhooks", "fleet.unexplained_acknowledgements",
+}  # fmt: skip
 TABLES = sorted(name for name in RELATIONS if name.startswith("fleet."))
 JOINS = {"my_batteries", "my_commands"}
 VIEWS = sorted(name.removeprefix("public.") for name in RELATIONS if name.startswith("public."))
@@ -130,6 +132,7 @@ def _control(fleet: Fleet, device: str, site_id: str) -> tuple[str, str]:
     command_id = add_command(fleet.sql, device, starts_at, ends_at, received_at=datetime.now(UTC))
     add_transition(fleet.sql, command_id, "received", "Flip sent it", starts_at)
     fleet.sql("INSERT INTO fleet.command_cursors VALUES (%s, 1, 1)", device)
+    fleet.sql("INSERT INTO fleet.unexplained_acknowledgements VALUES (%s, 7, 2, 1, now(), now())", device)
     fleet.sql(
         "INSERT INTO fleet.command_answers (thing_name, acknowledged_sequence, results, received_at)"
         " VALUES (%s, 1, '[]', now())",
@@ -352,6 +355,7 @@ ATTACKS: dict[str, list[tuple[Attack, str]]] = {
     "telemetry_readiness": [(lambda w, ben: ben.call("telemetry_readiness", p_thing_name=w.device), "PT404")],
     "fleet_overview": [(lambda w, ben: ben.call("fleet_overview", p_search=w.ann.email), "PT403")],
     "quarantine_overview": [(lambda w, ben: ben.call("quarantine_overview"), "PT403")],
+    "unexplained_overview": [(lambda w, ben: ben.call("unexplained_overview"), "PT403")],
     "request_flip": [
         (ask("commission", thing_name=anns_device), "PT404"),
         (ask("commission", thing_name=anns_device, site_id=anns_site), "PT404"),

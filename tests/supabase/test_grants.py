@@ -51,13 +51,14 @@ RELATIONS = {
     "fleet.command_cursors": [],
     "fleet.command_messages": [],
     "fleet.command_answers": [],
+    "fleet.unexplained_acknowledgements": READ,
     "public.my_events": READ,
     "public.my_commands": READ,
 }
 API = {
     "bind_device", "command_life", "dispatch_overview", "dispatch_power", "dispatch_report", "fleet_overview",
     "my_command_results", "quarantine_overview", "registration_record", "release_device", "request_flip", "save_site",
-    "telemetry_readiness", "telemetry_series", "transfer_device", "webhook_overview",
+    "telemetry_readiness", "telemetry_series", "transfer_device", "unexplained_overview", "webhook_overview",
 }  # fmt: skip
 DEFINERS = {
     "public.bind_device",

@@ -91,6 +91,17 @@ def test_the_quarantine_is_counted_by_reason(fleet: Fleet, operator: Person) -> 
     assert (row["messages"], row["newest_detail"], row["newest_thing_name"]) == (3, "detail 3", "thing-3")
 
 
+def test_batteries_that_obey_what_was_never_given_are_listed_for_a_month(fleet: Fleet, operator: Person) -> None:
+    names = [fleet.device(), fleet.device()]
+    fleet.sql(
+        "INSERT INTO fleet.unexplained_acknowledgements"
+        " VALUES (%s, 7, 2, 1, now(), now()), (%s, 9, 3, 1, now(), now() - interval '31 days')",
+        *names,
+    )
+    seen = [row for row in operator.call("unexplained_overview") if row["thing_name"] in names]
+    assert [(row["thing_name"], row["claimed_sequence"], row["told_sequence"]) for row in seen] == [(names[0], 7, 2)]
+
+
 def test_an_operator_who_owns_a_battery_sees_that_one_as_theirs(fleet: Fleet, ann: Person, operator: Person) -> None:
     fleet.battery_of(ann)
     mine = fleet.battery_of(operator)
@@ -115,3 +126,5 @@ def test_whoever_says_operator_in_their_own_data_is_none(fleet: Fleet, ann: Pers
             person.call("fleet_overview")
         with refused("PT403", "Only an operator"):
             person.call("quarantine_overview")
+        with refused("PT403", "Only an operator"):
+            person.call("unexplained_overview")

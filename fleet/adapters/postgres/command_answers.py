@@ -1,7 +1,8 @@
 """What batteries say of their commands: left by ingestion, counted in by whoever dispatches."""
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,12 +13,13 @@ from psycopg.types.json import Jsonb
 
 from fleet.adapters.postgres import Connection, run, run_each
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
-from fleet.commands.delivery import PATIENCE, Answer, Delivery, OutboxEntry, acknowledge, is_ahead
+from fleet.commands.delivery import PATIENCE, Answer, Delivery, OutboxEntry, acknowledge, is_ahead, is_unexplained
 from fleet.commands.reports import with_report
 from fleet.errors import FleetError
 from fleet.items import attempt
 from fleet.telemetry.message import CommandResult, QueueMessage
 
+_log = logging.getLogger(__name__)
 _AT_ONCE = 200
 
 
@@ -28,6 +30,9 @@ def leave_answers(connection: Connection, messages: Sequence[QueueMessage]) -> N
     else follows.
     """
     cursors = _cursors(connection, {message.thing_name for message in messages})
+    if strangers := {message.thing_name for message in messages if _claims_what_it_never_got(message, cursors)}:
+        run(connection, "commands.make_cursors", thing_names=sorted(strangers))
+        cursors |= _cursors(connection, strangers)
     given = _telling(message for message in messages if message.thing_name in cursors)
     if told := [message for message in given if _may_be_news(message, cursors[message.thing_name])]:
         run(
@@ -60,6 +65,10 @@ def count_in_answers(connection: Connection, now: datetime) -> int:
 def _cursors(connection: Connection, thing_names: set[str]) -> dict[str, dict[str, Any]]:
     rows = run(connection, "commands.cursors_of", thing_names=",".join(thing_names))
     return {row["thing_name"]: row for row in rows}
+
+
+def _claims_what_it_never_got(message: QueueMessage, cursors: Mapping[str, Any]) -> bool:
+    return message.thing_name not in cursors and (message.last_command_sequence > 0 or bool(message.command_results))
 
 
 def _may_be_news(message: QueueMessage, cursor: dict[str, Any]) -> bool:
@@ -140,10 +149,30 @@ def _heard(connection: Connection, delivery: Delivery, answers: Sequence[Answer]
 
 def _hear_all(connection: Connection, delivery: Delivery, answers: Sequence[Answer], now: datetime) -> Delivery:
     for answer in answers:
+        if is_unexplained(delivery, answer):
+            _note_unexplained(connection, delivery, answer)
         if is_ahead(delivery, answer):
             delivery = _number_anew(connection, delivery, answer.acknowledged_sequence, now)
         delivery = acknowledge(delivery, answer, now)
     return delivery
+
+
+def _note_unexplained(connection: Connection, delivery: Delivery, answer: Answer) -> None:
+    claimed, told = answer.acknowledged_sequence, delivery.last_sequence
+    _log.error(
+        "%s acknowledges command %d, and was told %d at most: our database went back, or somebody else commands it.",
+        delivery.thing_name,
+        claimed,
+        told,
+    )
+    run(
+        connection,
+        "commands.note_unexplained",
+        thing_name=delivery.thing_name,
+        claimed=claimed,
+        told=told,
+        at=answer.received_at,
+    )
 
 
 def _number_anew(connection: Connection, delivery: Delivery, above: int, now: datetime) -> Delivery:

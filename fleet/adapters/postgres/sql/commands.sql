@@ -211,6 +211,23 @@ UPDATE fleet.command_cursors
 SET acknowledged_sequence = %(acknowledged_sequence)s, heard_at = %(heard_at)s
 WHERE thing_name = %(thing_name)s
 
+-- name: make_cursors
+-- For devices that speak of commands and were never given one.
+INSERT INTO fleet.command_cursors (thing_name)
+SELECT thing_name FROM fleet.devices WHERE thing_name = ANY(%(thing_names)s) ORDER BY thing_name
+ON CONFLICT (thing_name) DO NOTHING
+
+-- name: note_unexplained
+-- A device claims what it was never told.
+INSERT INTO fleet.unexplained_acknowledgements AS known (thing_name, claimed_sequence, told_sequence, first_at, last_at)
+VALUES (%(thing_name)s, %(claimed)s, %(told)s, %(at)s, %(at)s)
+ON CONFLICT (thing_name) DO UPDATE SET claimed_sequence = excluded.claimed_sequence,
+    told_sequence = excluded.told_sequence, times = known.times + 1, last_at = excluded.last_at
+
+-- name: unexplained_since
+-- Devices that claimed what they were never told.
+SELECT thing_name FROM fleet.unexplained_acknowledgements WHERE last_at >= %(since)s ORDER BY thing_name
+
 -- name: skip_ahead
 -- The device knows of higher numbers than were ever given here: they are used up.
 UPDATE fleet.command_cursors SET last_sequence = %(sequence)s

@@ -238,12 +238,35 @@ def test_a_battery_that_is_ahead_of_us_gets_numbers_it_takes_for_new(connection:
     assert [commands_in(message) for message in send(connection, HEARD + MINUTE)] == [[(41, "SET"), (42, "SET")]]
     receive(connection, told("cmd_3"))
     assert messages_of(connection)[-1]["sequence"] == 43
+    assert unexplained(connection) == [("battery-1", 40, 2, 1)]
+
+
+def unexplained(connection: Connection) -> list[tuple[Any, ...]]:
+    columns = "thing_name, claimed_sequence, told_sequence, times"
+    rows = connection.execute(f"SELECT {columns} FROM fleet.unexplained_acknowledgements").fetchall()  # noqa: S608
+    return [tuple(row.values()) for row in rows]
+
+
+def test_a_battery_that_obeys_somebody_else_is_noted_though_we_never_told_it_anything(
+    connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_device(connection, "battery-2")
+    hear(connection, 0)
+    assert unexplained(connection) == []
+    hear(connection, 3, at=HEARD + 2 * SECOND)
+    assert unexplained(connection) == [("battery-1", 3, 0, 1)]
+    assert "battery-1 acknowledges command 3, and was told 0 at most" in caplog.text
+    hear(connection, 3, at=HEARD + 3 * SECOND)
+    assert unexplained(connection) == [("battery-1", 3, 0, 1)], "it is numbered above that now"
+    hear(connection, 9, at=HEARD + 4 * SECOND)
+    assert unexplained(connection) == [("battery-1", 9, 3, 2)]
 
 
 def test_a_battery_that_claims_an_absurd_number_acknowledges_nothing(connection: Connection) -> None:
     receive(connection, told())
     send(connection)
     hear(connection, 2**63 - 1)
+    assert unexplained(connection) == [("battery-1", 2**63 - 1, 1, 1)]
     assert command_of(connection)["state"] == "delivered"
     assert receive(connection, told("cmd_2")) == "applied"
 
