@@ -5,10 +5,12 @@ Shares are percent, 0 to 100. Times are UTC with milliseconds. `sequence` is the
 at 1, survives restarts, and with the thing name and `measured_at` names a sample for good.
 """
 
+from collections.abc import Iterable
+from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -105,8 +107,26 @@ class Rejected:
     thing_name: str | None = None
 
 
+class SpoiledMessage(QueueMessage, frozen=True, kw_only=True, gc=False):
+    """One of which some samples or results are none: it has the others, and `spoiled` says what is wrong with those."""
+
+    spoiled: Rejected
+
+
 _decoder = msgspec.json.Decoder(QueueMessage)
 _encoder = msgspec.json.Encoder()
+_sample_decoder = msgspec.json.Decoder(Sample)
+_result_decoder = msgspec.json.Decoder(CommandResult)
+
+
+class _Loose(QueueMessage, frozen=True, kw_only=True, gc=False):
+    """The same with samples and results that nobody has read yet."""
+
+    command_results: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_SAMPLES)] = []  # type: ignore[assignment]
+    samples: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_SAMPLES)]  # type: ignore[assignment]
+
+
+_loose_decoder = msgspec.json.Decoder(_Loose)
 
 
 class _ThingOnly(msgspec.Struct):
@@ -122,16 +142,66 @@ def encode(message: DeviceMessage) -> bytes:
 
 
 def parse(body: bytes) -> QueueMessage | Rejected:
-    """Accept or reject one queue message; never raises on what a device or a stranger may send."""
+    """Accept or reject one queue message; never raises on what a device or a stranger may send.
+
+    A sample or a result that is none costs itself and not its neighbours: what is left is a `SpoiledMessage`.
+    """
     if len(body) > MAX_BODY_BYTES:
         return Rejected("too_large", f"The body has {len(body)} bytes, the limit is {MAX_BODY_BYTES}.")
     try:
         message = _decoder.decode(body)
     except msgspec.ValidationError as error:
-        return Rejected("invalid", str(error), _claimed_thing(body))
+        return _what_is_left(body) or Rejected("invalid", str(error), _claimed_thing(body))
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        return Rejected("not_json", f"The body is no JSON: {str(error)[:300]}")
-    return _refuse(message) or message
+        return Rejected("not_json", f"The body is no JSON: {str(error)[:300]}", _claimed_thing(body))
+    return _refuse(message) or _without_impossible_times(message)
+
+
+def _what_is_left(body: bytes) -> QueueMessage | Rejected | None:
+    """The message without its bad samples and results; None where it is bad itself."""
+    try:
+        loose = _loose_decoder.decode(body)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    samples, bad_samples = _each(_sample_decoder, loose.samples)
+    results, bad_results = _each(_result_decoder, loose.command_results)
+    fields = {name: getattr(loose, name) for name in QueueMessage.__struct_fields__}
+    message = QueueMessage(**{**fields, "samples": samples, "command_results": results})
+    detail = _first_of("samples", bad_samples, loose.samples) or _first_of(
+        "results", bad_results, loose.command_results
+    )
+    return _refuse(message) or _spoiled(_without_impossible_times(message), "invalid", detail)
+
+
+def _each(decoder: Any, raws: Iterable[Any]) -> tuple[list[Any], list[str]]:
+    """Those that can be read, and what is wrong with the others."""
+    good, bad = [], []
+    for raw in raws:
+        try:
+            good.append(decoder.decode(raw))
+        except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+            bad.append(str(error)[:300])
+    return good, bad
+
+
+def _first_of(what: str, bad: Items[str], all_: Items[object]) -> str:
+    return f"{len(bad)} of {len(all_)} {what} cannot be read, the first: {bad[0]}" if bad else ""
+
+
+def _without_impossible_times(message: QueueMessage) -> QueueMessage:
+    """A sample of a time that no calendar of ours has costs itself."""
+    impossible = [one for one in message.samples if not _EARLIEST <= one.measured_at <= _LATEST]
+    if not impossible:
+        return message
+    left = [one for one in message.samples if _EARLIEST <= one.measured_at <= _LATEST]
+    detail = f"Sample {impossible[0].sequence} says {impossible[0].measured_at} (of {len(impossible)} such)."
+    return _spoiled(msgspec.structs.replace(message, samples=left), "impossible_time", detail)
+
+
+def _spoiled(message: QueueMessage, reason: str, detail: str) -> SpoiledMessage:
+    fields = {name: getattr(message, name) for name in QueueMessage.__struct_fields__}
+    first = message.spoiled if isinstance(message, SpoiledMessage) else Rejected(reason, detail, message.thing_name)
+    return SpoiledMessage(**fields, spoiled=first)
 
 
 def _refuse(message: QueueMessage) -> Rejected | None:
@@ -144,11 +214,6 @@ def _refuse(message: QueueMessage) -> Rejected | None:
             f"Client {message.client_id!r} published as {message.thing_name!r}.",
             message.thing_name,
         )
-    for sample in message.samples:
-        if not _EARLIEST <= sample.measured_at <= _LATEST:
-            return Rejected(
-                "impossible_time", f"Sample {sample.sequence} says {sample.measured_at}.", message.thing_name
-            )
     return None
 
 

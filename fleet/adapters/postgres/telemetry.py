@@ -15,7 +15,7 @@ from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
 from fleet.figures import Figures, joined_by
 from fleet.telemetry.archive import STORED_COLUMNS
-from fleet.telemetry.message import QueueMessage, Rejected
+from fleet.telemetry.message import QueueMessage, Rejected, SpoiledMessage
 
 
 class Delivery(Protocol):
@@ -54,7 +54,8 @@ class Stored(Figures):
 
 
 def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage | Rejected]]) -> Stored:
-    """Store a batch and commit. A message from an unknown device, or one that did not parse, goes to quarantine.
+    """Store a batch and commit. A message from an unknown device, or one that did not parse, goes to quarantine; one
+    of which some samples did not is stored without those and goes there too.
 
     Idempotent: the same messages again count as duplicates. Nothing is stored if anything fails.
     """
@@ -76,6 +77,13 @@ def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage 
         lag=now - min(accepted, key=_received_at_ms).received_at if accepted else timedelta(0),
         skew=_worst_skew(accepted),
     )
+
+
+def rejected_of(verdict: QueueMessage | Rejected) -> Rejected | None:
+    """What of a message is set aside; None where all of it is stored."""
+    if isinstance(verdict, SpoiledMessage):
+        return verdict.spoiled
+    return verdict if isinstance(verdict, Rejected) else None
 
 
 def known_things(connection: Connection, thing_names: set[str]) -> set[str]:
@@ -103,14 +111,14 @@ def _quarantine(connection: Connection, verdicts: Iterable[tuple[Delivery, Queue
     rows = [
         {
             "message_id": received.message_id,
-            "reason": verdict.reason,
-            "detail": verdict.detail,
-            "thing_name": verdict.thing_name,
+            "reason": bad.reason,
+            "detail": bad.detail,
+            "thing_name": bad.thing_name,
             "body": received.body,
             "sent_at": received.sent_at,
         }
         for received, verdict in verdicts
-        if isinstance(verdict, Rejected)
+        if (bad := rejected_of(verdict)) is not None
     ]
     rows.sort(key=lambda row: str(row["message_id"]))  # one order: no deadlock
     return run_each(connection, "quarantine.put", rows) if rows else 0

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.telemetry.message import MAX_BODY_BYTES, DeviceMessage, Mode, QueueMessage, Rejected, Sample, encode, parse
+from fleet.telemetry.message import (
+    MAX_BODY_BYTES,
+    DeviceMessage,
+    Mode,
+    QueueMessage,
+    Rejected,
+    Sample,
+    SpoiledMessage,
+    encode,
+    parse,
+)
 from tests.messages import NOON, body, sample
 
 
@@ -47,23 +57,44 @@ def test_what_a_device_encodes_is_what_the_cloud_parses() -> None:
         ("solar_power_w", True),
     ],
 )
-def test_a_value_out_of_range_is_rejected_by_its_name(field: str, value: object) -> None:
-    verdict = parse(body(samples=[sample(**{field: value})]))
+def test_a_value_out_of_range_costs_its_sample_and_not_the_neighbours(field: str, value: object) -> None:
+    message = parse(body(samples=[sample(1), sample(**{"sequence": 2, field: value}), sample(3)]))
+    assert isinstance(message, SpoiledMessage)
+    assert [one.sequence for one in message.samples] == [1, 3]
+    assert (message.spoiled.reason, message.spoiled.thing_name) == ("invalid", "battery-1")
+    assert message.spoiled.detail.startswith("1 of 3 samples cannot be read")
+    assert field in message.spoiled.detail
+
+
+@pytest.mark.parametrize("wrong", [{"sequence": 0}, {"status": "X" * 40}, {"at": "soon"}, {"reason": 7}])
+def test_a_result_that_is_none_costs_itself(wrong: dict[str, object]) -> None:
+    good = {"sequence": 4, "status": "DONE", "reason": "", "at": "2026-11-23T12:00:00Z"}
+    message = parse(body(command_results=[good, {**good, **wrong}], last_command_sequence=4))
+    assert isinstance(message, SpoiledMessage)
+    assert [one.sequence for one in message.command_results] == [4]
+    assert (message.last_command_sequence, len(message.samples)) == (4, 1)
+    assert "results cannot be read" in message.spoiled.detail
+
+
+@pytest.mark.parametrize("wrong", [{"boot_id": "no way!"}, {"last_command_sequence": -1}, {"samples": "none"}])
+def test_a_message_that_is_bad_itself_is_rejected_as_a_whole(wrong: dict[str, object]) -> None:
+    verdict = parse(body(**{"samples": [sample(1), sample(0)], **wrong}))
     assert isinstance(verdict, Rejected)
     assert (verdict.reason, verdict.thing_name) == ("invalid", "battery-1")
-    assert field in verdict.detail
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "9" * 5_000, "0x10", "--1"])
 def test_no_number_that_json_does_not_have_gets_in(number: str) -> None:
-    assert isinstance(parse(body().replace(b"500.0", number.encode())), Rejected)
+    message = parse(body().replace(b"500.0", number.encode()))
+    assert isinstance(message, Rejected) or (isinstance(message, SpoiledMessage) and message.samples == [])
 
 
 @pytest.mark.parametrize("year", [1, 1969, 9999])
-def test_a_time_that_no_clock_shows_is_rejected(year: int) -> None:
-    verdict = parse(body(samples=[sample(measured_at=datetime(year, 1, 2, tzinfo=UTC))]))
-    assert isinstance(verdict, Rejected)
-    assert verdict.reason in {"impossible_time", "invalid"}
+def test_a_time_that_no_clock_shows_costs_its_sample(year: int) -> None:
+    message = parse(body(samples=[sample(1), sample(2, measured_at=datetime(year, 1, 2, tzinfo=UTC))]))
+    assert isinstance(message, SpoiledMessage)
+    assert message.spoiled.reason in {"impossible_time", "invalid"}
+    assert [one.sequence for one in message.samples] == [1]
 
 
 def test_a_payload_cannot_speak_for_another_client() -> None:

@@ -100,3 +100,17 @@ def test_a_redelivered_bad_message_is_quarantined_once(connection: Connection) -
 def test_nul_in_a_name_that_a_stranger_claims_is_no_way_to_stop_the_batch(connection: Connection) -> None:
     stored = put(connection, body(thing_name="evil\x00name"), body(boot_id="a\x00b"), body())
     assert (stored.samples, stored.quarantined) == (1, 2)
+
+
+def test_a_bad_sample_costs_itself_and_is_kept_with_its_message(connection: Connection) -> None:
+    bad = body(samples=[sample(1), sample(2, state_of_charge_pct=101), sample(3)])
+    stored = put(connection, bad)
+    assert (stored.messages, stored.samples, stored.duplicates, stored.quarantined) == (1, 2, 0, 1)
+    rows = connection.execute("SELECT sequence FROM fleet.telemetry ORDER BY sequence").fetchall()
+    assert [row["sequence"] for row in rows] == [1, 3]
+    (kept,) = connection.execute("SELECT reason, detail, thing_name, body FROM fleet.quarantine").fetchall()
+    assert (kept["reason"], kept["thing_name"], kept["body"]) == ("invalid", "battery-1", bad)
+    assert "1 of 3 samples" in kept["detail"]
+    assert put(connection, bad).samples == 0, "the same again is known"
+    replay(connection)
+    assert [row["messages"] for row in waiting(connection)] == [1], "it is not whole yet"
