@@ -15,6 +15,7 @@ from device_agent.contact import Contact
 from device_agent.events import Acknowledged, CommandsReceived, Connected, Event, NotSent, SubscribeFailed
 from device_agent.link import Link, LinkState
 from device_agent.operation import Operation
+from device_agent.readings import Readings
 from device_agent.schedule import Clock, backoff_s, next_due
 from device_agent.simulated_battery import Battery
 from device_agent.spool import Spool
@@ -82,6 +83,7 @@ class Agent:
         self.thing_name = thing_name
         self.spool = spool
         self.link = Link(thing_name)
+        self.readings = Readings(thing_name)
         self.lost = 0
         self._boot_id = boot_id
         self._battery = battery
@@ -206,7 +208,9 @@ class Agent:
         self._publisher.publish(encode(message), self._tokens)
 
     def _write_sample(self) -> None:
-        sample = self._battery.read(self._sequence + 1)
+        sample = self.readings.take(self._battery.read, self._sequence + 1)
+        if sample is None:
+            return
         self._sequence += 1
         self.spool.append(sample, self._battery.memory())
 

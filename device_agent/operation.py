@@ -4,6 +4,7 @@ Nothing here needs a network: commands start and end by the device's clock, corr
 who has not heard of the cloud for long follows none: it may have been taken back.
 """
 
+import logging
 import math
 from datetime import datetime
 
@@ -11,10 +12,13 @@ from device_agent.capabilities import instruction_for
 from device_agent.clock_bounds import ClockBounds
 from device_agent.commands import CommandStore
 from device_agent.contact import Contact
-from device_agent.execution import advance, next_change, plan
+from device_agent.execution import Held, advance, next_change, plan
 from device_agent.schedule import Clock
 from device_agent.simulated_battery import Battery
 from fleet.commands.message import CommandMessage, DeviceCommand
+from fleet.telemetry.message import CommandResult
+
+logger = logging.getLogger(__name__)
 
 _TRY_AGAIN_S = 1.0
 
@@ -53,15 +57,35 @@ class Operation:
             self._uncommitted = False
             return False
         at = self._bounds.corrected(self._clock.wall())
-        changed = advance(self._store.held(), at, self._battery.fault or self._contact.loss(now))
-        held = {one.command.command_id: one for one in self._store.held()}
-        held |= {one.command.command_id: one for one, _ in changed}
-        command = plan(held.values(), at)
-        owner = self._battery.owner
-        switched = self._battery.obey(instruction_for(command, owner) if command else owner)
-        self._look_ahead(next_change(held.values(), at), at, now)
+        changed, held = self._advanced(at, self._battery.fault or self._contact.loss(now))
+        try:
+            switched = self._tell(plan(held, at))
+        except Exception as error:  # whatever a driver does must not stop the agent
+            logger.error("The battery did not do as it was told: %r.", error)
+            changed, held = self._advanced(at, f"The battery did not do as it was told: {error!r}")
+            switched = self._fall_back()
+        self._look_ahead(next_change(held, at), at, now)
         self._store.keep(changed, at)
         return switched
+
+    def _advanced(self, at: datetime, fault: str) -> tuple[list[tuple[Held, CommandResult]], list[Held]]:
+        """What changes by `at`, and all that is held then."""
+        changed = advance(self._store.held(), at, fault)
+        held = {one.command.command_id: one for one in self._store.held()}
+        held |= {one.command.command_id: one for one, _ in changed}
+        return changed, list(held.values())
+
+    def _tell(self, command: DeviceCommand | None) -> bool:
+        owner = self._battery.owner
+        return self._battery.obey(instruction_for(command, owner) if command else owner)
+
+    def _fall_back(self) -> bool:
+        """To what the owner set, if the battery hears of that."""
+        try:
+            return self._tell(None)
+        except Exception as error:
+            logger.error("The battery does not take its owner's mode either: %r.", error)
+            return False
 
     def clock_jumped(self, sequence: int) -> None:
         """What was known of the wall clock is void; `sequence` is the last sample that was measured before."""

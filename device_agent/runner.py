@@ -175,12 +175,15 @@ class Runner:
     def _report(self, what: str) -> None:
         agents = [station.agent for station in self._stations]
         logger.info(
-            "%s: %d of %d connected, %d samples waiting, %d lost for want of a medium.",
+            "%s: %d of %d connected, %d samples waiting, %d lost for want of a medium, "
+            "%d readings put right, %d left out.",
             what,
             sum(agent.link.state is LinkState.CONNECTED for agent in agents),
             len(agents),
             sum(agent.spool.pending() for agent in agents),
             sum(agent.lost for agent in agents),
+            sum(agent.readings.put_right for agent in agents),
+            sum(agent.readings.left_out for agent in agents),
         )
 
 

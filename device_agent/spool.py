@@ -1,11 +1,14 @@
 """One device's spool: its counters, its battery's state and its outbox, kept over restarts and power cuts."""
 
+import logging
 from typing import cast
 
 import msgspec
 
 from device_agent.spool_file import SpoolFile
 from fleet.telemetry.message import Sample
+
+logger = logging.getLogger(__name__)
 
 _decode_sample = msgspec.json.Decoder(Sample).decode
 _encode = msgspec.json.Encoder().encode
@@ -48,28 +51,40 @@ class Spool:
     def oldest(self, max_samples: int, max_bytes: int) -> list[Sample]:
         """The next samples to send, oldest first, that fit into a message of `max_bytes`; at least one if any."""
         rows = self.file.read(
-            "SELECT body FROM outbox WHERE device_id = ? ORDER BY sequence LIMIT ?", self.id, max_samples
+            "SELECT sequence, body FROM outbox WHERE device_id = ? ORDER BY sequence LIMIT ?", self.id, max_samples
         )
         samples: list[Sample] = []
         size = _MESSAGE_OVERHEAD_BYTES
-        for (body,) in cast(list[tuple[bytes]], rows):
+        for sequence, body in cast(list[tuple[int, bytes]], rows):
             size += len(body) + 1
             if samples and size > max_bytes:
                 break
-            samples.append(_decode_sample(body))
+            try:
+                samples.append(_decode_sample(body))
+            except msgspec.MsgspecError as error:
+                self._set_aside(sequence, error)
         return samples
+
+    def _set_aside(self, sequence: int, error: msgspec.MsgspecError) -> None:
+        """A sample that earlier software wrote and nobody can read: it stays in the file, and is not on its way."""
+        logger.error("Sample %d of the spool cannot be read (%s): it is set aside.", sequence, error)
+        self._let_go(sequence, sequence, is_kept=True)
 
     def acknowledge(self, first: int, last: int) -> None:
         """The broker has the samples `first` to `last`: let them go, or keep them for audit."""
-        which = "device_id = ? AND sequence BETWEEN ? AND ?"
+        self._let_go(first, last, is_kept=bool(self._keep_acknowledged))
         if self._keep_acknowledged:
+            self.file.write("DELETE FROM acknowledged WHERE device_id = ? AND sequence <= ?",
+                            self.id, last - self._keep_acknowledged)  # fmt: skip
+
+    def _let_go(self, first: int, last: int, is_kept: bool) -> None:
+        which = "device_id = ? AND sequence BETWEEN ? AND ?"
+        if is_kept:
             self.file.write(
                 "INSERT OR IGNORE INTO acknowledged SELECT device_id, sequence, measured_at_ms, body"  # noqa: S608
                 f" FROM outbox WHERE {which}",
                 self.id, first, last,
             )  # fmt: skip
-            self.file.write("DELETE FROM acknowledged WHERE device_id = ? AND sequence <= ?",
-                            self.id, last - self._keep_acknowledged)  # fmt: skip
         self.file.write(f"DELETE FROM outbox WHERE {which}", self.id, first, last)  # noqa: S608
 
     def pending(self) -> int:
