@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ import typer
 
 from cli.flip import flip_app
 from fleet.errors import FleetError
+from fleet.items import attempt
 from fleet.settings import env_example, get_settings, load_environment
 
 app = typer.Typer(
@@ -223,9 +225,13 @@ def retire_devices(names: list[str]) -> None:
     """Delete the certificates and things of these devices; their telemetry stays."""
     from tasks.provisioning import retire_now
 
+    failed: FleetError | None = None
     for name in names:
-        retire_now(name)
-        print(f"{name} is retired.")
+        error = attempt(name, partial(retire_now, name))
+        print(f"{name} is retired." if error is None else f"{name} is not: {error}")
+        failed = failed or error
+    if failed is not None:
+        raise typer.Exit(failed.exit_code)
 
 
 @quarantine_app.command("list")
