@@ -49,6 +49,15 @@ class Energies(NamedTuple):
     solar_wh: float = 0.0
 
 
+_COUNTERS = (
+    ("battery_charged_energy_wh", "battery_charge_power_w"),
+    ("battery_discharged_energy_wh", "battery_discharge_power_w"),
+    ("home_energy_wh", "home_power_w"),
+    ("solar_energy_wh", "solar_power_w"),
+)
+"""In the order of `Energies`: each counter, and the power that it is of."""
+
+
 def interval_of(at: datetime) -> datetime:
     """The start of the interval that `at` is in."""
     return at - (at - _EPOCH) % INTERVAL
@@ -67,7 +76,7 @@ def next_spans(waiting: Sequence[tuple[str, datetime]], until: datetime, most: i
 
 
 def points(span: Span, samples: Iterable[Sample], rated_capacity_wh: float | None) -> list[TelemetryPoint]:
-    """One point an interval of the span, offline where no sample lies in it.
+    """One point an interval of the span, offline where no sample lies in it or a counter's readings tell nothing.
 
     `samples` are the device's, in any order; one from before the span (`LOOK_BACK` at most) is where counting begins.
     """
@@ -75,8 +84,8 @@ def points(span: Span, samples: Iterable[Sample], rated_capacity_wh: float | Non
     energies = _energies(ordered)
     last = {interval_of(one.measured_at): one for one in sorted(ordered, key=lambda sample: sample.measured_at)}
     return [
-        _online(span.thing_name, start, last[start], energies.get(start, Energies()), rated_capacity_wh)
-        if start in last
+        _online(span.thing_name, start, last[start], found, rated_capacity_wh)
+        if start in last and (found := energies.get(start, Energies())) is not None
         else offline_point(span.thing_name, start, INTERVAL.total_seconds())
         for start in span.starts()
     ]
@@ -87,34 +96,39 @@ def state_of_health_pct(capacity_wh: float, rated_capacity_wh: float | None) -> 
     return 100.0 if not rated_capacity_wh else min(100.0, round(100 * capacity_wh / rated_capacity_wh, 1))
 
 
-def _energies(ordered: Sequence[Sample]) -> dict[datetime, Energies]:
-    """Energy by interval: between neighbours by sequence it belongs to where the later one is.
+def _energies(ordered: Sequence[Sample]) -> dict[datetime, Energies | None]:
+    """Energy by interval: between neighbours by sequence it belongs to where the later one is; None: it is in doubt.
 
     The order is the device's own count, which its clock cannot disturb; so each step is counted once.
     """
-    steps: dict[datetime, list[Energies]] = defaultdict(list)
+    steps: dict[datetime, list[Energies | None]] = defaultdict(list)
     for earlier, later in pairwise(ordered):
         elapsed_s = (later.measured_at - earlier.measured_at).total_seconds()
         # When the clock was set back, nothing can be told between the two.
         if 0 < elapsed_s <= LOOK_BACK.total_seconds():
             start = interval_of(later.measured_at)
             steps[start].append(_step(earlier, later, elapsed_s, (later.measured_at - start).total_seconds()))
-    return {start: Energies(*map(sum, zip(*each, strict=True))) for start, each in steps.items()}
+    return {start: _together(each) for start, each in steps.items()}
 
 
-def _step(earlier: Sample, later: Sample, elapsed_s: float, inside_s: float) -> Energies:
+def _together(steps: Sequence[Energies | None]) -> Energies | None:
+    known = [each for each in steps if each is not None]
+    return Energies(*map(sum, zip(*known, strict=True))) if len(known) == len(steps) else None
+
+
+def _step(earlier: Sample, later: Sample, elapsed_s: float, inside_s: float) -> Energies | None:
+    """None where one of the counters tells nothing: to Flip that is no energy of 0, but none that is known."""
     # After a gap longer than an interval only the part inside belongs to it: the rest was offline, and is told so.
     share = 1.0 if elapsed_s <= INTERVAL.total_seconds() else inside_s / elapsed_s
 
-    def counted(before_wh: float, after_wh: float) -> float:
-        return share * (grown_wh(before_wh, after_wh, elapsed_s) or 0.0)
+    grown = [_grown(earlier, later, elapsed_s, *counter) for counter in _COUNTERS]
+    known = [each for each in grown if each is not None]
+    return Energies(*(share * each for each in known)) if len(known) == len(grown) else None
 
-    return Energies(
-        counted(earlier.battery_charged_energy_wh, later.battery_charged_energy_wh),
-        counted(earlier.battery_discharged_energy_wh, later.battery_discharged_energy_wh),
-        counted(earlier.home_energy_wh, later.home_energy_wh),
-        counted(earlier.solar_energy_wh, later.solar_energy_wh),
-    )
+
+def _grown(earlier: Sample, later: Sample, elapsed_s: float, energy: str, power: str) -> float | None:
+    power_w = max(getattr(earlier, power), getattr(later, power))
+    return grown_wh(getattr(earlier, energy), getattr(later, energy), elapsed_s, power_w)
 
 
 def _online(

@@ -40,11 +40,12 @@ def test_a_link_binds_until_an_hour_after_its_end_if_it_could_be_opened_at_all(d
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_inside_the_window_counts_for_what_its_counter_grew(database: Settings, name: str) -> None:
-    step = {"grown_wh": None, **STEPS[name], "edge_s": EDGE_S}
+    step = {"grown_wh": None, "power_w": 1000.0, **STEPS[name], "edge_s": EDGE_S}
     with connect(database) as connection:
         counted = one(
             connection.execute(
-                "SELECT fleet.counted_wh(%(before_wh)s, %(after_wh)s, %(elapsed_s)s, %(elapsed_s)s, %(edge_s)s) AS wh",
+                "SELECT fleet.counted_wh("
+                "%(before_wh)s, %(after_wh)s, %(power_w)s, %(elapsed_s)s, %(elapsed_s)s, %(edge_s)s) AS wh",
                 step,
             )
         )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.flip import READINGS, TelemetryPoint
+from fleet.flip import READINGS, TelemetryPoint, offline_point
 from fleet.flip.forwarding import (
     GRACE,
     INTERVAL,
@@ -86,16 +86,32 @@ def test_a_sample_on_the_border_belongs_to_the_interval_that_begins_there() -> N
     assert charged(sent) == [0, 4]
 
 
+OTHERS = {"battery_discharged_energy_wh": 50.0, "home_energy_wh": 50.0, "solar_energy_wh": 50.0}
+
+
+def charged_to(number: int, seconds: float, charged_wh: float) -> Sample:
+    """A sample of which only the counter of what was charged moves."""
+    return sample(number, seconds, charged_wh, **OTHERS)
+
+
 def test_a_counter_that_began_anew_counts_from_zero() -> None:
-    (point,) = points(
-        Span("battery-1", NOON, NOON + INTERVAL), [sample(1, 0, 9_000), sample(2, 60, 9_010), sample(3, 120, 4)], None
-    )
+    steps = [charged_to(1, 0, 9_000), charged_to(2, 60, 9_010), charged_to(3, 120, 4)]
+    (point,) = points(Span("battery-1", NOON, NOON + INTERVAL), steps, None)
     assert point.battery_total_energy_charge_wh == 14
 
 
-def test_a_leap_that_no_home_can_carry_is_no_energy() -> None:
-    (point,) = points(Span("battery-1", NOON, NOON + INTERVAL), [sample(1, 0, 0), sample(2, 60, 1e9)], None)
-    assert point.battery_total_energy_charge_wh == 0
+def test_a_counter_that_loses_its_last_digit_stood_still() -> None:
+    steps = [charged_to(1, 0, 215.7), charged_to(2, 60, 215.6), charged_to(3, 120, 220.6)]
+    (point,) = points(Span("battery-1", NOON, NOON + INTERVAL), steps, None)
+    assert point.battery_total_energy_charge_wh == pytest.approx(5)
+
+
+@pytest.mark.parametrize("wh", [1e9, 8_990.0, 4_000.0])
+def test_an_interval_with_a_step_that_is_in_doubt_is_told_as_missing_and_the_next_is_not(wh: float) -> None:
+    steps = [charged_to(1, 0, 9_000), charged_to(2, 60, wh), charged_to(3, 360, wh + 5)]
+    first, second = points(Span("battery-1", NOON, NOON + 2 * INTERVAL), steps, None)
+    assert first == offline_point("battery-1", NOON, INTERVAL.total_seconds())
+    assert (second.last_is_online, second.battery_total_energy_charge_wh) == (True, 5)
 
 
 def test_after_a_gap_only_the_part_inside_the_interval_counts() -> None:

@@ -10,5 +10,6 @@ STEPS = cases("counter_steps")
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_counts_for_what_its_counter_grew(name: str) -> None:
-    step = {"grown_wh": None, **STEPS[name]}
-    assert grown_wh(step["before_wh"], step["after_wh"], step["elapsed_s"]) == pytest.approx(step["grown_wh"])
+    step = {"grown_wh": None, "power_w": 1000.0, **STEPS[name]}
+    grown = grown_wh(step["before_wh"], step["after_wh"], step["elapsed_s"], step["power_w"])
+    assert grown == pytest.approx(step["grown_wh"])
