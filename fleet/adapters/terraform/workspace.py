@@ -13,6 +13,7 @@ from python_terraform import IsFlagged
 from fleet.adapters.aws import temporary_credentials
 from fleet.adapters.terraform import cli
 from fleet.adapters.terraform.cli import Finished, Line, parse_line
+from fleet.adapters.terraform.configuration import working_copy
 from fleet.adapters.terraform.state import (
     STATE_KEY,
     StateStore,
@@ -65,6 +66,8 @@ class Terraform:
         self._work.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self._root / "versions.tf").is_file():
             raise NotConfigured(f"FLEET_TERRAFORM_DIR is {settings.terraform_dir}, but no configuration is in it.")
+        with self._alone("configuration"):
+            self._root = working_copy(self._root, self._work)
 
     @property
     def has_mirror(self) -> bool:
