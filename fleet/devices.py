@@ -152,12 +152,21 @@ def certificate_request(key_file: Path, thing_name: ThingName) -> str:
     return request.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def request_public_key_sha256(csr_pem: str) -> str:
-    """The digest that names a request's public key. Raises `InvalidInput` if the request does not hold."""
+def request_alone(text: str) -> str:
+    """The first request in a text as PEM, without what a tool or a person put around it: a private key, say."""
+    return _request(text).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _request(text: str) -> x509.CertificateSigningRequest:
     try:
-        request = x509.load_pem_x509_csr(csr_pem.encode())
+        return x509.load_pem_x509_csr(text.encode())
     except ValueError as error:
         raise InvalidInput("This is not a PEM certificate signing request.") from error
+
+
+def request_public_key_sha256(csr_pem: str) -> str:
+    """The digest that names a request's public key. Raises `InvalidInput` if the request does not hold."""
+    request = _request(csr_pem)
     if not request.is_signature_valid:
         raise InvalidInput("The certificate signing request is not signed with its own key: make it again.")
     key = request.public_key()

@@ -1,6 +1,5 @@
 """What the factory is asked for: one order a device, checked before anything is made."""
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from pathlib import Path
 from fleet import devices
 from fleet.devices import ThingName
 from fleet.errors import FleetError, InvalidInput
+from fleet.text_files import read_table, read_text
 
 # What IoT Core takes as a thing's attribute, and a length that people can read.
 _MODEL = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,80}")
@@ -39,13 +39,12 @@ def orders_from_count(count: int, prefix: str, model: str) -> list[Order]:
 def orders_from_csv(file: Path, model: str) -> list[Order]:
     """One order a line of a CSV with a header: `thing_name`, and `model` if it differs from the given one."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = read_table(file, "thing_name")
+    except (OSError, ValueError) as error:
         raise InvalidInput(f"{file} cannot be read as CSV: {error}") from error
-    if not rows or "thing_name" not in rows[0]:
+    if not rows:
         raise InvalidInput(f"{file} needs a header line with the column thing_name, and at least one device.")
-    return _checked([((row["thing_name"] or "").strip(), (row.get("model") or model).strip(), None) for row in rows])
+    return _checked([(row["thing_name"], row.get("model") or model, None) for row in rows])
 
 
 def orders_from_requests(folder: Path, model: str) -> list[Order]:
@@ -57,9 +56,9 @@ def orders_from_requests(folder: Path, model: str) -> list[Order]:
     for file in files:
         try:
             # Read once: what is provisioned is what was checked, whatever becomes of the file meanwhile.
-            requests[file] = file.read_text(errors="replace")
+            requests[file] = devices.request_alone(read_text(file))
             digest = devices.request_public_key_sha256(requests[file])
-        except (InvalidInput, OSError) as error:
+        except (InvalidInput, OSError, ValueError) as error:
             problems.append(f"{file}: {error}")
             continue
         if digest in names:

@@ -1,8 +1,11 @@
 """When to ask Flip again, and how long to wait before."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+
+_SECONDS = re.compile(r"\s*\+?([0-9]+(?:\.[0-9]+)?)\s*s?\s*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,16 @@ class RetryPolicy:
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks for, in either of its forms; None when it says nothing usable."""
+    """Seconds that a `Retry-After` header asks for, as a number or a time; None when it says nothing usable.
+
+    RFC 9110 knows whole seconds and a date; servers also send fractions, a unit and spaces. Never raises.
+    """
     if not header:
         return None
-    if header.isascii() and header.isdigit():
-        return float(header[:9])
+    if number := _SECONDS.fullmatch(header):
+        return float(number[1][:9])
     try:
         at = parsedate_to_datetime(header)
-    except ValueError:
+        return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())

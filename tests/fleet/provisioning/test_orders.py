@@ -33,6 +33,37 @@ def test_a_csv_names_devices_and_models(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"thing_name,model\r\nbattery-a,home-26\r\nbattery-b,\r\n,\r\n,\r\n",
+        b"thing_name,model,,\nbattery-a,home-26,,\nbattery-b,,,\n,,,\n\n",
+        b"sep=;\r\nThing Name;Model\r\nbattery-a;home-26\r\nbattery-b;\r\n;\r\n",
+        b"Note\tTHING-NAME\tModel\n\tbattery-a \thome-26\nspare\t battery-b\n",
+        '"thing_name"|"model"|"Ort"\n"battery-a"|"home-26"|"K\u00f6ln"\n"battery-b"||\n'.encode("cp1252"),
+        "thing_name\tmodel\r\nbattery-a\thome-26\r\nbattery-b\r\n".encode("utf-16"),
+        b'thing_name,model,note\nbattery-a,home-26,"two\nlines"\nbattery-b,,\n',
+        b"\n\nthing_name,model\nbattery-a,home-26\nbattery-b\n",
+    ],
+)
+def test_a_csv_is_taken_as_spreadsheets_write_it(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "devices.csv"
+    file.write_bytes(content)
+    orders = orders_from_csv(file, "home-13")
+    assert [(order.thing_name.value, order.model) for order in orders] == [
+        ("battery-a", "home-26"), ("battery-b", "home-13"),
+    ]  # fmt: skip
+
+
+def test_of_what_is_around_a_request_nothing_is_handed_on(tmp_path: Path) -> None:
+    devices.write_private_key(tmp_path / "key")
+    csr, key = devices.certificate_request(tmp_path / "key", ThingName("battery-a")), (tmp_path / "key").read_text()
+    for around in (f"Certificate Request:\n    Data:\n{csr}", f"{key}\n{csr}\nnotes", csr.replace("\n", "\r\n")):
+        (tmp_path / "battery-a.csr").write_bytes(around.encode("utf-16"))
+        (order,) = orders_from_requests(tmp_path, "home-13")
+        assert order.csr_pem == csr
+
+
 def test_a_model_that_iot_core_would_refuse_is_refused_first() -> None:
     with pytest.raises(InvalidInput, match="is not a model"):
         orders_from_names(["a"], "home 13")

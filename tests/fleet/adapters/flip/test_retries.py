@@ -174,3 +174,15 @@ def test_an_answer_without_a_token_is_an_error_that_does_not_quote_it() -> None:
 def test_a_token_is_never_sent_in_the_clear(url: str) -> None:
     with pytest.raises(NotConfigured, match="FLEET_FLIP_BASE_URL"):
         FlipClient(url, SecretStr("secret"))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120), (" 120 ", 120), ("120.5", 120.5), ("120s", 120), ("+5", 5), ("0", 0), ("0.0", 0),
+        ("9" * 400, 999_999_999), ("-5", None), ("soon", None), ("1e3", None), ("\u0661\u0662", None), (",", None),
+        ("Mon, 99 Jun 2026 12:00:30 GMT", None), ("Fri, 31 Dec 9999 23:59:59 -2359", None), ("0 0 0 0 0 0", None),
+    ],
+)  # fmt: skip
+def test_a_pause_is_read_in_any_odd_form(header: str, seconds: float | None) -> None:
+    assert retry_after_s(header, NOW) == seconds or (seconds is None and (retry_after_s(header, NOW) or 0) >= 0)
