@@ -86,9 +86,15 @@ def test_an_operator_finds_one_of_a_thousand_batteries_and_moves_it(world: Homeo
     heir.never_sees("Quarantine")
     world.project.code(operator_email)  # makes the account
     world.make_operator(operator_email)
+    world.run_sql(
+        "INSERT INTO fleet.unexplained_acknowledgements VALUES (%s, 7, 2, 1, now(), now())"
+        " ON CONFLICT DO NOTHING RETURNING 1",
+        folder.name,
+    )
     operator.open("/fleet")
     operator.sign_in(operator_email)
     operator.sees("batteries. Online: heard of")
+    operator.sees("acknowledge commands that were never given here")
     operator.shot("fleet")
     operator.page.get_by_test_id("stPaginationPage").get_by_text("2", exact=True).click()
     expect(operator.page.get_by_test_id("stPaginationPageActive")).to_have_text("2")

@@ -168,3 +168,18 @@ def test_the_migrations_apply_on_a_plain_postgresql_too(database: Settings) -> N
         if not row["is_partition"]
     }
     assert granted == RELATIONS
+
+
+AN_HOUR_CHANGES_NOTHING = {"command_window_end", "telemetry_buckets"}
+"""Functions whose days are a limit that nobody counts in."""
+
+
+def test_what_reckons_in_days_has_days_of_24_hours_whatever_zone_a_session_has(project_url: str) -> None:
+    with psycopg.connect(project_url) as connection:
+        found = connection.execute(
+            "SELECT proname, coalesce(proconfig, '{}') FROM pg_proc WHERE pronamespace IN ('fleet'::regnamespace,"
+            " 'public'::regnamespace) AND prosrc ~ '''[0-9]+ (day|week|month|year)s?'''"
+        ).fetchall()
+    in_days = {name for name, config in found if not any(each.lower() == "timezone=utc" for each in config)}
+    assert in_days <= AN_HOUR_CHANGES_NOTHING
+    assert {"telemetry_readiness"} <= {name for name, _ in found}
