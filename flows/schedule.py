@@ -23,11 +23,18 @@ def seconds_late() -> float:
 def slices(settings: Settings, work: str, end: float, overtime_s: float) -> Iterator[float]:
     """Seconds of each slice of `work`: until `end` (monotonic), then short ones until the next run waits for it.
 
-    At least one, also at a run's late start; `overtime_s` after `end` it is over even if nobody waits.
+    At least one, also at a run's late start; `overtime_s` after `end` it is over even if nobody waits. One that ends at
+    once, because it failed, is followed by the next after a while.
     """
     left = _SLICE_S + 1
     while left > _SLICE_S:
         left = max(0.0, end - time.monotonic())
-        yield min(_SLICE_S, left)
+        yield from _paced(min(_SLICE_S, left))
     while time.monotonic() < end + overtime_s and not is_waited_for(settings, work):
-        yield _SHORT_SLICE_S
+        yield from _paced(_SHORT_SLICE_S)
+
+
+def _paced(seconds: float) -> Iterator[float]:
+    begun = time.monotonic()
+    yield seconds
+    time.sleep(max(0.0, min(seconds, _SHORT_SLICE_S) - (time.monotonic() - begun)))

@@ -95,10 +95,11 @@ class Reader:
         """Ctrl-C in the terminals whose commands have `part` in them, the newest first."""
         for service in [each for each in reversed(self.services) if part in each[0]]:
             command, process, log = service
-            started = _with_children(process.pid)
-            with suppress(ProcessLookupError):  # it has ended by itself
-                os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-            _, left = psutil.wait_procs(started, timeout=_END_S)
+            left = _with_children(process.pid)
+            for _ in range(2):  # who waits long does it again
+                with suppress(ProcessLookupError):  # it has ended by itself
+                    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+                _, left = psutil.wait_procs(left, timeout=_END_S)
             for each in left:
                 each.kill()
             process.wait()

@@ -182,13 +182,16 @@ def test_the_page_leads_from_an_empty_account_to_an_enrolled_battery_and_back_to
         "The battery retires": lambda: wait_until_flip_has_no_battery(flip),
         "Nothing runs any more": lambda: reader.stop(""),
     }
-    before: dict[str, Callable[[], None]] = {"The battery retires": lambda: reader.stop("device-agent")}
+    before: dict[str, Callable[[], None]] = {
+        "Flip's webhooks": lambda: reader.stop("flows.serve"),
+        "The battery retires": lambda: reader.stop("device-agent"),
+    }
     assert left_in(account) == {}
     for section in sections(PAGE):
         before.pop(section.title, nothing)()
         for block in section.blocks:
             reader.do(block)
-        acts.pop(section.title, nothing)()
+            acts.pop(section.title, nothing)()  # what a person does comes after the first command
     assert not acts and not before, "a section of the page has another title"
     assert left_in(account) == {}
     assert flip.received("webhooks"), "Flip told nothing"
