@@ -1,6 +1,7 @@
 """`fleet doctor`: what is there, and what to do about what is missing."""
 
 import base64
+import importlib.util
 import platform
 import sys
 from collections.abc import Callable, Iterator
@@ -17,9 +18,6 @@ from fleet.adapters.terraform.workspace import Terraform
 from fleet.capacity.connections import needed
 from fleet.errors import FleetError, NotConfigured, Refused, Unavailable
 from fleet.settings import OPERATOR_FILE, Settings, get_settings
-from local_cloud.cloud import refuse_taken_ports
-from local_cloud.settings import get_local_settings
-from local_cloud.state import State
 from tasks.jobs import settings_of
 
 _FOREIGN = "https://elsewhere.invalid"
@@ -50,7 +48,8 @@ def _examine() -> Iterator[Check]:
         yield Check("settings", False, str(error), "Correct it in .env; .env.example describes every setting.")
         return
     yield _try("terraform", lambda: _terraform(settings), "Install Terraform 1.11 or newer, or `make terraform`.")
-    if not OPERATOR_FILE.exists():  # with one the embedded cloud is not meant, and what is served here has its ports
+    # With a .env the embedded cloud is not meant, and what is served here has its ports; an image has none.
+    if not OPERATOR_FILE.exists() and importlib.util.find_spec("local_cloud"):
         yield _try("ports", _ports, "Free the port or set the named variable.")
     yield _try("credentials", lambda: _credentials(settings), "Start the embedded cloud (make up), or sign in to AWS.")
     yield _try("queue", _queue, "Once AWS answers: run the flow apply-infrastructure, or `make demo`.")
@@ -76,6 +75,11 @@ def _terraform(settings: Settings) -> str:
 
 
 def _ports() -> str:
+    # Imported here: a worker's image is examined without the embedded cloud.
+    from local_cloud.cloud import refuse_taken_ports
+    from local_cloud.settings import get_local_settings
+    from local_cloud.state import State
+
     local = get_local_settings()
     if holder := State(local.state_dir.resolve()).supervisor():
         return f"held by the embedded cloud (process {holder.pid})"
