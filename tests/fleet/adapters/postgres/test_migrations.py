@@ -89,8 +89,10 @@ def test_a_database_of_another_checkout_is_refused_in_a_sentence_that_says_how_t
 
 def test_nothing_in_the_migrations_refers_to_what_comes_later() -> None:
     whole = "".join(code_of(migration.sql) for migration in read_migrations(MIGRATIONS))
-    made = re.finditer(r"CREATE (?:TABLE|TYPE|VIEW|FUNCTION) ((?:fleet|public)\.\w+)", whole)
-    early = {match[1] for match in made if re.search(rf"\b{re.escape(match[1])}\b", whole[: match.start()])}
+    made = dict[str, int]()  # where first: what is dropped later and made anew was there before
+    for match in re.finditer(r"CREATE (?:TABLE|TYPE|VIEW|FUNCTION) ((?:fleet|public)\.\w+)", whole):
+        made.setdefault(match[1], match.start())
+    early = {name for name, start in made.items() if re.search(rf"\b{re.escape(name)}\b", whole[:start])}
     assert early == set()
 
 
