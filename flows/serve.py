@@ -37,7 +37,7 @@ FIRST_RUN_AFTER = timedelta(seconds=10)
 def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list[RunnerDeployment]:
     """One deployment a flow, named as the flow. No concurrency limits: a killed run would keep its slot for minutes."""
     ingestion = {"time_budget_s": ingest_every_s + STARTING_S}
-    ingesting = ingestion_schedules(ingest_every_s, ingestion_workers)
+    ingesting = ingestion_schedules(ingest_every_s, ingestion_workers, datetime.now(UTC) + FIRST_RUN_AFTER)
     return [
         _deployment(apply_infrastructure, "infrastructure"),
         _deployment(destroy_infrastructure, "infrastructure"),
@@ -54,9 +54,9 @@ def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list
     ]
 
 
-def ingestion_schedules(every_s: float, workers: int) -> list[Schedule]:
-    """A schedule a worker, each with its share of the interval between its start and the next one's."""
-    first, apart = datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=every_s / workers)
+def ingestion_schedules(every_s: float, workers: int, first: datetime) -> list[Schedule]:
+    """A schedule a worker from `first` on, each with its share of the interval between its start and the next one's."""
+    apart = timedelta(seconds=every_s / workers)
     return [Interval(timedelta(seconds=every_s), anchor_date=first + apart * worker) for worker in range(workers)]
 
 

@@ -14,6 +14,8 @@ from local_cloud import keeper
 
 STILL_S, WHOLE_S, STACKS_S, ENDING_S = 400.0, 3_000.0, 3.0, 10.0
 """A test that begins none and ends none within the first is stuck: its own time limit is 180 s, 300 s for few."""
+LONG_S = {"tests/e2e/test_aws_page.py": 1_300.0, "tests/iam/test_deployment.py": 700.0}
+"""Where one test goes a whole way, and has a time limit of its own: who runs the others sees no marker of theirs."""
 HUNG, LEFT_BEHIND = 3, 1
 
 
@@ -53,10 +55,14 @@ class Watchdog:
     def _watch(self) -> None:
         while not self._over.wait(1):
             now = time.monotonic()
-            if now - self._last > STILL_S:
-                self._end(f"no test has begun or ended for {STILL_S:.0f} s")
+            if now - self._last > (still_s := self._still_s()):
+                self._end(f"no test has begun or ended for {still_s:.0f} s")
             if now - self._began > WHOLE_S:
                 self._end(f"the run is not over after {WHOLE_S:.0f} s")
+
+    def _still_s(self) -> float:
+        at_work = list(self._at_work)
+        return max([STILL_S, *(seconds for file, seconds in LONG_S.items() if any(file in test for test in at_work))])
 
     def _end(self, why: str) -> None:
         at_work = [f"  {test} (for {time.monotonic() - began:.0f} s)" for test, began in self._at_work.items()]

@@ -69,8 +69,8 @@ def test_every_flow_that_is_served_is_deployed_by_prefect_yaml_too() -> None:
 
 
 def test_the_schedules_of_several_ingestion_runs_share_the_interval() -> None:
-    schedules = ingestion_schedules(60, workers=3)
-    assert {schedule.interval.total_seconds() for schedule in schedules if schedule.interval} == {60}
     start = datetime(2026, 1, 1, tzinfo=UTC)
+    schedules = ingestion_schedules(60, workers=3, first=start)
+    assert {schedule.interval.total_seconds() for schedule in schedules if schedule.interval} == {60}
     anchors = [schedule.anchor_date for schedule in schedules]
     assert [(anchor - start).total_seconds() for anchor in anchors] == [0, 20, 40]
