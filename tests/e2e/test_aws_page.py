@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from fleet.adapters.aws import client
 from fleet.settings import Settings
-from local_cloud import servers
+from local_cloud import keeper, servers
 from local_cloud.flip.steering import Steering
 from local_cloud.supabase.keys import read_keys
 from local_cloud.webhook_route import on_this_machine
@@ -30,6 +30,8 @@ NOT_OF_A_CHECKOUT = shutil.ignore_patterns(
     ".git", ".venv*", ".fleet", ".env", ".terraform*", "__pycache__", "test-output", "*.sqlite3", "web"
 )
 EMAIL = "me@example.org"
+INHERITED = ("PATH", "LANG", "TMPDIR", "CI", keeper.VARIABLE)
+"""What a reader's shell has besides; by the last one what it starts ends with this process, however that ends."""
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def reader(home: Path, account: Settings, world: HomeownerWorld, sandbox: str, t
         f"[admin]\naws_access_key_id = {account.aws_access_key_id}\naws_secret_access_key = {secret}\n"
     )
     environment = {
-        **{name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TMPDIR", "CI")},
+        **{name: value for name, value in os.environ.items() if name in INHERITED},
         "HOME": str(tmp_path),
         "AWS_ENDPOINT_URL": account.aws_endpoint_url,
         "FLEET_IOT_ENDPOINT": account.iot_endpoint,
