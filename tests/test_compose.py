@@ -161,9 +161,10 @@ def is_healthy(service: str, **replaced: str) -> bool:
 
 def test_a_battery_that_writes_no_samples_is_not_healthy(tmp_path: Path) -> None:
     assert not is_healthy("agent", **{"/device": str(tmp_path)})
-    for name in ("spool.sqlite3", "spool.sqlite3-wal"):
+    # Samples are in the journal long before they are in the file.
+    for name, age_s in (("spool.sqlite3", 1e6), ("spool.sqlite3-wal", 1)):
         (tmp_path / name).touch()
-    os.utime(tmp_path / "spool.sqlite3", (0, 0))  # samples are in the journal long before they are in the file
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
     assert is_healthy("agent", **{"/device": str(tmp_path)})
     os.utime(tmp_path / "spool.sqlite3-wal", (time.time() - 120,) * 2)
     assert not is_healthy("agent", **{"/device": str(tmp_path)})
