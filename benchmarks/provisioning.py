@@ -32,6 +32,7 @@ from pydantic import SecretStr
 from fleet import devices, topics
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.migrations import migrate
+from fleet.commands.signing import Signer, new_private_key
 from fleet.devices import ThingName
 from fleet.provisioning.orders import orders_from_count
 from fleet.provisioning.steps import Certificate, Entry, Factory, Step, provision
@@ -120,6 +121,7 @@ def cpu_a_device_ms(count: int, folder: Path) -> float:
         port=8883,
         region="us-east-1",
         ca_pem=b"-----BEGIN CERTIFICATE-----\n" * 80,
+        command_key=Signer(new_private_key()).public_key,
         telemetry_topic=lambda thing_name: topics.basic_ingest_topic("flip_fleet_telemetry", thing_name),
         commands_topic=topics.commands_topic,
     )

@@ -17,6 +17,7 @@ from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.adapters.postgres.migrations import migrate
+from fleet.commands.signing import Signer, new_private_key
 from fleet.provisioning.orders import Order, orders_from_count
 from fleet.provisioning.steps import provision
 from fleet.services.factory import factory_of
@@ -50,7 +51,7 @@ def simulated_fleet(devices: int, sample_s: float = 60, publish_s: float = 60) -
 def cloud(home: Path, database_url: str = "") -> Iterator[Settings]:
     """The AWS emulator with the fleet's resources, on free ports."""
     port, mqtt_port = _free_port(), _free_port()
-    key, secret = "LKIABENCHMARKBENCHMA", secrets.token_urlsafe(24)
+    key, secret, command_key = "LKIABENCHMARKBENCHMA", secrets.token_urlsafe(24), new_private_key()
     with servers.aws(home / "aws", home / "logs", port, mqtt_port, key, secret):
         ca = home / "ca.pem"
         ca.write_bytes(servers.iot_trust_anchor(port))
@@ -61,6 +62,8 @@ def cloud(home: Path, database_url: str = "") -> Iterator[Settings]:
             iot_endpoint="localhost",
             iot_port=mqtt_port,
             iot_ca_file=ca,
+            command_key=SecretStr(command_key),
+            command_public_key=Signer(command_key).public_key.text,
             database_url=SecretStr(database_url),
             state_dir=home / "state",
             artifacts_dir=home / "devices",

@@ -60,6 +60,7 @@ def make_identity(name: ThingName, registry: IotCore, made: Factory) -> None:
     )  # fmt: skip
     (folder / devices.CERTIFICATE_FILE).write_text(certificate.pem)
     (folder / devices.CA_FILE).write_bytes(made.ca_pem)
+    (folder / devices.COMMAND_KEY_FILE).write_bytes(made.command_key.pem)
     (folder / devices.DEVICE_FILE).write_bytes(msgspec.json.encode(config))
 
 

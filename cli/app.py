@@ -120,6 +120,16 @@ def app_credential(
         credentials.make(name)
 
 
+@app.command("command-key")
+def command_key(
+    follow: Annotated[bool, typer.Option("--next", help="The key that follows the one in the settings.")] = False,
+) -> None:
+    """Make the key that commands to batteries are signed with, and print it once, as lines for .env."""
+    from cli import command_key as keys
+
+    (keys.make_next if follow else keys.make)()
+
+
 @app.command()
 def capacity(
     devices: Annotated[str, typer.Option(help="How many: 1000, 10k, 1M, 1e6.")] = "1000",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from device_agent.authority import Authority
 from device_agent.commands import CommandStore
 from device_agent.contact import Contact
 from device_agent.events import Acknowledged, CommandsReceived, Connected, Event, NotSent, SubscribeFailed
@@ -19,7 +20,7 @@ from device_agent.readings import Readings
 from device_agent.schedule import Clock, backoff_s, next_due
 from device_agent.simulated_battery import Battery
 from device_agent.spool import Spool
-from fleet.commands.message import Rejected, parse
+from fleet.commands.message import Rejected
 from fleet.telemetry.message import DeviceMessage, encode
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Agent:
         boot_id: str,
         spool: Spool,
         battery: Battery,
+        authority: Authority,
         publisher: Publisher,
         clock: Clock,
         pace: Pace,
@@ -86,6 +88,7 @@ class Agent:
         self.readings = Readings(thing_name)
         self.lost = 0
         self._boot_id = boot_id
+        self.authority = authority
         self._battery = battery
         self._publisher = publisher
         self._clock = clock
@@ -242,7 +245,7 @@ class Agent:
         logger.log(level, "%s could not send (%s); again in %.1f s.", self.thing_name, reason, wait_s)
 
     def _on_commands(self, payload: bytes, now: float) -> None:
-        message = parse(payload)
+        message = self.authority.read(payload)
         if isinstance(message, Rejected):
             logger.warning("%s: %s", self.thing_name, message.reason)
             return

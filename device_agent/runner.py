@@ -176,7 +176,7 @@ class Runner:
         agents = [station.agent for station in self._stations]
         logger.info(
             "%s: %d of %d connected, %d samples waiting, %d lost for want of a medium, "
-            "%d readings put right, %d left out.",
+            "%d readings put right, %d left out, %d messages refused that nobody of ours signed.",
             what,
             sum(agent.link.state is LinkState.CONNECTED for agent in agents),
             len(agents),
@@ -184,6 +184,7 @@ class Runner:
             sum(agent.lost for agent in agents),
             sum(agent.readings.put_right for agent in agents),
             sum(agent.readings.left_out for agent in agents),
+            sum(agent.authority.refused for agent in agents),
         )
 
 

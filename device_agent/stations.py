@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device_agent.agent import Agent
+from device_agent.authority import Authority
 from device_agent.connection import Connection, Network
 from device_agent.events import Event
 from device_agent.options import SPOOL_FILE, Options
@@ -71,5 +72,8 @@ def _station(
     spool = Spool(file, name, options.keep_acknowledged)
     battery = SimulatedBattery(name, clock, options.instruction, spool.battery, fault=options.fault)
     connection = Connection(artifacts, network, options.patience, lambda event: post(name, event))
-    agent = Agent(name, str(uuid.uuid4()), spool, battery, connection, clock, options.pace, random.random, offset_s)
+    authority = Authority(name, artifacts.command_key_file, artifacts.command_key)
+    agent = Agent(
+        name, str(uuid.uuid4()), spool, battery, authority, connection, clock, options.pace, random.random, offset_s
+    )
     return Station(artifacts, agent, connection)

@@ -12,10 +12,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from fleet.commands.signing import PublicKey
 from fleet.errors import InvalidInput, NotConfigured
 
 _THING_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE = "device.json", "private.key", "certificate.pem", "ca.pem"
+COMMAND_KEY_FILE = "command-key.pem"
+"""The public half of the key that commands are signed with."""
 
 
 @dataclass(frozen=True, order=True)
@@ -61,6 +64,7 @@ class Artifacts:
 
     folder: Path
     config: DeviceConfig
+    command_key: PublicKey
 
     @property
     def key_file(self) -> Path:
@@ -74,6 +78,10 @@ class Artifacts:
     def ca_file(self) -> Path:
         return self.folder / CA_FILE
 
+    @property
+    def command_key_file(self) -> Path:
+        return self.folder / COMMAND_KEY_FILE
+
 
 def read_artifacts(folder: Path) -> Artifacts:
     """Read `folder` and check that it is whole and that its key is its certificate's.
@@ -85,12 +93,21 @@ def read_artifacts(folder: Path) -> Artifacts:
     for name in (DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE):
         if not (folder / name).is_file():
             raise NotConfigured(f"{folder / name} is missing: copy the whole artifact folder of this device.")
+    if not (folder / COMMAND_KEY_FILE).is_file():
+        raise NotConfigured(
+            f"{folder / COMMAND_KEY_FILE} is missing: provision the device once more (it keeps its certificate), "
+            "and copy the file that this adds."
+        )
     try:
         config = msgspec.json.decode((folder / DEVICE_FILE).read_bytes(), type=DeviceConfig)
         _check_config(config)
     except (msgspec.DecodeError, InvalidInput) as error:
         raise NotConfigured(f"{folder / DEVICE_FILE} cannot be used: {error}") from error
-    artifacts = Artifacts(folder, config)
+    try:
+        command_key = PublicKey.from_pem((folder / COMMAND_KEY_FILE).read_bytes())
+    except InvalidInput as error:
+        raise NotConfigured(f"{folder / COMMAND_KEY_FILE} cannot be used: {error}") from error
+    artifacts = Artifacts(folder, config, command_key)
     _check_pair(artifacts)
     return artifacts
 

@@ -126,6 +126,20 @@ class Settings(BaseSettings):
         description="A server of your own: user:password, as its PREFECT_SERVER_API_AUTH_STRING says.",
     )
 
+    command_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that commands to batteries are signed with, where they are sent from: `fleet command-key` "
+        "prints one with the two below.",
+    )
+    command_public_key: str = Field(
+        "", description="Its public half, which provisioning puts into artifact folders: batteries obey no other."
+    )
+    command_key_succession: str = Field(
+        "",
+        description="What earlier keys said of it: leads batteries that know only those to it. Printed by "
+        "`fleet command-key --next`.",
+    )
+
     flip_base_url: str = Field(
         "https://api-sandbox.flip.energy",
         description="Flip's API. Production: https://api.flip.energy. The embedded cloud sets its stand-in's.",

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from fleet.adapters.postgres.migrations import migrate
+from fleet.commands.signing import Signer, new_private_key
 from fleet.devices import write_owner_only
 from fleet.errors import Conflict
 from fleet.settings import get_settings
@@ -113,7 +114,17 @@ def _start_aws(cloud: Cloud, stack: ExitStack) -> None:
             "FLEET_DEPLOYER_ROLE_ARN": ensure_deployer(owner),
         }
     )
+    cloud.export(_command_key(state))
     cloud.say(f"AWS is ready: {environment['AWS_ENDPOINT_URL']}, devices at localhost:{local.mqtt_port}")
+
+
+def _command_key(state: State) -> dict[str, str]:
+    """Made once. What `fleet command-key --next` prints may be set in the environment in its place."""
+    file = state.folder / "command-key.secret"
+    if not file.exists():
+        write_owner_only(file, new_private_key().encode())
+    key = os.environ.get("FLEET_COMMAND_KEY") or file.read_text()
+    return {"FLEET_COMMAND_KEY": key, "FLEET_COMMAND_PUBLIC_KEY": Signer(key).public_key.text}
 
 
 def _start_prefect(cloud: Cloud, stack: ExitStack) -> None:

@@ -5,11 +5,15 @@ from typing import Any
 
 from fleet.adapters.postgres import Connection, one
 from fleet.adapters.postgres.commands import Commands
+from fleet.commands.signing import Signer, new_private_key
 from fleet.flip import BatteryCommand, FlipCommand
 
 START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 HEARD = START - timedelta(minutes=30)
 HOUR = timedelta(hours=1)
+COMMAND_KEY = new_private_key()
+SIGNER = Signer(COMMAND_KEY)
+"""What the batteries of these tests obey."""
 
 
 def told(command_id: str = "cmd_1", thing_name: str = "battery-1", **changes: Any) -> FlipCommand:

@@ -25,6 +25,7 @@ from local_cloud.flip.steering import Steering
 from local_cloud.infrastructure import create_infrastructure
 from local_cloud.supabase.keys import read_keys
 from tests import second_aws, watchdog
+from tests.command_examples import COMMAND_KEY, SIGNER
 from tests.contracts.flip_contract import Checked
 from tests.database_server import DatabaseServer
 from tests.hosted.project import hosted_server
@@ -120,6 +121,8 @@ def running_aws(home: Path) -> Iterator[Settings]:
             iot_endpoint="localhost",
             iot_port=mqtt_port,
             iot_ca_file=ca,
+            command_key=SecretStr(COMMAND_KEY),
+            command_public_key=SIGNER.public_key.text,
             provisioning_rate_per_s=0,
         )
 

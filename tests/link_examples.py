@@ -10,8 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from fleet.devices import CA_FILE, CERTIFICATE_FILE, DEVICE_FILE, KEY_FILE, DeviceConfig, ThingName
+from fleet.devices import CA_FILE, CERTIFICATE_FILE, COMMAND_KEY_FILE, DEVICE_FILE, KEY_FILE, DeviceConfig, ThingName
 from fleet.registration.link import LinkRefusal, RegisteredCertificate, VerifiedLink, issue_link, verify_link
+from tests.command_examples import SIGNER
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 APP = "https://app.example.com"
@@ -40,6 +41,7 @@ class Battery:
         (folder / KEY_FILE).write_bytes(self.key_pem)
         (folder / CERTIFICATE_FILE).write_text(self.certificate.pem)
         (folder / CA_FILE).write_text("not needed for a link")
+        (folder / COMMAND_KEY_FILE).write_bytes(SIGNER.public_key.pem)
         return folder
 
     def judged(self, token: str, now: datetime = NOW, **changes: object) -> VerifiedLink | LinkRefusal:

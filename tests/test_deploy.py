@@ -62,7 +62,9 @@ def test_the_workers_settings_are_settings_of_ours() -> None:
 NOT_A_WORKERS = {
     "AWS_ACCESS_KEY_ID": "AWS hands a worker its role",
     "AWS_ENDPOINT_URL": "empty is AWS itself",
-    "FLEET_IOT_CA_FILE": "of the pool that provisions",
+    "FLEET_COMMAND_KEY_SUCCESSION": "empty until a key has a successor",
+    "FLEET_COMMAND_PUBLIC_KEY": "of the pool that provisions",
+    "FLEET_IOT_CA_FILE": "the same",
     "FLEET_TERRAFORM_DIR": "of the pool that applies the Terraform",
     "FLEET_TERRAFORM_MIRROR": "the same",
     "SUPABASE_ANON_KEY": "the web app's",
@@ -96,7 +98,7 @@ def block(start: str, end: str) -> str:
 
 def test_what_workers_need_is_known() -> None:
     assert named_where_not_configured() >= NOT_A_WORKERS.keys(), "no flow asks for that any more"
-    assert {"DATABASE_URL", "FLEET_FLIP_TOKEN", "FLEET_FLIP_WEBHOOK_SECRET"} == NEEDED & SECRET
+    assert {"DATABASE_URL", "FLEET_COMMAND_KEY", "FLEET_FLIP_TOKEN", "FLEET_FLIP_WEBHOOK_SECRET"} == NEEDED & SECRET
     assert {"AWS_REGION", "FLEET_FLIP_BASE_URL"} == NEEDED - SECRET
 
 

@@ -1,5 +1,6 @@
 """What the cloud says to a device on its commands topic: the types of the message, and the one place that reads it.
 
+What is published is signed (`signing`); this is what is inside.
 Each message holds all that the device has not acknowledged yet, in the order of its own `sequence`. A SET tells what
 to do in a window of time; a later SET of the same `command_id` takes its place, and a CANCEL ends it. Powers are
 watts and never negative, shares are percent, times are UTC. What a device cannot make sense of in one command
@@ -71,8 +72,9 @@ class DeviceCommand(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CommandMessage(msgspec.Struct, frozen=True):
-    """All that is pending for one device, in sequence."""
+    """All that is pending for the device `thing_name`, in sequence: nobody else follows it."""
 
+    thing_name: str
     commands: list[DeviceCommand]
     clock: Clock = Clock()
     schema: int = SCHEMA
@@ -90,14 +92,12 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(message: CommandMessage) -> bytes:
-    """The bytes that are published. The sender keeps them within `MAX_MESSAGE_BYTES` by sending fewer commands."""
+    """The bytes that are signed. The sender keeps what is published in bounds by sending fewer commands."""
     return _encoder.encode(message)
 
 
 def parse(body: bytes) -> CommandMessage | Rejected:
-    """Read a message from the commands topic; never raises on what may come there."""
-    if len(body) > MAX_MESSAGE_BYTES:
-        return Rejected(f"A message on the commands topic is no list of commands: it has {len(body)} bytes.")
+    """Read what was signed; never raises on what may be in it."""
     try:
         message = _decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:

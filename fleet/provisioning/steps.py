@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from fleet import devices
+from fleet.commands.signing import PublicKey
 from fleet.devices import DeviceConfig, ThingName
 from fleet.errors import Conflict
 from fleet.provisioning.orders import Order
@@ -88,6 +89,7 @@ class Factory:
     port: int
     region: str
     ca_pem: bytes
+    command_key: PublicKey
     telemetry_topic: Callable[[str], str]
     commands_topic: Callable[[str], str]
 
@@ -95,10 +97,13 @@ class Factory:
         return self.folder / name.value
 
     def is_whole(self, order: Order) -> bool:
-        """Whether the device's artifact folder holds every file that it should."""
+        """Whether the device's artifact folder holds every file that it should, with today's command key."""
         files = [devices.DEVICE_FILE, devices.CERTIFICATE_FILE, devices.CA_FILE]
         files += [devices.KEY_FILE] if order.csr_pem is None else []
-        return all((self.folder_of(order.thing_name) / file).is_file() for file in files)
+        folder = self.folder_of(order.thing_name)
+        if not all((folder / file).is_file() for file in [*files, devices.COMMAND_KEY_FILE]):
+            return False
+        return (folder / devices.COMMAND_KEY_FILE).read_bytes() == self.command_key.pem
 
     def set_aside(self, name: ThingName, at: datetime) -> None:
         """Rename the folder of a retired device, so that no agent starts from it and a new key is made next time."""
@@ -190,6 +195,7 @@ def _write_artifacts(name: ThingName, certificate: Certificate, factory: Factory
     )
     devices.write_owner_only(folder / devices.CERTIFICATE_FILE, certificate.pem.encode())
     devices.write_owner_only(folder / devices.CA_FILE, factory.ca_pem)
+    devices.write_owner_only(folder / devices.COMMAND_KEY_FILE, factory.command_key.pem)
     devices.write_owner_only(
         folder / devices.DEVICE_FILE, msgspec.json.format(msgspec.json.encode(config), indent=2) + b"\n"
     )

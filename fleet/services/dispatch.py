@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from fleet.adapters.postgres.command_sending import claim_messages, end_overdue,
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused
 from fleet.figures import Figures
 from fleet.items import attempt
+from fleet.services.command_key import signer
 from fleet.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -74,15 +75,17 @@ def listening(settings: Settings) -> Iterator[Listener]:
 
 
 def dispatch(settings: Settings, seconds: float) -> Dispatched:
-    """Send what is due and count in what is answered for about `seconds`, at least once.
+    """Send what is due, signed, and count in what is answered for about `seconds`, at least once.
 
-    Raises `Unavailable` when the database stops answering: what was claimed and not sent follows with its pause.
+    Raises `NotConfigured` without a key to sign with, before anything is written down, and `Unavailable` when the
+    database stops answering: what was claimed and not sent follows with its pause.
     """
     total, deadline, checked = Dispatched(), time.monotonic() + seconds, -_LOOKS_EVERY_S
+    sign = signer(settings).sign
     with CommandPublisher(settings) as publisher, listening(settings) as listener, connect(settings) as connection:
         connection.autocommit = True
         while True:
-            round_ = _answers(connection) + _messages(connection, publisher)
+            round_ = _answers(connection) + _messages(connection, publisher, sign)
             if time.monotonic() - checked >= _LOOKS_EVERY_S:
                 round_ += _overdue(connection)
                 checked = time.monotonic()
@@ -162,12 +165,12 @@ def _answers(connection: Connection) -> Dispatched:
         return Dispatched(answered=count_in_answers(connection, datetime.now(UTC)))
 
 
-def _messages(connection: Connection, publisher: CommandPublisher) -> Dispatched:
+def _messages(connection: Connection, publisher: CommandPublisher, sign: Callable[[bytes], bytes]) -> Dispatched:
     with connection.transaction():
         claimed = claim_messages(connection, datetime.now(UTC), _BATTERIES_AT_ONCE)
     if not claimed:
         return Dispatched()
-    errors = publisher.publish([(one.thing_name, one.body) for one in claimed])
+    errors = publisher.publish([(one.thing_name, sign(one.body)) for one in claimed])
     if problem := next((error for error in errors if error), None):
         _log.warning("%s (messages not taken: %d)", problem, sum(error is not None for error in errors))
     sent = [one for one, error in zip(claimed, errors, strict=True) if error is None]

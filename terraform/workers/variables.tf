@@ -45,12 +45,12 @@ variable "outbound_ports" {
 }
 
 variable "secret_arns" {
-  description = "ARN of a Secrets Manager secret for each variable: DATABASE_URL, FLEET_FLIP_TOKEN, FLEET_FLIP_WEBHOOK_SECRET, and PREFECT_API_AUTH_STRING or, for Cloud, PREFECT_API_KEY."
+  description = "ARN of a Secrets Manager secret for each variable: DATABASE_URL, FLEET_COMMAND_KEY, FLEET_FLIP_TOKEN, FLEET_FLIP_WEBHOOK_SECRET, and PREFECT_API_AUTH_STRING or, for Cloud, PREFECT_API_KEY."
   type        = map(string)
 
   validation {
-    condition     = length(setsubtract(["DATABASE_URL", "FLEET_FLIP_TOKEN", "FLEET_FLIP_WEBHOOK_SECRET"], keys(var.secret_arns))) == 0
-    error_message = "Workers need DATABASE_URL, FLEET_FLIP_TOKEN and FLEET_FLIP_WEBHOOK_SECRET: flows fail without."
+    condition     = length(setsubtract(["DATABASE_URL", "FLEET_COMMAND_KEY", "FLEET_FLIP_TOKEN", "FLEET_FLIP_WEBHOOK_SECRET"], keys(var.secret_arns))) == 0
+    error_message = "Workers need DATABASE_URL, FLEET_COMMAND_KEY, FLEET_FLIP_TOKEN and FLEET_FLIP_WEBHOOK_SECRET: flows fail without."
   }
 }
 

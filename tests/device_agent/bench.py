@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from device_agent.agent import Agent, Pace
+from device_agent.authority import Authority
 from device_agent.clock_bounds import jump_detector
 from device_agent.events import Acknowledged, CommandsReceived, Connected, Event
 from device_agent.schedule import Clock
@@ -18,7 +19,10 @@ from device_agent.spool import Spool
 from device_agent.spool_file import SpoolFile
 from fleet.commands.message import SET, CommandMessage, DeviceCommand, encode
 from fleet.commands.message import Clock as CloudClock
+from fleet.commands.signing import PublicKey
+from fleet.devices import COMMAND_KEY_FILE
 from fleet.telemetry.message import CommandResult, DeviceMessage, Mode, Sample
+from tests.command_examples import SIGNER
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -34,6 +38,7 @@ class Bench:
     now: float = 1_000.0
     wall: datetime = NOON
     thing_name: str = "bat-1"
+    command_key: PublicKey = SIGNER.public_key
     sent: list[DeviceMessage] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     subscribed: int = 0
@@ -47,7 +52,10 @@ class Bench:
         self.file = SpoolFile(self.path)
         spool = Spool(self.file, self.thing_name)
         battery = SimulatedBattery(self.thing_name, clock, self.owner, spool.battery, fault=self.fault)
-        self.agent = Agent(self.thing_name, "boot", spool, battery, self, clock, self.pace, jitter=lambda: 1.0)
+        authority = Authority(self.thing_name, self.path.with_name(COMMAND_KEY_FILE), self.command_key)
+        self.agent = Agent(
+            self.thing_name, "boot", spool, battery, authority, self, clock, self.pace, jitter=lambda: 1.0
+        )
         self.jumped: Callable[[], bool] = jump_detector(clock)
         self.file.commit()
 
@@ -100,7 +108,7 @@ class Bench:
     def tell(self, *commands: DeviceCommand, clock: CloudClock | None = None) -> None:
         """A message from the cloud, whose clock shows the same as the device's unless told otherwise."""
         clock = clock or CloudClock(self.wall)
-        self.round(CommandsReceived(encode(CommandMessage(list(commands), clock))))
+        self.round(CommandsReceived(SIGNER.sign(encode(CommandMessage(self.thing_name, list(commands), clock)))))
 
     def samples(self) -> list[Sample]:
         """Every sample that was sent, once."""

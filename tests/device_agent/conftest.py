@@ -20,6 +20,7 @@ from fleet.commands.message import encode as encode_commands
 from fleet.devices import (
     CA_FILE,
     CERTIFICATE_FILE,
+    COMMAND_KEY_FILE,
     DEVICE_FILE,
     KEY_FILE,
     DeviceConfig,
@@ -31,6 +32,7 @@ from fleet.settings import Settings
 from fleet.telemetry.message import QueueMessage
 from fleet.telemetry.message import parse as parse_message
 from fleet.topics import basic_ingest_topic, commands_topic
+from tests.command_examples import SIGNER
 from tests.device_agent.tcp_proxy import TcpProxy
 
 ARN = "arn:aws:iot:us-east-1:000000000000"
@@ -69,6 +71,7 @@ class Cloud:
         (folder / CERTIFICATE_FILE).write_text(made["certificatePem"])
         assert self.settings.iot_ca_file is not None
         (folder / CA_FILE).write_bytes(self.settings.iot_ca_file.read_bytes())
+        (folder / COMMAND_KEY_FILE).write_bytes(SIGNER.public_key.pem)
         config = DeviceConfig(
             thing_name=thing,
             certificate_id=made["certificateId"],
@@ -92,7 +95,12 @@ class Cloud:
 
     def tell(self, folder: Path, *commands: DeviceCommand) -> None:
         """Publish commands to the folder's device, as the cloud does."""
-        body = encode_commands(CommandMessage(list(commands), Clock(datetime.now(UTC))))
+        thing = self.config(folder)["thing_name"]
+        body = encode_commands(CommandMessage(thing, list(commands), Clock(datetime.now(UTC))))
+        self.publish(folder, SIGNER.sign(body))
+
+    def publish(self, folder: Path, body: bytes) -> None:
+        """Publish to the device's commands topic, whoever signed it."""
         self.client("iot-data").publish(topic=self.config(folder)["commands_topic"], qos=1, payload=body)
 
     def receive(self, thing: str) -> list[QueueMessage]:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from device_agent.agent import Pace
 from device_agent.events import (
     Acknowledged,
-    CommandsReceived,
     Connected,
     ConnectFailed,
     Diagnosed,
@@ -23,6 +22,7 @@ from device_agent.events import (
 )
 from device_agent.link import Link, LinkState
 from device_agent.schedule import backoff_s, next_due
+from fleet.commands.message import CANCEL, DeviceCommand
 from fleet.errors import NotConfigured, Refused
 from tests.device_agent.bench import Bench
 
@@ -135,7 +135,7 @@ def test_a_command_is_acknowledged_at_once_and_a_repeated_one_again(bench) -> No
     bench.round(Connected(False))
     bench.acknowledge()
     for _ in range(2):
-        bench.round(CommandsReceived(b'{"commands": [{"sequence": 4, "action": "CANCEL", "command_id": "a"}]}'))
+        bench.tell(DeviceCommand(4, CANCEL, "a"))
         assert bench.sent[-1].last_command_sequence == 4
         bench.acknowledge()
     assert len(bench.sent) == 3

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from device_agent.options import SPOOL_FILE
-from fleet.commands.message import CANCEL, SET, DeviceCommand
+from fleet.commands.message import CANCEL, SET, Clock, CommandMessage, DeviceCommand, encode
+from fleet.commands.signing import Signer, new_private_key
+from fleet.devices import COMMAND_KEY_FILE
 from fleet.telemetry.message import Mode, Sample
+from tests.command_examples import SIGNER
 from tests.device_agent.test_delivery import FAST, acknowledged
 
 pytestmark = pytest.mark.integration
@@ -76,12 +79,55 @@ def test_commands_are_answered_at_once_whatever_the_publish_interval(cloud, star
     first = next(message for message in cloud.receive(folder.name) if message.last_command_sequence)
     assert first.last_command_sequence == 2
     assert "DANCE" in first.command_results[0].reason
-    topic = cloud.config(folder)["commands_topic"]
-    cloud.client("iot-data").publish(topic=topic, qos=1, payload=b"\x00noise")
+    cloud.publish(folder, SIGNER.sign(b"\x00noise"))
     cloud.tell(folder, waiting, DeviceCommand(5, CANCEL, "cmd_1", 2))
     eventually(lambda: told(cloud, folder)[-1] == 5, "the cumulative acknowledgement")
     assert statuses(cloud, folder) == [(2, "FAILED"), (5, "CANCELED")]
     assert "no list of commands" in agent.says()
+    assert agent.stop() == 0
+
+
+def test_a_battery_does_nothing_that_the_cloud_did_not_sign(cloud, start_agent, eventually) -> None:
+    """Whoever may publish to its topic, and whatever: a broker, a stolen key, a message for another one."""
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, *FAST)
+    eventually(lambda: acknowledged(folder) >= 1, "connected")
+    wanted = encode(CommandMessage(folder.name, [discharge(1, 0, 600)], Clock(datetime.now(UTC))))
+    for_another = encode(CommandMessage("another", [discharge(2, 0, 600)], Clock(datetime.now(UTC))))
+    for body in (wanted, Signer(new_private_key()).sign(wanted), SIGNER.sign(for_another)):
+        cloud.publish(folder, body)
+    eventually(lambda: agent.says().count("not followed") == 3, "three refusals")
+    cloud.tell(folder, discharge(3, 3_600, 60))
+    eventually(lambda: told(cloud, folder)[-1] == 3, "the cloud's own word, after all these")
+    assert under_command(cloud, folder) == [] == statuses(cloud, folder)
+    assert agent.stop() == 0
+    assert "3 messages refused that nobody of ours signed" in agent.says()
+
+
+def test_a_battery_goes_over_to_the_key_that_follows_and_never_back(cloud, start_agent, eventually) -> None:
+    folder = cloud.new_device()
+    key, last_key = new_private_key(), new_private_key()
+    following = Signer(key, SIGNER.name_successor(Signer(key).public_key))
+    last = Signer(last_key, following.name_successor(Signer(last_key).public_key))
+
+    def publish(signer: Signer, command: DeviceCommand) -> None:
+        cloud.publish(folder, signer.sign(encode(CommandMessage(folder.name, [command], Clock(datetime.now(UTC))))))
+
+    agent = start_agent("run", folder, *FAST)
+    eventually(lambda: acknowledged(folder) >= 1, "connected")
+    publish(last, discharge(1, 3_600, 60))
+    eventually(lambda: told(cloud, folder)[-1] == 1, "a word signed with the key after the next")
+    assert agent.stop() == 0
+    assert (folder / COMMAND_KEY_FILE).read_bytes() == last.public_key.pem
+    before, agent = acknowledged(folder), start_agent("run", folder, *FAST)
+    eventually(lambda: acknowledged(folder) > before, "connected again")
+    for signer in (SIGNER, following):
+        publish(signer, discharge(2, 3_600, 60))
+    earlier = [f"signed with the key {one.public_key.key_id[:8]}" for one in (SIGNER, following)]
+    eventually(lambda: all(refusal in agent.says() for refusal in earlier), "both refused")
+    publish(last, discharge(3, 3_600, 60))
+    eventually(lambda: told(cloud, folder)[-1] == 3, "the newest key's word")
+    assert statuses(cloud, folder) == []
     assert agent.stop() == 0
 
 

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from fleet.devices import CA_FILE, CERTIFICATE_FILE, DEVICE_FILE, KEY_FILE
+from fleet.devices import CA_FILE, CERTIFICATE_FILE, COMMAND_KEY_FILE, DEVICE_FILE, KEY_FILE
 
 pytestmark = pytest.mark.integration
 
@@ -68,7 +68,7 @@ def test_more_devices_than_folders_end_with_2(device, start_agent) -> None:
     ends_with(start_agent("simulate", "--folders", device.parent, "--count", 100_000), 2, "provision more")
 
 
-@pytest.mark.parametrize("name", [DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE])
+@pytest.mark.parametrize("name", [DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE, COMMAND_KEY_FILE])
 def test_a_missing_file_ends_with_3_and_is_named(copy, start_agent, name) -> None:
     (copy / name).unlink()
     ends_with(start_agent("run", copy), 3, name, "missing")

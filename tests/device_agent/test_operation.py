@@ -13,6 +13,7 @@ from device_agent.agent import Pace
 from device_agent.events import CommandsReceived, Connected, Disconnected, NotSent
 from fleet.commands.message import CANCEL, Clock, CommandMessage, DeviceCommand, encode
 from fleet.telemetry.message import Mode
+from tests.command_examples import SIGNER
 from tests.device_agent.bench import Bench, on_time, order, switches
 
 MINUTE = 60.0
@@ -156,8 +157,8 @@ def test_what_ended_while_it_was_off_is_not_done_again(bench) -> None:
 def test_a_command_whose_write_fails_is_not_acted_on_and_not_acknowledged(bench) -> None:
     command = order(bench, -1, 600)
     bench.acknowledge()
-    message = CommandMessage([command], Clock(bench.wall))
-    bench.agent.handle(CommandsReceived(encode(message)), bench.now)
+    message = CommandMessage(bench.thing_name, [command], Clock(bench.wall))
+    bench.agent.handle(CommandsReceived(SIGNER.sign(encode(message))), bench.now)
     taken = bench.agent.spool.last_sequence
     bench.agent.act(bench.now)
     assert bench.agent.spool.last_sequence == taken

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from device_agent.registration_url import draw_qr, registration_url
-from fleet.devices import CA_FILE, CERTIFICATE_FILE, DEVICE_FILE, KEY_FILE
+from fleet.devices import CA_FILE, CERTIFICATE_FILE, COMMAND_KEY_FILE, DEVICE_FILE, KEY_FILE
 from fleet.errors import InvalidInput, NotConfigured
 from fleet.registration.link import DEFAULT_BASE_URL, VerifiedLink, verify_link
 from tests.link_examples import APP, NOW, battery, certificate_pem, new_key
@@ -89,7 +89,7 @@ def test_an_odd_folder_is_one_sentence(device: Path, odd: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", [DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE])
+@pytest.mark.parametrize("name", [DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE, COMMAND_KEY_FILE])
 def test_a_folder_where_a_file_should_be_is_one_sentence(device: Path, name: str) -> None:
     (device / name).unlink()
     (device / name).mkdir()

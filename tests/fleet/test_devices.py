@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from fleet import devices
 from fleet.devices import DeviceConfig, ThingName, read_artifacts
 from fleet.errors import InvalidInput, NotConfigured
+from tests.command_examples import SIGNER
 
 CONFIG = DeviceConfig("battery-1", "c" * 64, "localhost", 8883, "us-east-1", "t", "c")
 
@@ -29,6 +30,7 @@ def write_folder(folder: Path) -> None:
     )  # fmt: skip
     (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "ca.pem").write_text("unused here")
+    (folder / "command-key.pem").write_bytes(SIGNER.public_key.pem)
     (folder / "device.json").write_bytes(msgspec.json.encode(CONFIG))
 
 
@@ -37,7 +39,7 @@ def test_a_whole_folder_is_read(folder: Path) -> None:
     assert read_artifacts(folder).config == CONFIG
 
 
-@pytest.mark.parametrize("missing", ["device.json", "private.key", "certificate.pem", "ca.pem"])
+@pytest.mark.parametrize("missing", ["device.json", "private.key", "certificate.pem", "ca.pem", "command-key.pem"])
 def test_a_missing_file_is_named(folder: Path, missing: str) -> None:
     write_folder(folder)
     (folder / missing).unlink()
@@ -57,6 +59,8 @@ def test_a_missing_file_is_named(folder: Path, missing: str) -> None:
         ("device.json", msgspec.json.encode(msgspec.structs.replace(CONFIG, schema=99)).decode()),
         ("private.key", "no key"),
         ("certificate.pem", "no certificate"),
+        ("command-key.pem", "no key"),
+        ("command-key.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(folder: Path, file: str, content: str) -> None:

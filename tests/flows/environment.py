@@ -12,6 +12,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "FLEET_IOT_ENDPOINT": settings.iot_endpoint,
         "FLEET_IOT_PORT": str(settings.iot_port),
         "FLEET_IOT_CA_FILE": str(settings.iot_ca_file),
+        "FLEET_COMMAND_KEY": settings.command_key.get_secret_value(),
+        "FLEET_COMMAND_PUBLIC_KEY": settings.command_public_key,
         "FLEET_PROVISIONING_RATE_PER_S": str(settings.provisioning_rate_per_s),
         "FLEET_TERRAFORM_DIR": str(settings.terraform_dir),
         "DATABASE_URL": settings.database_url.get_secret_value(),

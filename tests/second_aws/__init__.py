@@ -15,6 +15,7 @@ from mirakuru import HTTPExecutor
 from pydantic import SecretStr
 
 from fleet.settings import Settings
+from tests.command_examples import COMMAND_KEY, SIGNER
 
 IS_ASKED_FOR = os.environ.get("FLEET_TEST_AWS") == "moto"
 
@@ -70,6 +71,8 @@ def running(port: int, log: Path) -> Iterator[Settings]:
                 aws_access_key_id="AKIATESTTESTTESTTEST",
                 aws_secret_access_key=SecretStr("secret"),
                 iot_endpoint="localhost",
+                command_key=SecretStr(COMMAND_KEY),
+                command_public_key=SIGNER.public_key.text,
                 provisioning_rate_per_s=0,
             )
 

@@ -13,9 +13,10 @@ from fleet.adapters.postgres import Connection, run
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
 from fleet.commands.delivery import OutboxEntry, is_in_message, of_no_use, to_send
 from fleet.commands.life import Command, delivered, given_up
-from fleet.commands.message import MAX_MESSAGE_BYTES, Clock, CommandMessage, DeviceCommand, encode
+from fleet.commands.message import Clock, CommandMessage, DeviceCommand, encode
 from fleet.commands.precedence import superseded_at
 from fleet.commands.reports import OFFLINE_AFTER, with_report
+from fleet.commands.signing import MAX_PAYLOAD_BYTES
 from fleet.items import attempt
 
 _MOST_OVERDUE = 500
@@ -25,7 +26,7 @@ _ROOM_FOR_VALUES = 500
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A message for one battery, and the commands in it with their revisions."""
+    """A message for one battery, to be signed, and the commands in it with their revisions."""
 
     thing_name: str
     body: bytes
@@ -58,7 +59,7 @@ def claim_messages(connection: Connection, now: datetime, limit: int) -> list[Ou
     return [
         Outgoing(
             thing,
-            _body(entries, said[thing], _clock(clocks.get(thing), now)),
+            _body(thing, entries, said[thing], _clock(clocks.get(thing), now)),
             tuple((one.command_id, one.revision) for one in entries),
         )
         for thing, entries in sent.items()
@@ -139,7 +140,7 @@ def _fitting(said: Sequence[OutboxEntry]) -> int:
     total = 0
     for count, one in enumerate(said):
         total += _ROOM_FOR_VALUES + 6 * len(one.command_id)  # a character takes six bytes of JSON at most
-        if total > MAX_MESSAGE_BYTES and count:
+        if total > MAX_PAYLOAD_BYTES and count:
             return count
     return len(said)
 
@@ -164,10 +165,10 @@ def _mark_sent(connection: Connection, fresh: dict[str, list[OutboxEntry]]) -> N
     )
 
 
-def _body(sent: Sequence[OutboxEntry], payloads: dict[OutboxEntry, dict[str, Any]], clock: Clock) -> bytes:
+def _body(thing: str, sent: Sequence[OutboxEntry], payloads: dict[OutboxEntry, dict[str, Any]], clock: Clock) -> bytes:
     by_sequence = {one.sequence: payload for one, payload in payloads.items()}
     commands = [msgspec.convert({**by_sequence[one.sequence], "sequence": one.sequence}, DeviceCommand) for one in sent]
-    return encode(CommandMessage(commands, clock))
+    return encode(CommandMessage(thing, commands, clock))
 
 
 def _clock(row: dict[str, Any] | None, now: datetime) -> Clock:

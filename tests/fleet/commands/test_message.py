@@ -40,30 +40,31 @@ commands = st.builds(
 clocks = st.builds(Clock, sent_at=instants, skew_s=numbers, skew_of_sequence=st.none() | st.integers(1))
 
 
-@given(st.builds(CommandMessage, commands=st.lists(commands, max_size=5), clock=clocks))
+@given(st.builds(CommandMessage, thing_name=st.text(), commands=st.lists(commands, max_size=5), clock=clocks))
 def test_a_message_comes_back_as_it_went_in(message) -> None:
     assert parse(encode(message)) == message
 
 
 def test_a_cancellation_has_no_more_than_it_needs() -> None:
-    body = encode(CommandMessage([DeviceCommand(9, CANCEL, "cmd_1", 2)], Clock(START)))
+    body = encode(CommandMessage("battery-1", [DeviceCommand(9, CANCEL, "cmd_1", 2)], Clock(START)))
     assert msgspec.json.decode(body)["commands"] == [
         {"sequence": 9, "action": "CANCEL", "command_id": "cmd_1", "revision": 2}
     ]
 
 
 def test_nulls_are_read_as_absent_and_what_is_new_is_passed_over() -> None:
-    body = b"""{"schema": 1, "shiny": [], "clock": {"sent_at": "2026-11-23T16:00:00.000Z", "skew_s": null},
+    body = b"""{"schema": 1, "thing_name": "battery-1", "shiny": [],
+        "clock": {"sent_at": "2026-11-23T16:00:00.000Z", "skew_s": null},
         "commands": [{"sequence": 7, "action": "SET", "command_id": "cmd_1", "revision": 1, "mode": "DISCHARGE",
         "starts_at": "2026-11-23T16:00:00Z", "ends_at": null, "setpoint_w": 2000.0, "backup_reserve_pct": null,
         "colour": "green"}]}"""
     told = DeviceCommand(7, SET, "cmd_1", starts_at=START, mode="DISCHARGE", setpoint_w=2_000)
-    assert parse(body) == CommandMessage([told], Clock(START))
+    assert parse(body) == CommandMessage("battery-1", [told], Clock(START))
 
 
 def test_a_mode_that_nobody_knows_rejects_no_message() -> None:
     told = DeviceCommand(7, SET, "cmd_1", starts_at=START, ends_at=START + timedelta(hours=1), mode="DANCE")
-    assert isinstance(parse(encode(CommandMessage([told]))), CommandMessage)
+    assert isinstance(parse(encode(CommandMessage("battery-1", [told]))), CommandMessage)
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,9 @@ def test_a_request_from_the_device_keeps_the_key_there(line: Line, tmp_path: Pat
     csr = devices.certificate_request(device, line.order.thing_name)
     line.order = Order(line.order.thing_name, "home-13", csr)
     line.run()
-    assert sorted(file.name for file in line.folder.iterdir()) == ["ca.pem", "certificate.pem", "device.json"]
+    assert sorted(file.name for file in line.folder.iterdir()) == [
+        "ca.pem", "certificate.pem", "command-key.pem", "device.json",
+    ]  # fmt: skip
     assert len(line.certificates()) == 1
 
 
