@@ -256,14 +256,18 @@ def list_quarantine() -> None:
 
 
 @quarantine_app.command("replay")
-def replay_quarantine() -> None:
-    """Parse what waits once more, and store what parses now."""
-    from fleet.adapters.postgres import connect
-    from fleet.adapters.postgres.quarantine import replay
+def replay_quarantine(
+    source: Annotated[str, typer.Option(help="quarantine, dead-letters or rule-errors.")] = "quarantine",
+    thing: Annotated[str, typer.Option(help="Of this device alone.")] = "",
+    reason: Annotated[str, typer.Option(help="What waits for this reason alone.")] = "",
+    since: Annotated[str, typer.Option(metavar="ISO", help="What was received from here on.")] = "",
+    until: Annotated[str, typer.Option(metavar="ISO", help="What was received before this.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without this it is shown and nothing changes.")] = False,
+) -> None:
+    """Show what waits and what would become of it; with --yes store what can be stored now."""
+    from cli.quarantine import replay
 
-    with connect(get_settings()) as connection:
-        stored = replay(connection)
-    print(f"{stored.messages} messages replayed, {stored.samples} samples stored, {stored.duplicates} were known.")
+    replay(source, thing, reason, since, until, yes)
 
 
 @webhooks_app.command("list")

@@ -20,6 +20,7 @@ from local_cloud.mails import Mailbox
 from local_cloud.state import State
 from streamlit_app.services import registration, sites
 from streamlit_app.services.accounts import Account, Accounts
+from streamlit_app.services.sign_in_caps import Visitor
 from streamlit_app.session_store import SessionStore
 
 _COMMISSIONED_WITHIN_S = 90.0
@@ -119,12 +120,13 @@ def _standings(settings: Settings, folders: Sequence[Path]) -> dict[str, _Standi
 def _sign_in(settings: Settings, state: State, address: str) -> Account:
     accounts = Accounts(settings, SessionStore(state.folder / "households.sqlite3"))
     mailbox = Mailbox(settings)
-    accounts.request_code(address, visit=address)
+    visitor = Visitor(address)
+    accounts.request_code(address, visitor)
     deadline = time.monotonic() + _MAIL_WITHIN_S
     while time.monotonic() < deadline:
         for recipient, code in mailbox.new_codes():
             if recipient == address:
-                return accounts.sign_in(address, code)
+                return accounts.sign_in(address, code, visitor)
         time.sleep(0.05)
     raise Unavailable(f"No code was mailed to {address}: see .fleet/logs/supabase.log.")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
@@ -16,6 +17,8 @@ from fleet.commands.signing import PublicKey
 from fleet.errors import InvalidInput, NotConfigured
 
 _THING_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_NO_KEY = (OSError, ValueError, TypeError, UnsupportedAlgorithm)
+"""What reading a key, or what is around one, raises where there is none that can be used."""
 DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE = "device.json", "private.key", "certificate.pem", "ca.pem"
 COMMAND_KEY_FILE = "command-key.pem"
 """The public half of the key that commands are signed with."""
@@ -101,7 +104,7 @@ def read_artifacts(folder: Path) -> Artifacts:
     try:
         config = msgspec.json.decode((folder / DEVICE_FILE).read_bytes(), type=DeviceConfig)
         _check_config(config)
-    except (msgspec.DecodeError, InvalidInput) as error:
+    except (OSError, ValueError, RecursionError, InvalidInput) as error:  # msgspec's errors are ValueErrors
         raise NotConfigured(f"{folder / DEVICE_FILE} cannot be used: {error}") from error
     try:
         command_key = PublicKey.from_pem((folder / COMMAND_KEY_FILE).read_bytes())
@@ -128,13 +131,15 @@ def _check_config(config: DeviceConfig) -> None:
 def _check_pair(artifacts: Artifacts) -> None:
     try:
         key = serialization.load_pem_private_key(artifacts.key_file.read_bytes(), password=None)
-    except (ValueError, TypeError) as error:
-        raise NotConfigured(f"{artifacts.key_file} holds no unencrypted PEM private key.") from error
+        keys_digest = _spki_digest(key.public_key())
+    except _NO_KEY as error:
+        raise NotConfigured(f"{artifacts.key_file} holds no unencrypted PEM private key of a usual kind.") from error
     try:
         certificate = x509.load_pem_x509_certificate(artifacts.certificate_file.read_bytes())
-    except ValueError as error:
-        raise NotConfigured(f"{artifacts.certificate_file} holds no PEM certificate.") from error
-    if _spki_digest(key.public_key()) != _spki_digest(certificate.public_key()):
+        certificates_digest = _spki_digest(certificate.public_key())
+    except _NO_KEY as error:
+        raise NotConfigured(f"{artifacts.certificate_file} holds no PEM certificate of a usual kind.") from error
+    if keys_digest != certificates_digest:
         raise NotConfigured(
             f"{artifacts.certificate_file} was not issued for {artifacts.key_file}: "
             "copy both from the same provisioning run."
@@ -157,7 +162,7 @@ def certificate_request(key_file: Path, thing_name: ThingName) -> str:
     """A PEM certificate signing request for the key in `key_file`, with the thing name as common name."""
     try:
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
+    except _NO_KEY as error:
         raise NotConfigured(
             f"{key_file} holds no unencrypted PEM private key: restore it or retire the device."
         ) from error
@@ -184,9 +189,12 @@ def _request(text: str) -> x509.CertificateSigningRequest:
 def request_public_key_sha256(csr_pem: str) -> str:
     """The digest that names a request's public key. Raises `InvalidInput` if the request does not hold."""
     request = _request(csr_pem)
-    if not request.is_signature_valid:
+    try:
+        key, is_signed = request.public_key(), request.is_signature_valid
+    except _NO_KEY as error:
+        raise InvalidInput("The request's key is of an unknown kind: use EC P-256 or RSA 2048.") from error
+    if not is_signed:
         raise InvalidInput("The certificate signing request is not signed with its own key: make it again.")
-    key = request.public_key()
     is_ec = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1)
     if not (is_ec or (isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048)):
         raise InvalidInput("The request's key is of a kind that IoT Core does not take: use EC P-256 or RSA 2048.")

@@ -8,11 +8,16 @@ from pathlib import Path
 
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
 _DELIMITERS = ",;\t|"
+LARGEST = 64 * 2**20
+"""Bytes: a million devices with their models are 60 MB. A file that never ends fills no memory."""
 
 
 def read_text(file: Path) -> str:
     """The file's text by its byte order mark, else as UTF-8, else as Windows has it. Raises `OSError`, `ValueError`."""
-    content = file.read_bytes()
+    with file.open("rb") as opened:
+        content = opened.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST // 2**20} MB")
     encoding = next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         return content.decode(encoding)

@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 
 from fleet.settings import get_settings, load_environment
 from streamlit_app import views
-from streamlit_app.cookie import session_routes
+from streamlit_app.cookie import OwnPagesOnly, session_routes
 from streamlit_app.security_headers import SecurityHeaders
 from streamlit_app.web_state import session_store
 
@@ -27,6 +27,6 @@ def _own_fault(error: Exception) -> bool:
 app = st.App(
     Path(__file__).with_name("navigation.py"),
     routes=session_routes(get_settings(), session_store),
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[Middleware(SecurityHeaders), Middleware(OwnPagesOnly, settings=get_settings())],
     on_script_error=_own_fault,
 )

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fleet.settings import Settings
 from streamlit_app.session_store import LIFETIME_S, SessionStore
@@ -61,7 +62,25 @@ async def _ticket(request: Request, settings: Settings) -> str | None:
     return body.decode("ascii", "replace")
 
 
-def _is_same_origin(request: Request, settings: Settings) -> bool:
+class OwnPagesOnly:
+    """ASGI middleware: a socket that brings the cookie is opened by this site's own pages alone.
+
+    Streamlit compares the names of hosts, and browsers send a cookie to every port of its host.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            socket = HTTPConnection(scope)
+            if cookie_name(self._settings) in socket.cookies and not _is_same_origin(socket, self._settings):
+                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_same_origin(request: HTTPConnection, settings: Settings) -> bool:
     """Whether a page at `base_url` asks, as browsers say of each POST; `Host` is whatever the other side wrote."""
     origin = request.headers.get("origin", "")
     return bool(origin) and _origin_of(origin) == _origin_of(settings.base_url)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from streamlit_app.services.dispatches import DeviceReport, DispatchKey
-
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+from streamlit_app.spreadsheets import spreadsheet_text
 
 
 def dispatch_csv(key: DispatchKey, gap_s: int, devices: Sequence[DeviceReport]) -> bytes:
@@ -19,11 +18,6 @@ def dispatch_csv(key: DispatchKey, gap_s: int, devices: Sequence[DeviceReport]) 
     writer.writerow(names)
     writer.writerows([_cell(row[name]) for name in names] for row in rows)
     return text.getvalue().encode()
-
-
-def spreadsheet_text(text: str) -> str:
-    """The text with a quote before it if a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _row(key: DispatchKey, gap_s: int, device: DeviceReport) -> dict[str, object]:

@@ -16,6 +16,7 @@ from fleet.errors import FleetError, NotConfigured
 from streamlit_app import words
 from streamlit_app.cookie import PATH, cookie_name
 from streamlit_app.services.accounts import Account, Accounts
+from streamlit_app.services.sign_in_caps import Visitor, client_of
 from streamlit_app.web_state import session_store, settings
 
 _log = logging.getLogger("fleet.web")
@@ -59,7 +60,18 @@ def present() -> Account:
 
 def request_code(email: str) -> str:
     """Have a code mailed; the address as it was used. Raises what `Accounts.request_code` does."""
-    return accounts().request_code(email, st.session_state.setdefault(_VISIT, secrets.token_urlsafe(16)))
+    return accounts().request_code(email, _visitor())
+
+
+def sign_in(email: str, code: str) -> None:
+    """Spend the mailed code and take the visitor in. Raises what `Accounts.sign_in` does."""
+    begin(accounts().sign_in(email, code, _visitor()))
+
+
+def _visitor() -> Visitor:
+    """Whose attempts are counted. The address is the proxy's word where one on this machine says it (docs/app.md)."""
+    visit: str = st.session_state.setdefault(_VISIT, secrets.token_urlsafe(16))
+    return Visitor(visit, client_of(st.context.ip_address))
 
 
 def begin(signed_in: Account) -> None:

@@ -3,15 +3,17 @@
 from datetime import date
 
 from prefect import task
+from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from fleet.adapters import postgres
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import migrations, quarantine
 from fleet.adapters.postgres.telemetry import Stored
-from fleet.services import ingestion
+from fleet.services import ingestion, replaying
 from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
+from fleet.telemetry.waiting import LEFT, STORED, Findings, Replayed, Source, Wanted
 from tasks.figures import show_figures
 from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later, may_go_through_soon
@@ -35,11 +37,54 @@ def ingest_slice(queue_name: str, seconds: float, pace: Pace, tally: Tally) -> S
         return ingestion.ingest(queue, connection, seconds, pace, tally)
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
-def replay_quarantined() -> Stored:
-    """Parse what waits in the quarantine once more and store what parses now."""
+@task(task_run_name="look-at-{source}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+def look_at_waiting(source: Source, wanted: Wanted) -> Findings:
+    """What waits in `source` and would become of it now. Changes nothing."""
     with postgres.connect(get_settings()) as connection:
-        return quarantine.replay(connection)
+        if source == "quarantine":
+            return quarantine.look(connection, wanted)
+        with _queue_of(source) as queue:
+            return replaying.look(queue, connection, source, wanted)
+
+
+@task(task_run_name="replay-{source}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+def replay_waiting(source: Source, wanted: Wanted) -> Replayed:
+    """Store what of `source` is meant and can be stored now; whatever ends it, nothing is lost."""
+    with postgres.connect(get_settings()) as connection:
+        if source == "quarantine":
+            return quarantine.replay(connection, wanted)
+        with _queue_of(source) as queue:
+            return replaying.replay(queue, connection, source, wanted)
+
+
+def _queue_of(source: Source) -> Queue:
+    settings = settings_of("ingestion")
+    names = settings.names
+    return Queue(settings, names.rule_error_queue if source == "rule-errors" else names.telemetry_dead_letter_queue)
+
+
+@task(task_run_name="report")
+def report_waiting(source: Source, found: Findings) -> str:
+    """Show what waits as a table artifact; the sentence for the state."""
+    create_table_artifact(
+        [{name: str(value) for name, value in row.items()} for row in found.rows()],
+        key="quarantine",
+        description=f"What waits in {source}. Nothing was changed.",
+    )
+    stored, left = found.messages(STORED), found.messages(LEFT)
+    if not stored + left:
+        return f"Nothing that is meant waits in {source}."
+    return f"{stored} messages of {source} would be stored, {left} would not. Nothing was changed yet."
+
+
+@task(task_run_name="report")
+def report_replay(source: Source, replayed: Replayed) -> str:
+    """Show what a replay did, as a table artifact and as an event; the sentence for the state."""
+    show_figures(vars(replayed), "replay", "telemetry.replayed", f"source.{source}")
+    return (
+        f"{replayed.messages} messages of {source} were stored ({replayed.samples} samples, {replayed.duplicates} were "
+        f"known), {replayed.set_aside} put into the quarantine, {replayed.left} left"
+    )
 
 
 @task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_soon)

@@ -33,8 +33,8 @@ from tests.supabase_project import SupabaseProject, real_project
 
 FLIP_TOKEN, FLIP_ADMIN_TOKEN = "client-token-of-the-stand-in", "admin-token-of-the-stand-in"
 FLIP_WEBHOOK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1zdGFuZC1pbi1mb3ItdGVzdHM="
-# How long an example takes says nothing on a machine that others use too.
-hypothesis.settings.register_profile("fleet", deadline=None)
+# How long an example takes says nothing on a machine that others use too. In CI the examples are the same each time.
+hypothesis.settings.register_profile("fleet", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("fleet")
 
 _MEMORY = Path("/dev/shm")

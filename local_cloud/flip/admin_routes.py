@@ -5,17 +5,18 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from local_cloud.flip.access import require_admin
-from local_cloud.flip.bodies import NewEvent
+from local_cloud.flip.bodies import NewEvent, Seconds
 from local_cloud.flip.cloud_routes import TheWorld
 from local_cloud.flip.faults import Fault, Faults
-from local_cloud.flip.refusals import unknown
+from local_cloud.flip.refusals import FieldsRefused, unknown
 from local_cloud.flip.shapes import Generation, speak
 from local_cloud.flip.state import Document
 from local_cloud.flip.webhooks import Delivery
 
+FURTHEST = timedelta(days=3_660)
 router = APIRouter(prefix="/_standin", dependencies=[Depends(require_admin)])
 
 
@@ -32,11 +33,11 @@ class Outage(BaseModel):
 
 
 class Ahead(BaseModel):
-    advance_s: Annotated[float, Field(ge=0)]
+    advance_s: Seconds
 
 
 class Settling(BaseModel):
-    settle_after_s: Annotated[float, Field(ge=0)]
+    settle_after_s: Seconds
 
 
 class Words(BaseModel):
@@ -153,7 +154,10 @@ async def outage(body: Outage, faults: TheFaults) -> None:
 
 @router.post("/clock", status_code=204)
 async def set_ahead(body: Ahead, world: TheWorld) -> None:
-    world.clock.ahead += timedelta(seconds=body.advance_s)
+    ahead = world.clock.ahead + timedelta(seconds=body.advance_s)
+    if ahead > FURTHEST:
+        raise FieldsRefused(("advance_s", f"would set the clock {ahead.days} days ahead, {FURTHEST.days} are allowed"))
+    world.clock.ahead = ahead
 
 
 @router.post("/reset", status_code=204)

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from local_cloud.flip import admin_routes, cloud_routes, site_routes
 from local_cloud.flip.access import Tokens
 from local_cloud.flip.clock import Clock
-from local_cloud.flip.error_answers import refuse_as_flip_does
+from local_cloud.flip.error_answers import refuse_as_flip_does, require_text
 from local_cloud.flip.faults import Faults
 from local_cloud.flip.state import State
 from local_cloud.flip.webhooks import Delivery
@@ -32,7 +32,7 @@ def create_app(file: Path, tokens: Tokens, webhook_url: str = "") -> FastAPI:
     refuse_as_flip_does(app)
     app.add_api_route("/_standin/ready", _ready, methods=["GET"])
     for routes in (cloud_routes, site_routes, admin_routes):
-        app.include_router(routes.router)
+        app.include_router(routes.router, dependencies=[Depends(require_text)])
     return app
 
 

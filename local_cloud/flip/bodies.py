@@ -8,12 +8,21 @@ from pydantic import AfterValidator, BaseModel, Field
 from local_cloud.flip.catalog import STATE_CODES
 
 
+def _in_our_century(at: datetime | None) -> datetime | None:
+    if at is not None and not 2000 <= at.year < 2100:
+        raise ValueError("is not in this century")
+    return at
+
+
 def _state(code: str | None) -> str | None:
     if code is not None and code not in STATE_CODES:
         raise ValueError("is no two-letter US state code")
     return code
 
 
+YEAR_S = 366 * 86_400
+Seconds = Annotated[float, Field(ge=0, le=YEAR_S)]
+"""A span that leads out of no calendar."""
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 StateCode = Annotated[str | None, AfterValidator(_state)]
 WholePercent = Annotated[int, Field(strict=True, ge=0, le=100)]
@@ -113,9 +122,9 @@ class EventPatch(BaseModel):
 class NewEvent(BaseModel):
     """What the admin surface makes commands of. Without `device_ids`: for every device."""
 
-    starts_at: datetime | None = None
-    start_in_s: float = 120
-    duration_s: Annotated[float, Field(gt=0)]
+    starts_at: Annotated[datetime | None, AfterValidator(_in_our_century)] = None
+    start_in_s: Annotated[float, Field(ge=-YEAR_S, le=YEAR_S)] = 120
+    duration_s: Annotated[float, Field(gt=0, le=YEAR_S)]
     mode: Mode
     power_mode: PowerMode | None = None
     setpoint_w: Annotated[int, Field(gt=0)] | None = None

@@ -1,7 +1,10 @@
-"""Refusals of the API in Flip's shapes; those of the surface that steers the stand-in stay FastAPI's."""
+"""Refusals of the API in Flip's shapes; those of the surface that steers the stand-in are FastAPI's, but without what
+was sent."""
+
+import json
 
 from fastapi import FastAPI, Request
-from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
@@ -16,6 +19,16 @@ def refuse_as_flip_does(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid)
 
 
+async def require_text(request: Request) -> None:
+    """422 for a body with half a character in a text, which no answer of ours could hold."""
+    try:
+        json.dumps(json.loads(await request.body()), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise FieldsRefused(("body", "holds half a character")) from error
+    except (ValueError, RecursionError):  # no JSON: for who reads the body to say
+        return
+
+
 async def _refused(request: Request, error: HTTPException) -> Response:
     if not request.url.path.startswith("/v1"):
         return await http_exception_handler(request, error)
@@ -26,7 +39,8 @@ async def _refused(request: Request, error: HTTPException) -> Response:
 
 async def _invalid(request: Request, error: RequestValidationError) -> Response:
     if not request.url.path.startswith("/v1"):
-        return await request_validation_exception_handler(request, error)
+        problems = [{name: one[name] for name in ("type", "loc", "msg")} for one in error.errors()]
+        return JSONResponse({"detail": problems}, 422)
     return _fields(request, [(".".join(map(str, one["loc"][1:])), str(one["msg"])) for one in error.errors()])
 
 

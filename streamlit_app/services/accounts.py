@@ -10,21 +10,14 @@ from supabase import Client
 
 from fleet.adapters.supabase import sessions
 from fleet.adapters.supabase.sessions import SignedIn, SignedOut
-from fleet.errors import InvalidInput, Refused, Unavailable
+from fleet.errors import FleetError, InvalidInput, Refused, Unavailable
 from fleet.settings import Settings
+from streamlit_app.services.sign_in_caps import Cap, Visitor, begun_anew_by_a_code, caps_on_codes, caps_on_tries
 from streamlit_app.session_store import SessionStore, Tokens
 
 LinkKind = Literal["email", "magiclink", "signup", "invite", "recovery"]
 LINK_KINDS: tuple[LinkKind, ...] = ("email", "magiclink", "signup", "invite", "recovery")
 
-CODES_AN_HOUR = 6
-"""For one address."""
-CODES_A_VISIT = 10
-"""For one visit and hour. A reload begins another: it keeps a person, not a program, from mailing strangers."""
-CODES_A_MINUTE = 30
-"""For all visitors together: no program can have more mails than that sent in our name."""
-WRONG_TRIES = 5
-_HOUR_S, _MINUTE_S = 3600, 60
 _MAX_EMAIL_CHARACTERS = 254
 """RFC 5321's limit for an address."""
 
@@ -45,39 +38,34 @@ class Account:
 
 @dataclass(frozen=True)
 class Accounts:
-    """Signing in and out, under caps of our own: Supabase's count the web server, which all visitors share."""
+    """Signing in and out, under caps of our own (`sign_in_caps`): Supabase's count the web server, which all share."""
 
     settings: Settings
     store: SessionStore
     clock: Callable[[], float] = time.time
 
-    def request_code(self, email: str, visit: str) -> str:
+    def request_code(self, email: str, visitor: Visitor) -> str:
         """Have a code mailed; the address as it was used. Says nothing of whether the address has an account.
 
-        `visit` names the visitor's stay here. Raises `InvalidInput` for what is no address and `Unavailable` while a
-        cap holds.
+        Raises `InvalidInput` for what is no address and `Unavailable` while a cap holds.
         """
         address, now = _address(email), self.clock()
-        with self._counted(_caps(address, visit), now):
+        with self._counted(caps_on_codes(address, visitor), now, Unavailable):
             sessions.request_code(sessions.anon_client(self.settings), address, self.settings.base_url)
-        self.store.clear_attempts("wrong", address)
+        for cap in begun_anew_by_a_code(address, visitor):
+            self.store.clear_attempts(cap.kind, cap.subject)
         return address
 
-    def sign_in(self, email: str, code: str) -> Account:
+    def sign_in(self, email: str, code: str, visitor: Visitor) -> Account:
         """Spend the mailed code. Raises `Refused` for a wrong or old one, and after too many wrong ones."""
         address, digits = _address(email), code.strip().replace(" ", "")
         now = self.clock()
         if not (digits.isascii() and digits.isdigit() and 4 <= len(digits) <= 10):
             raise InvalidInput("The code is the six digits in the mail: enter just those.")
-        if not self.store.try_attempt("wrong", address, now, now - _HOUR_S, WRONG_TRIES):
-            raise Refused("The code was wrong too often: ask for a new one.")
-        client = sessions.anon_client(self.settings)
-        try:
+        client, caps = sessions.anon_client(self.settings), caps_on_tries(address, visitor)
+        with self._counted(caps, now, Refused):
             who = sessions.sign_in_with_code(client, address, digits)
-        except Unavailable:
-            self.store.take_back_attempt("wrong", address, now)
-            raise
-        self.store.take_back_attempt("wrong", address, now)  # it was right
+        self._take_back(caps, now)  # it was right
         return self._kept(client, who)
 
     def confirm(self, token_hash: str, kind: LinkKind, email: str) -> Account:
@@ -119,19 +107,26 @@ class Accounts:
         sessions.sign_out(account.client)
 
     @contextmanager
-    def _counted(self, caps: Sequence["_Cap"], now: float) -> Iterator[None]:
-        """Count an attempt against each cap before it is made; one that came to nothing does not count."""
-        counted: list[_Cap] = []
+    def _counted(self, caps: Sequence[Cap], now: float, over: type[FleetError]) -> Iterator[None]:
+        """Count an attempt against each cap before it is made; one that came to nothing does not count.
+
+        Raises `over` where a cap holds: that attempt was none, and counts against no other.
+        """
+        counted: list[Cap] = []
+        for cap in caps:
+            if not self.store.try_attempt(cap.kind, cap.subject, now, now - cap.period_s, cap.attempts):
+                self._take_back(counted, now)
+                raise over(cap.sentence)
+            counted.append(cap)
         try:
-            for cap in caps:
-                if not self.store.try_attempt(cap.kind, cap.subject, now, now - cap.period_s, cap.attempts):
-                    raise Unavailable(cap.sentence)
-                counted.append(cap)
             yield
         except Unavailable:
-            for cap in counted:
-                self.store.take_back_attempt(cap.kind, cap.subject, now)
+            self._take_back(counted, now)
             raise
+
+    def _take_back(self, caps: Sequence[Cap], now: float) -> None:
+        for cap in caps:
+            self.store.take_back_attempt(cap.kind, cap.subject, now)
 
     def _current(self, account: Account) -> SignedIn:
         try:
@@ -156,28 +151,6 @@ class Accounts:
 
     def _kept(self, client: Client, who: SignedIn) -> Account:
         return Account(client, who, self.store.open(Tokens(who.access_token, who.refresh_token), self.clock()))
-
-
-@dataclass(frozen=True)
-class _Cap:
-    """So many attempts of a kind in so many seconds."""
-
-    kind: str
-    subject: str
-    attempts: int
-    period_s: int
-    sentence: str
-
-
-def _caps(address: str, visit: str) -> tuple[_Cap, ...]:
-    sent = "Too many codes were sent to this address: wait an hour, or use the last one."
-    asked = "You asked for too many codes: wait an hour, or use the last one."
-    busy = "Very many people are signing in just now: try again in a minute."
-    return (
-        _Cap("code", address, CODES_AN_HOUR, _HOUR_S, sent),
-        _Cap("visit", visit, CODES_A_VISIT, _HOUR_S, asked),
-        _Cap("everybody", "", CODES_A_MINUTE, _MINUTE_S, busy),
-    )
 
 
 def _address(email: str) -> str:

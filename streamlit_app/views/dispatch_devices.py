@@ -1,44 +1,37 @@
 """A dispatch's batteries as a table, and what happened to one of them step by step."""
 
-import pandas as pd
 import streamlit as st
 
 from streamlit_app import visit, words
-from streamlit_app.dispatch_csv import spreadsheet_text
 from streamlit_app.services import dispatches
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.dispatches import DeviceReport
+from streamlit_app.spreadsheets import Table, show_table
 
 _STANDINGS = {"in_time": "in time", "late": "late", "waiting": "not yet", "overdue": "not yet, late"}
 
 
 def show_devices(devices: list[DeviceReport]) -> None:
     """One row a battery."""
-    table = pd.DataFrame(
-        {
-            "Battery": [one.thing_name for one in devices],
-            "State": [one.state for one in devices],
-            "Flip's word": [one.flip_status for one in devices],
-            # The table has a download of its own, which would hand on what a battery says as it is.
-            "Reason": [spreadsheet_text(one.reason) for one in devices],
-            "Told to Flip": [_told(one) for one in devices],
-            "Asked (Wh)": [_rounded(one.asked_energy_wh) for one in devices],
-            "Measured (Wh)": [_rounded(one.measured_energy_wh) for one in devices],
-            "Charged (Wh)": [_rounded(one.charged_energy_wh) for one in devices],
-            "Discharged (Wh)": [_rounded(one.discharged_energy_wh) for one in devices],
-            "Samples": [one.samples for one in devices],
-            "Gaps": [one.gap_count for one in devices],
-            "Gaps (s)": [_rounded(one.gap_total_s) for one in devices],
-            "Clock skew (s)": [_rounded(one.clock_skew_s) for one in devices],
-        }
-    )
+    table: Table = {
+        "Battery": [one.thing_name for one in devices],
+        "State": [one.state for one in devices],
+        "Flip's word": [one.flip_status for one in devices],
+        "Reason": [one.reason for one in devices],
+        "Told to Flip": [_told(one) for one in devices],
+        "Asked (Wh)": [_rounded(one.asked_energy_wh) for one in devices],
+        "Measured (Wh)": [_rounded(one.measured_energy_wh) for one in devices],
+        "Charged (Wh)": [_rounded(one.charged_energy_wh) for one in devices],
+        "Discharged (Wh)": [_rounded(one.discharged_energy_wh) for one in devices],
+        "Samples": [one.samples for one in devices],
+        "Gaps": [one.gap_count for one in devices],
+        "Gaps (s)": [_rounded(one.gap_total_s) for one in devices],
+        "Clock skew (s)": [_rounded(one.clock_skew_s) for one in devices],
+    }
     skew = st.column_config.Column(
         help="The smallest received less measured: above 0 its clock is slow, or it was late."
     )
-    st.dataframe(
-        table, hide_index=True, key="dispatch_table", column_config={"Clock skew (s)": skew},
-        alt=f"{len(devices)} batteries",
-    )  # fmt: skip
+    show_table(table, "dispatch_table", f"{len(devices)} batteries", column_config={"Clock skew (s)": skew})
 
 
 def show_life(account: Account, devices: list[DeviceReport]) -> None:

@@ -2,13 +2,13 @@
 
 import math
 
-import pandas as pd
 import streamlit as st
 
 from streamlit_app import places, visit, words
 from streamlit_app.services import dispatches
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.dispatches import Dispatch
+from streamlit_app.spreadsheets import Table, show_table
 from streamlit_app.views.sign_in import require_account
 
 _EVERY_S = 10
@@ -65,12 +65,10 @@ def _webhooks(account: Account) -> None:
         return
     refused = sum(row.webhooks for row in rows if row.outcome.startswith("refused"))
     st.caption(f"{refused:,} refused: forged, stale or not readable. Their bodies are in the database, not here.")
-    table = pd.DataFrame(
-        {
-            "Outcome": [row.outcome.replace("_", " ") for row in rows],
-            "Webhooks": [row.webhooks for row in rows],
-            "Newest": [words.ago(row.newest_at, visit.now()) for row in rows],
-            "What the newest one said": [row.newest_detail or "" for row in rows],
-        }
-    )
-    st.dataframe(table, hide_index=True, key="webhooks_table", alt="Webhooks by outcome")
+    table: Table = {
+        "Outcome": [row.outcome.replace("_", " ") for row in rows],
+        "Webhooks": [row.webhooks for row in rows],
+        "Newest": [words.ago(row.newest_at, visit.now()) for row in rows],
+        "What the newest one said": [row.newest_detail or "" for row in rows],
+    }
+    show_table(table, "webhooks_table", "Webhooks by outcome")

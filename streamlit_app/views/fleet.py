@@ -2,13 +2,13 @@
 
 import math
 
-import pandas as pd
 import streamlit as st
 
 from streamlit_app import visit, words
 from streamlit_app.services import operators
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.operators import FleetRow
+from streamlit_app.spreadsheets import Table, show_table
 from streamlit_app.views.sign_in import require_account
 
 _PAGE_ROWS = 50
@@ -44,21 +44,19 @@ def _table(rows: list[FleetRow], search: str) -> None:
     noun = "battery" if total == 1 else "batteries"
     st.caption(f"{total:,} {noun}. Online: heard of in the last 5 minutes. Fresh: and measured just before that.")
     now = visit.now()
-    table = pd.DataFrame(
-        {
-            "Battery": [row.thing_name for row in rows],
-            "Online": ["yes" if row.is_online else "no" for row in rows],
-            "Fresh": ["yes" if row.is_fresh else "no" for row in rows],
-            "Last seen": [words.ago(row.last_seen, now) for row in rows],
-            "Charge": [words.share(row.state_of_charge_pct) for row in rows],
-            "Clock skew (s)": [_seconds(row.clock_skew_s) for row in rows],
-            "Owner": [row.owner_email or "not registered" for row in rows],
-            "Flip": [row.commission_status or "" for row in rows],
-            "Why not": [row.commission_message or "" for row in rows],
-        }
-    )
+    table: Table = {
+        "Battery": [row.thing_name for row in rows],
+        "Online": ["yes" if row.is_online else "no" for row in rows],
+        "Fresh": ["yes" if row.is_fresh else "no" for row in rows],
+        "Last seen": [words.ago(row.last_seen, now) for row in rows],
+        "Charge": [words.share(row.state_of_charge_pct) for row in rows],
+        "Clock skew (s)": [_seconds(row.clock_skew_s) for row in rows],
+        "Owner": [row.owner_email or "not registered" for row in rows],
+        "Flip": [row.commission_status or "" for row in rows],
+        "Why not": [row.commission_message or "" for row in rows],
+    }
     columns = {"Clock skew (s)": st.column_config.TextColumn(help="Received less measured: above 0 its clock is slow.")}
-    st.dataframe(table, hide_index=True, key="fleet_table", column_config=columns, alt=f"{len(rows)} batteries")
+    show_table(table, "fleet_table", f"{len(rows)} batteries", column_config=columns)
     if total > _PAGE_ROWS:
         st.pagination(math.ceil(total / _PAGE_ROWS), key=_page_key(search))
 
@@ -92,16 +90,14 @@ def _unexplained(account: Account) -> None:
         icon=":material/warning:",
     )
     now = visit.now()
-    table = pd.DataFrame(
-        {
-            "Battery": [row.thing_name for row in rows],
-            "It has command": [row.claimed_sequence for row in rows],
-            "It was told": [row.told_sequence for row in rows],
-            "Times": [row.times for row in rows],
-            "Last": [words.ago(row.last_at, now) for row in rows],
-        }
-    )
-    st.dataframe(table, hide_index=True, key="unexplained_table", alt="Batteries that obey what was never given")
+    table: Table = {
+        "Battery": [row.thing_name for row in rows],
+        "It has command": [row.claimed_sequence for row in rows],
+        "It was told": [row.told_sequence for row in rows],
+        "Times": [row.times for row in rows],
+        "Last": [words.ago(row.last_at, now) for row in rows],
+    }
+    show_table(table, "unexplained_table", "Batteries that obey what was never given")
 
 
 def _quarantine(account: Account) -> None:
@@ -112,13 +108,11 @@ def _quarantine(account: Account) -> None:
         return
     now = visit.now()
     st.caption("Messages that could not be stored, whole. The flow replay-quarantine tries them again.")
-    table = pd.DataFrame(
-        {
-            "Reason": [row.reason for row in rows],
-            "Messages": [row.messages for row in rows],
-            "Newest": [words.ago(row.newest_at, now) for row in rows],
-            "From": [row.newest_thing_name or "unknown" for row in rows],
-            "What the newest one said": [row.newest_detail or "" for row in rows],
-        }
-    )
-    st.dataframe(table, hide_index=True, key="quarantine_table", alt="Quarantined messages by reason")
+    table: Table = {
+        "Reason": [row.reason for row in rows],
+        "Messages": [row.messages for row in rows],
+        "Newest": [words.ago(row.newest_at, now) for row in rows],
+        "From": [row.newest_thing_name or "unknown" for row in rows],
+        "What the newest one said": [row.newest_detail or "" for row in rows],
+    }
+    show_table(table, "quarantine_table", "Quarantined messages by reason")

@@ -44,7 +44,7 @@ def _ask_for_code(address: str) -> None:
         code = st.text_input("Six-digit code", key="sign_in_digits", autocomplete="one-time-code", max_chars=12)
         if st.form_submit_button("Sign in", key="sign_in_submit", type="primary"):
             with visit.told():
-                visit.begin(visit.accounts().sign_in(address, code))
+                visit.sign_in(address, code)
                 del st.session_state["sign_in_sent_to"]
                 st.rerun()
     with st.container(horizontal=True):

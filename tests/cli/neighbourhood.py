@@ -21,6 +21,7 @@ from local_cloud.state import State
 from streamlit_app.services import batteries, events, flip, operators, registration, sites
 from streamlit_app.services.accounts import Account, Accounts
 from streamlit_app.services.registration import CheckedLink
+from streamlit_app.services.sign_in_caps import Visitor
 from tests.dispatch_examples import add_event
 from tests.homeowner_world import HomeownerWorld
 from tests.supabase_project import new_address
@@ -82,7 +83,7 @@ def gives_it_up(homes: Neighbourhood) -> None:
 
 def gives_it_up_and_has_just_had_a_code(homes: Neighbourhood) -> None:
     gives_it_up(homes)
-    homes.accounts.request_code(f"{homes.visited.name}@example.org", "visit")
+    homes.accounts.request_code(f"{homes.visited.name}@example.org", Visitor("visit"))
 
 
 def gives_it_up_to_another_account(homes: Neighbourhood) -> None:

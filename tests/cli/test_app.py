@@ -45,7 +45,8 @@ def test_an_empty_fleet_says_so(database: Settings) -> None:
     assert "empty" in fleet("quarantine", "list", DATABASE_URL=url).stdout
     assert "No webhook has come" in fleet("webhooks", "list", DATABASE_URL=url).stdout
     assert "No webhook was refused" in fleet("webhooks", "refused", DATABASE_URL=url).stdout
-    assert "0 messages replayed" in fleet("quarantine", "replay", DATABASE_URL=url).stdout
+    assert "Nothing that is meant waits" in fleet("quarantine", "replay", DATABASE_URL=url).stdout
+    assert "0 messages replayed" in fleet("quarantine", "replay", "--yes", DATABASE_URL=url).stdout
     assert "up to date" in fleet("migrate", DATABASE_URL=url).stdout
 
 

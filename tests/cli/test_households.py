@@ -7,6 +7,7 @@ import pytest
 
 from cli import dispatch_story, households
 from cli.dispatch_story import Timing
+from streamlit_app.services.sign_in_caps import Visitor
 from tests.cli import neighbourhood as visits
 from tests.cli.neighbourhood import Neighbourhood
 from tests.conftest import FLIP_ADMIN_TOKEN
@@ -88,7 +89,7 @@ def test_the_operators_account_is_made_also_where_a_start_was_stopped_half_way(n
 
 def test_an_operator_who_cannot_sign_in_is_told_and_made_by_the_next_start(neighbourhood: Neighbourhood) -> None:
     forget_the_operator(neighbourhood)
-    neighbourhood.accounts.request_code(households.OPERATOR, "visit")
+    neighbourhood.accounts.request_code(households.OPERATOR, Visitor("visit"))
     neighbourhood.world.run_sql("DELETE FROM auth.users WHERE email = %s", households.OPERATOR)
     households.ensure_operator(neighbourhood.world.settings, neighbourhood.state, neighbourhood.said.append)
     [line] = neighbourhood.said

@@ -71,9 +71,16 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
     assert queue.depth() == 0
 
     add_device(fleet_settings, "stranger")
-    assert prefect_server.wait(prefect_server.run("replay-quarantine/test"))["type"] == "COMPLETED"
-    with connect(fleet_settings) as connection:
-        assert connection.execute("SELECT count(*) AS n FROM fleet.telemetry").fetchone() == {"n": 3}
+    for parameters, sentence, samples in (
+        ({}, "1 messages of quarantine would be stored, 1 would not. Nothing was changed yet.", 2),
+        ({"dry_run": False, "thing_name": "battery-1"}, "0 messages of quarantine were stored", 2),
+        ({"dry_run": False}, "1 messages of quarantine were stored (1 samples, 0 were known)", 3),
+        ({"source": "dead-letters"}, "Nothing that is meant waits in dead-letters.", 3),
+    ):
+        state = prefect_server.wait(prefect_server.run("replay-quarantine/test", **parameters))
+        assert state["type"] == "COMPLETED" and state["message"].startswith(sentence), state["message"]
+        with connect(fleet_settings) as connection:
+            assert connection.execute("SELECT count(*) AS n FROM fleet.telemetry").fetchone() == {"n": samples}
 
     with one_at_a_time(fleet_settings, "ingest_telemetry") as mine:
         assert mine

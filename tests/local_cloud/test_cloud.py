@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -114,6 +115,20 @@ def test_nothing_that_it_starts_listens_beyond_loopback(running: Laptop) -> None
     sockets = [socket_ for process in running.processes() for socket_ in listening(process)]
     assert {str(connection.laddr.port) for connection in sockets} >= set(running.ports.values())
     assert {connection.laddr.ip for connection in sockets} <= {"127.0.0.1", "::1"}
+
+
+def test_no_secret_is_on_a_command_line(running: Laptop) -> None:
+    secrets = {name: str(value) for name, value in dotenv_values(running.state / "local.env").items()}
+    secrets = {
+        name: value for name, value in secrets.items() if re.search("SECRET|TOKEN|KEY|CREDENTIAL|PASSWORD", name)
+    }
+    for file in running.state.rglob("*.secret"):
+        secrets[file.name] = file.read_text().strip()
+    assert len(secrets) > 5
+    lines = [" ".join(process.cmdline()) for process in running.processes()]
+    assert any("flows.serve" in line for line in lines)
+    shown = [(name, line) for name, value in secrets.items() for line in lines if len(value) > 8 and value in line]
+    assert shown == []
 
 
 def test_a_scheduled_run_happens_and_stores_what_was_queued(running: Laptop) -> None:

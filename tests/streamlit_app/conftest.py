@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
 from streamlit_app.services.accounts import Account, Accounts
+from streamlit_app.services.sign_in_caps import Visitor
 from streamlit_app.session_store import SessionStore
 from tests.conftest import FLIP_TOKEN, free_port
 from tests.database_server import DatabaseServer
@@ -62,6 +63,6 @@ def sign_in(world: HomeownerWorld, accounts: Accounts) -> Callable[..., Account]
 
     def signed_in(email: str = "") -> Account:
         address = email or new_address()
-        return accounts.sign_in(address, world.project.code(address))
+        return accounts.sign_in(address, world.project.code(address), Visitor("a visit"))
 
     return signed_in

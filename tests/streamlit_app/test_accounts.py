@@ -10,13 +10,15 @@ from pydantic import SecretStr
 
 from fleet.adapters.supabase.sessions import SignedOut
 from fleet.errors import InvalidInput, NotConfigured, Refused, Unavailable
-from streamlit_app.services.accounts import (
-    CODES_A_MINUTE,
-    CODES_A_VISIT,
-    CODES_AN_HOUR,
-    WRONG_TRIES,
-    Account,
-    Accounts,
+from streamlit_app.services.accounts import Account, Accounts
+from streamlit_app.services.sign_in_caps import (
+    CODES_OF_A_CLIENT,
+    Cap,
+    Visitor,
+    begun_anew_by_a_code,
+    caps_on_codes,
+    caps_on_tries,
+    client_of,
 )
 from streamlit_app.session_store import Tokens
 from tests.homeowner_world import HomeownerWorld
@@ -24,6 +26,7 @@ from tests.supabase_project import new_address
 
 pytestmark = pytest.mark.integration
 
+ANN, MALLORY = Visitor("Ann's visit", "8.8.4.4"), Visitor("Mallory's visit", "1.1.1.1")
 SignIn = Callable[..., Account]
 
 
@@ -73,41 +76,93 @@ def test_a_session_that_supabase_ended_is_forgotten(accounts: Accounts, sign_in:
     assert accounts.resume(account.key) is None
 
 
-def test_codes_for_an_address_are_capped(accounts: Accounts) -> None:
-    address = new_address()
-    for _ in range(CODES_AN_HOUR):
-        accounts.store.note_attempt("code", address, time.time())
-    with pytest.raises(Unavailable, match="wait an hour"):
-        accounts.request_code(address.upper(), "a visit")
+def spend(accounts: Accounts, caps: tuple[Cap, ...], kind: str, now: float, but: int = 0) -> None:
+    """As many attempts as that cap allows, less `but`, as if they had been made."""
+    (cap,) = [cap for cap in caps if cap.kind == kind]
+    for _ in range(cap.attempts - but):
+        accounts.store.note_attempt(cap.kind, cap.subject, now)
 
 
-def test_codes_for_a_visit_are_capped_whatever_the_addresses(accounts: Accounts) -> None:
-    for _ in range(CODES_A_VISIT):
-        accounts.store.note_attempt("visit", "a visit", time.time())
-    with pytest.raises(Unavailable, match="You asked for too many"):
-        accounts.request_code(new_address(), "a visit")
-    assert accounts.request_code(new_address(), "another visit")
-
-
-def test_codes_for_everybody_are_capped_and_a_refusal_counts_for_nothing(accounts: Accounts) -> None:
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("code", "You asked for too many"),
+        ("visit", "You asked for too many"),
+        ("client", "You asked for too many"),
+        ("address", "sent to this address"),
+        ("everybody", "in a minute"),
+    ],
+)
+def test_codes_are_capped_and_a_refusal_counts_for_nothing(accounts: Accounts, kind: str, sentence: str) -> None:
     address, now = new_address(), time.time()
-    for _ in range(CODES_A_MINUTE):
-        accounts.store.note_attempt("everybody", "", now)
+    caps = caps_on_codes(address, ANN)
+    spend(accounts, caps, kind, now)
     held = replace(accounts, clock=lambda: now)
-    with pytest.raises(Unavailable, match="in a minute"):
-        held.request_code(address, "a visit")
-    assert [accounts.store.count_attempts(kind, of, 0) for kind, of in (("code", address), ("visit", "a visit"))] == [
-        0,
-        0,
-    ]
-    assert replace(accounts, clock=lambda: now + 61).request_code(address, "a visit") == address
+    with pytest.raises(Unavailable, match=sentence):
+        held.request_code(address.upper(), ANN)
+    counted = {cap.kind: accounts.store.count_attempts(cap.kind, cap.subject, 0) for cap in caps}
+    assert counted == {cap.kind: cap.attempts if cap.kind == kind else 0 for cap in caps}
+    (period_s,) = [cap.period_s for cap in caps if cap.kind == kind]
+    assert replace(accounts, clock=lambda: now + period_s + 1).request_code(address, ANN) == address
+
+
+def test_one_client_locks_nobody_out_however_many_visits_it_makes_and_addresses_it_names(accounts: Accounts) -> None:
+    victim, now = new_address(), time.time()
+    held = replace(accounts, clock=lambda: now)
+
+    def ask(email: str, visitor: Visitor) -> bool:
+        """Whether the caps let it pass: all of them are asked, and no mail is sent."""
+        caps = caps_on_codes(email, visitor)
+        try:
+            with held._counted(caps, now, Unavailable):
+                return True
+        except Unavailable:
+            return False
+
+    sent = sum(ask(victim, Visitor(f"visit {number}", MALLORY.client)) for number in range(100))
+    sent += sum(ask(new_address(), Visitor(f"visit {number}", MALLORY.client)) for number in range(100))
+    assert sent == CODES_OF_A_CLIENT, "of 200"
+    assert ask(victim, ANN) and ask(new_address(), ANN)
+
+
+def test_one_client_that_guesses_leaves_the_owner_their_tries(accounts: Accounts, world: HomeownerWorld) -> None:
+    address = new_address()
+    code = world.project.code(address)
+    spend(accounts, caps_on_tries(address, MALLORY), "wrong", time.time())
+    with pytest.raises(Refused, match="too often"):
+        accounts.sign_in(address, code, MALLORY)
+    assert accounts.sign_in(address, code, ANN).who.email == address
+
+
+def test_one_client_guesses_no_more_than_its_tries_whatever_the_addresses(accounts: Accounts) -> None:
+    address = new_address()
+    spend(accounts, caps_on_tries("somebody@example.org", MALLORY), "wrong_client", time.time())
+    with pytest.raises(Refused, match="wait an hour"):
+        accounts.sign_in(address, "123456", Visitor("another visit", MALLORY.client))
+    accounts.request_code(address, ANN)
+    with pytest.raises(Refused, match="wait an hour"):
+        accounts.sign_in(address, "123456", MALLORY)
+
+
+@pytest.mark.parametrize(
+    ("address", "client"),
+    [
+        ("8.8.4.4", "8.8.4.4"),
+        ("2a00:1450:4001:82b::200e", "2a00:1450:4001:82b::/64"),
+        ("2a00:1450:4001:82b:ffff::1", "2a00:1450:4001:82b::/64"),
+        ("::ffff:8.8.4.4", "8.8.4.4"),
+        ("127.0.0.1", ""), ("172.18.0.1", ""), ("10.0.0.8", ""), ("fe80::1", ""), ("::1", ""), (None, ""), ("x", ""),
+    ],
+)  # fmt: skip
+def test_a_client_is_the_network_that_the_internet_knows(address: str | None, client: str) -> None:
+    assert client_of(address) == client
 
 
 def test_a_mailed_link_signs_in_the_address_that_it_was_mailed_to_and_nobody_else(
     accounts: Accounts, world: HomeownerWorld
 ) -> None:
     attacker, victim = new_address(), new_address()
-    accounts.request_code(attacker, "a visit")
+    accounts.request_code(attacker, ANN)
     link = world.project.mails(attacker)[-1]["BodyHtml"].split("token_hash=")[1].split("&")[0]
     with pytest.raises(InvalidInput):
         accounts.confirm(link, "email", "")
@@ -117,7 +172,7 @@ def test_a_mailed_link_signs_in_the_address_that_it_was_mailed_to_and_nobody_els
         "SELECT count(*) AS open FROM auth.sessions JOIN auth.users ON users.id = user_id WHERE email = %s", attacker
     )
     assert sessions["open"] == 0
-    accounts.request_code(victim, "a visit")
+    accounts.request_code(victim, ANN)
     link = world.project.mails(victim)[-1]["BodyHtml"].split("token_hash=")[1].split("&")[0]
     assert accounts.confirm(link, "email", f" {victim.upper()} ").who.email == victim
 
@@ -126,15 +181,18 @@ def test_wrong_tries_end_until_a_new_code_is_asked_for(accounts: Accounts, world
     address = new_address()
     code = world.project.code(address)
     wrong = "000000" if code != "000000" else "111111"
-    for _ in range(WRONG_TRIES):
-        accounts.store.note_attempt("wrong", address, time.time())
-    with pytest.raises(Refused, match="too often"):
-        accounts.sign_in(address, code)
-    accounts.store.clear_attempts("wrong", address)
+    caps = caps_on_tries(address, ANN)
+    for kind in ("wrong", "guessed"):
+        spend(accounts, caps, kind, time.time())
+        with pytest.raises(Refused, match="too often"):
+            accounts.sign_in(address, code, ANN)
+        for cap in begun_anew_by_a_code(address, ANN):
+            accounts.store.clear_attempts(cap.kind, cap.subject)
     with pytest.raises(Refused, match="wrong"):
-        accounts.sign_in(address, wrong)
-    assert accounts.store.count_attempts("wrong", address, 0) == 1
-    assert accounts.sign_in(address, f" {code[:3]} {code[3:]} ").who.email == address
+        accounts.sign_in(address, wrong, ANN)
+    assert [accounts.store.count_attempts(cap.kind, cap.subject, 0) for cap in caps] == [1, 1, 1]
+    assert accounts.sign_in(address, f" {code[:3]} {code[3:]} ", ANN).who.email == address
+    assert [accounts.store.count_attempts(cap.kind, cap.subject, 0) for cap in caps] == [1, 1, 1], "the wrong one stays"
 
 
 @pytest.mark.parametrize(
@@ -153,15 +211,15 @@ def test_wrong_tries_end_until_a_new_code_is_asked_for(accounts: Accounts, world
 )
 def test_what_is_no_address_is_refused_before_any_mail(accounts: Accounts, email: str) -> None:
     with pytest.raises(InvalidInput):
-        accounts.request_code(email, "a visit")
+        accounts.request_code(email, ANN)
 
 
 @pytest.mark.parametrize("code", ["", "abcdef", "١٢٣٤٥٦", "12345678901", "12 34 5x", "000000'--"])
 def test_what_is_no_code_is_refused_without_counting_as_a_try(accounts: Accounts, code: str) -> None:
     address = new_address()
     with pytest.raises(InvalidInput):
-        accounts.sign_in(address, code)
-    assert accounts.store.count_attempts("wrong", address, 0) == 0
+        accounts.sign_in(address, code, ANN)
+    assert [accounts.store.count_attempts(cap.kind, cap.subject, 0) for cap in caps_on_tries(address, ANN)] == [0] * 3
 
 
 def test_while_supabase_is_down_a_visitor_stays_signed_in(accounts: Accounts, sign_in: SignIn) -> None:
@@ -175,4 +233,4 @@ def test_while_supabase_is_down_a_visitor_stays_signed_in(accounts: Accounts, si
 def test_a_missing_key_is_named(accounts: Accounts) -> None:
     bare = replace(accounts, settings=accounts.settings.model_copy(update={"supabase_anon_key": SecretStr("")}))
     with pytest.raises(NotConfigured, match="SUPABASE_ANON_KEY"):
-        bare.request_code(new_address(), "a visit")
+        bare.request_code(new_address(), ANN)

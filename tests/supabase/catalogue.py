@@ -31,7 +31,8 @@ _FUNCTIONS = f"""
 SELECT * FROM (
     SELECT nspname, proname::text AS name, nspname || '.' || proname AS full_name, prosecdef AS is_definer,
         coalesce('search_path=""' = ANY (proconfig), false) AS has_fixed_path,
-        prorettype = 'trigger'::regtype AS is_trigger,
+        prorettype = 'trigger'::regtype AS is_trigger, coalesce(proargnames[:pronargs], ARRAY[]::text[]) AS arguments,
+        ARRAY(SELECT format_type(type, NULL) FROM unnest(proargtypes) AS type) AS argument_types,
         ARRAY(SELECT role FROM unnest(ARRAY['anon', 'authenticated', 'service_role']) AS role
               WHERE has_function_privilege(role, pg_proc.oid, 'EXECUTE') ORDER BY 1) AS granted
     FROM pg_proc JOIN pg_namespace ON pg_namespace.oid = pronamespace

@@ -68,6 +68,11 @@ class Queue:
         if left:
             raise Unavailable(still_queued(left, self.name))
 
+    def release(self, messages: Sequence[Message]) -> None:
+        """Let others have these deliveries at once; one that was hidden for too long they have already."""
+        with aws.translated(f"to give back messages to {self.name}"):
+            wait_for(self._release([message.receipt for message in messages]))
+
     def depth(self) -> int:
         """About how many messages are in the queue, in flight included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -105,6 +110,10 @@ class Queue:
                 return await self.calls.delete(chunk)
 
         return sum(await asyncio.gather(*(delete(chunk) for chunk in chunks(receipts))))
+
+    async def _release(self, receipts: Sequence[str]) -> None:
+        for chunk in chunks(receipts):
+            await self.calls.hide(chunk, 0)
 
     def _new_calls(self) -> QueueCalls:
         meta = self._client.meta

@@ -1,6 +1,6 @@
 """Store a batch of queue messages: COPY into staging, one merge, latest state and quarantine, in one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -8,9 +8,8 @@ from operator import attrgetter
 from typing import Protocol
 
 import msgspec
-from psycopg.rows import scalar_row
 
-from fleet.adapters.postgres import Connection, queries, run_each
+from fleet.adapters.postgres import Connection, one, queries, run_each
 from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
 from fleet.figures import Figures, joined_by
@@ -60,8 +59,8 @@ def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage 
     Idempotent: the same messages again count as duplicates. Nothing is stored if anything fails.
     """
     now = datetime.now(UTC)
-    known = known_things(connection, {message.thing_name for _, message in parsed if isinstance(message, QueueMessage)})
-    verdicts = [(received, _refuse_stranger(message, known)) for received, message in parsed]
+    known = known_things(connection, [message for _, message in parsed])
+    verdicts = [(received, known.refusal(message) or message) for received, message in parsed]
     accepted = [message for _, message in verdicts if isinstance(message, QueueMessage)]
     staged = _stage(connection, accepted, now)
     samples = connection.execute(_statement("merge_telemetry")).rowcount
@@ -86,17 +85,35 @@ def rejected_of(verdict: QueueMessage | Rejected) -> Rejected | None:
     return verdict if isinstance(verdict, Rejected) else None
 
 
-def known_things(connection: Connection, thing_names: set[str]) -> set[str]:
-    """Those of `thing_names`, which hold no comma, that are in the ledger."""
-    with connection.cursor(row_factory=scalar_row) as cursor:
-        known = cursor.execute(queries("telemetry")["known_things"], {"thing_names": ",".join(thing_names)}).fetchone()
-    return set(known.split(",")) if known else set()
+@dataclass(frozen=True)
+class KnownThings:
+    """The batteries of a batch that are in the ledger: those that are always listened to, and from when to when others
+    are (milliseconds since 1970, the end None for one that is in service)."""
+
+    always: frozenset[str]
+    at_times: Mapping[str, tuple[int, int | None]]
+
+    def refusal(self, message: QueueMessage | Rejected) -> Rejected | None:
+        """Why nothing of the message is stored, though it parsed."""
+        if isinstance(message, Rejected) or message.thing_name in self.always:
+            return None
+        name = message.thing_name
+        if name not in self.at_times:
+            return Rejected("unknown_device", f"No device {name} is in the ledger.", name)
+        start_ms, end_ms = self.at_times[name]
+        if message.received_at_ms < start_ms:
+            return Rejected("out_of_service", f"{name} was out of service, or another battery, when this came.", name)
+        if end_ms is not None and message.received_at_ms >= end_ms:
+            return Rejected("out_of_service", f"{name} was taken out of service before this came.", name)
+        return None
 
 
-def _refuse_stranger(message: QueueMessage | Rejected, known: set[str]) -> QueueMessage | Rejected:
-    if isinstance(message, Rejected) or message.thing_name in known:
-        return message
-    return Rejected("unknown_device", f"No device {message.thing_name} is in the ledger.", message.thing_name)
+def known_things(connection: Connection, messages: Iterable[QueueMessage | Rejected]) -> KnownThings:
+    """What the ledger knows of the batteries that sent `messages`; their names hold no comma."""
+    names = {message.thing_name for message in messages if isinstance(message, QueueMessage)}
+    row = one(connection.execute(queries("telemetry")["known_things"], {"thing_names": ",".join(names)}))
+    at_times = {name: (start, end) for name, (start, end) in (row["at_times"] or {}).items()}
+    return KnownThings(frozenset((row["always"] or "").split(",")), at_times)
 
 
 def _stage(connection: Connection, messages: Iterable[QueueMessage], stored_at: datetime) -> int:

@@ -5,9 +5,12 @@ VALUES (%(message_id)s, %(reason)s, %(detail)s, %(thing_name)s, %(body)s, %(sent
 ON CONFLICT (message_id) DO NOTHING
 
 -- name: waiting
--- The oldest messages above an id that were not replayed yet, held against a second replay.
-SELECT quarantine_id, message_id, body, sent_at FROM fleet.quarantine
+-- The oldest messages above an id that are meant and were not replayed yet, held against a second replay.
+SELECT quarantine_id, message_id, reason, thing_name, body, sent_at, quarantined_at FROM fleet.quarantine
 WHERE replayed_at IS NULL AND quarantine_id > %(after)s
+    AND %(thing_name)s IN ('', thing_name) AND %(reason)s IN ('', reason)
+    AND (%(since)s::timestamptz IS NULL OR coalesce(sent_at, quarantined_at) >= %(since)s)
+    AND (%(until)s::timestamptz IS NULL OR coalesce(sent_at, quarantined_at) < %(until)s)
 ORDER BY quarantine_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
 -- name: mark_replayed

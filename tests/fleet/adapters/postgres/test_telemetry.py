@@ -84,6 +84,64 @@ def test_an_unknown_device_goes_to_quarantine_and_comes_back_by_replay(connectio
     assert waiting(connection) == []
 
 
+RECEIVED_AT = NOON + timedelta(seconds=1)
+
+
+RETIRING = b"UPDATE fleet.devices SET step = 'retiring'"
+RETIRED = b"UPDATE fleet.devices SET step = 'retired'"
+SILENCED = b"UPDATE fleet.devices SET silenced_at = now()"
+
+
+def set_service_time(connection: Connection, statement: bytes, at: datetime) -> None:
+    """As if it happened at that time: the trigger knows the database's clock alone."""
+    connection.execute(statement)
+    connection.execute("ALTER TABLE fleet.devices DISABLE TRIGGER devices_service_time")
+    connection.execute(
+        "UPDATE fleet.devices SET heard_from = CASE WHEN heard_from > 'epoch' THEN %(at)s ELSE heard_from END,"
+        " silenced_at = CASE WHEN silenced_at IS NOT NULL THEN %(at)s END",
+        {"at": at},
+    )
+    connection.execute("ALTER TABLE fleet.devices ENABLE TRIGGER devices_service_time")
+    connection.commit()
+
+
+@pytest.mark.parametrize("statement", [RETIRING, RETIRED, SILENCED])
+def test_what_a_battery_still_sends_that_was_taken_out_of_service_is_set_aside(
+    connection: Connection, statement: bytes
+) -> None:
+    set_service_time(connection, statement, RECEIVED_AT)
+    before = body(received_at_ms=int(RECEIVED_AT.timestamp() * 1000) - 1)
+    stored = put(connection, body(samples=[sample(2)], last_command_sequence=7), before)
+    assert (stored.samples, stored.quarantined) == (1, 1)
+    (kept,) = connection.execute("SELECT reason, detail FROM fleet.quarantine").fetchall()
+    assert kept == {"reason": "out_of_service", "detail": "battery-1 was taken out of service before this came."}
+    assert connection.execute("SELECT FROM fleet.command_answers").fetchall() == [], "nor is its answer believed"
+    assert replay(connection).messages == 0
+
+
+@pytest.mark.parametrize(
+    ("out", "back"),
+    [
+        (RETIRED, b"UPDATE fleet.devices SET step = 'planned'"),
+        (SILENCED, b"UPDATE fleet.devices SET silenced_at = NULL"),
+    ],
+)
+def test_a_battery_that_is_back_is_heard_from_then_on(connection: Connection, out: bytes, back: bytes) -> None:
+    connection.execute(out)
+    set_service_time(connection, back, RECEIVED_AT)
+    before = body(received_at_ms=int(RECEIVED_AT.timestamp() * 1000) - 1)
+    stored = put(connection, before, body(samples=[sample(2)]))
+    assert (stored.samples, stored.quarantined) == (1, 1)
+    assert replay(connection).messages == 0, "what another battery of its name said is never its own"
+
+
+def test_a_battery_that_was_silenced_and_retired_stays_silenced_from_the_first_on(connection: Connection) -> None:
+    set_service_time(connection, SILENCED, RECEIVED_AT)
+    connection.execute(RETIRING)
+    connection.execute(RETIRED)
+    assert put(connection, body()).quarantined == 1
+
+
 def test_a_bad_message_does_not_stop_the_batch_and_is_kept_whole(connection: Connection) -> None:
     noise = bytes(range(256)) * 512
     stored = put(connection, noise, body(), b"", b"\x00", body(samples=[sample(home_power_w=-1)]))
