@@ -20,6 +20,7 @@ from fleet import devices
 from fleet.adapters.postgres.copy_rows import encoded as encoded_rows
 from fleet.commands import message as commands
 from fleet.commands.message import CommandMessage, DeviceCommand
+from fleet.commands.signing import Forged, verify
 from fleet.devices import ThingName, read_artifacts
 from fleet.errors import FleetError, InvalidInput
 from fleet.flip.posted import Readable, Unreadable, Unverified, read_posted
@@ -29,6 +30,7 @@ from fleet.registration.link import LinkRefusal, VerifiedLink, read_claim, verif
 from fleet.telemetry.message import QueueMessage, Rejected, parse
 from fleet.text_files import read_text
 from tests import webhook_examples
+from tests.command_examples import SIGNER
 from tests.link_examples import APP, NOW, battery
 from tests.messages import body, sample
 from tests.security.hostile import encoded, odd_fields, soon, spoiled
@@ -155,7 +157,15 @@ def test_headers_of_any_kind_are_refused(webhook_id: str, timestamp: str, signat
 # Commands: from whoever may publish to the battery's topic.
 
 COMMAND = DeviceCommand(1, "APPLY", "cmd_1", 1, NOON, NOON, "DISCHARGE", 2_000.0)
-COMMANDS = json.loads(commands.encode(CommandMessage([COMMAND])))
+COMMANDS = json.loads(commands.encode(CommandMessage("battery-1", [COMMAND])))
+SIGNED = SIGNER.sign(encoded(COMMANDS))
+
+
+@few
+@given(spoiled(SIGNED))
+def test_a_signed_message_with_anything_done_to_it_is_refused(message: bytes) -> None:
+    with soon("a message with commands"):
+        assert isinstance(verify(message, SIGNER.public_key), Forged) or message == SIGNED
 
 
 @few
@@ -220,7 +230,9 @@ def test_a_request_of_any_bytes_is_an_order_or_an_error_of_ours(
 
 # What is on the device, or on the stick that it was flashed from.
 
-FILES = (devices.DEVICE_FILE, devices.KEY_FILE, devices.CERTIFICATE_FILE, devices.CA_FILE)
+FILES = (
+    devices.DEVICE_FILE, devices.KEY_FILE, devices.CERTIFICATE_FILE, devices.CA_FILE, devices.COMMAND_KEY_FILE,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FILES)
