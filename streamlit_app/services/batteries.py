@@ -13,6 +13,8 @@ from streamlit_app.services.rows import call, call_rows, read_one, read_view
 
 FRESH_WITHIN = timedelta(minutes=5)
 """A battery reports each minute; after five without a report its readings are no longer the present."""
+MEASURED_WITHIN = timedelta(minutes=10)
+"""A reading that took longer to arrive is of the past, as operators have it in `is_fresh`."""
 SILENT_AFTER = timedelta(hours=1)
 POINTS = 400
 """Buckets of a chart: about one a pixel column on a phone, half that on a desktop."""
@@ -22,18 +24,21 @@ class Freshness(Enum):
     """How far a battery's readings can be taken for the present."""
 
     LIVE = "live"
+    CATCHING_UP = "catching_up"
+    """It reports, but what it measured earlier: a backlog after an outage, or a clock that is slow."""
     LATE = "late"
     SILENT = "silent"
     NEVER = "never"
 
 
-def freshness(last_seen: datetime | None, now: datetime) -> Freshness:
-    """Judged by when the cloud received the last report, not by the battery's own clock."""
+def freshness(last_seen: datetime | None, measured_at: datetime | None, now: datetime) -> Freshness:
+    """Judged by when the cloud received the last report. `measured_at`: of its newest reading, by the device's clock."""
     if last_seen is None:
         return Freshness.NEVER
     age = now - last_seen
     if age <= FRESH_WITHIN:
-        return Freshness.LIVE
+        is_old = measured_at is not None and last_seen - measured_at > MEASURED_WITHIN
+        return Freshness.CATCHING_UP if is_old else Freshness.LIVE
     return Freshness.LATE if age <= SILENT_AFTER else Freshness.SILENT
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 from streamlit_app import places, power_flow, visit, words
 from streamlit_app.services import batteries, flip
 from streamlit_app.services.accounts import Account
-from streamlit_app.services.batteries import Battery
+from streamlit_app.services.batteries import Battery, Freshness, freshness
 from streamlit_app.views.battery_history import show_history
 from streamlit_app.views.freshness_badge import show_freshness
 from streamlit_app.views.register_outcome import show_commissioning
@@ -83,7 +83,9 @@ def _readings(battery: Battery) -> None:
         st.metric("Model", battery.model or "unknown")
     measured = words.at(battery.measured_at, visit.now())
     st.caption(f"{words.mode(battery.mode)}. Measured {measured}, {visit.local_zone()}.")
-    if abs(skew := battery.clock_skew_s or 0) >= _SKEW_WORTH_SAYING_S:
+    if freshness(battery.last_seen, battery.measured_at, visit.now()) is Freshness.CATCHING_UP:
+        st.caption("It sends what it measured while it was out of reach; or its clock is slow, if this stays so.")
+    elif abs(skew := battery.clock_skew_s or 0) >= _SKEW_WORTH_SAYING_S:
         side = "behind" if skew > 0 else "ahead"
         st.caption(f"The battery's clock seems to be about {words.duration(skew)} {side}.")
 

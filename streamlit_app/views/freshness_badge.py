@@ -11,6 +11,7 @@ from streamlit_app.services.batteries import Battery, Freshness, freshness
 _Colour = Literal["green", "orange", "red", "gray"]
 _LOOKS: dict[Freshness, tuple[str, _Colour]] = {
     Freshness.LIVE: ("Live", "green"),
+    Freshness.CATCHING_UP: ("Catching up", "orange"),
     Freshness.LATE: ("Reporting late", "orange"),
     Freshness.SILENT: ("Not reporting", "red"),
     Freshness.NEVER: ("Never reported", "gray"),
@@ -18,8 +19,16 @@ _LOOKS: dict[Freshness, tuple[str, _Colour]] = {
 
 
 def show_freshness(battery: Battery, now: datetime) -> None:
-    """The badge; what is not live says since when."""
-    state = freshness(battery.last_seen, now)
+    """The badge; what is not live says since when, or of when."""
+    state = freshness(battery.last_seen, battery.measured_at, now)
     label, colour = _LOOKS[state]
-    since = "" if state in (Freshness.LIVE, Freshness.NEVER) else f", last seen {words.ago(battery.last_seen, now)}"
-    st.badge(label + since, color=colour)
+    st.badge(label + _since(state, battery, now), color=colour)
+
+
+def _since(state: Freshness, battery: Battery, now: datetime) -> str:
+    match state:
+        case Freshness.LIVE | Freshness.NEVER:
+            return ""
+        case Freshness.CATCHING_UP:
+            return f", measured {words.ago(battery.measured_at, now)}"
+    return f", last seen {words.ago(battery.last_seen, now)}"

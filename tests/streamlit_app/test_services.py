@@ -207,8 +207,18 @@ def test_the_database_has_the_last_word_on_a_site(sign_in: SignIn) -> None:
     ],
 )
 def test_readings_age(age: timedelta, state: Freshness) -> None:
-    assert freshness(_now() - age, _now()) is state
-    assert freshness(None, _now()) is Freshness.NEVER
+    seen = _now() - age
+    assert freshness(seen, seen, _now()) is state
+    assert freshness(None, None, _now()) is Freshness.NEVER
+
+
+def test_a_backlog_that_drains_is_not_live() -> None:
+    """It arrives now, and is of three days ago."""
+    now = _now()
+    assert freshness(now, now - timedelta(days=3), now) is Freshness.CATCHING_UP
+    assert freshness(now, now - timedelta(minutes=9), now) is Freshness.LIVE
+    assert freshness(now, now + timedelta(days=3), now) is Freshness.LIVE, "a clock that is fast says nothing of age"
+    assert freshness(now - timedelta(hours=2), now - timedelta(days=3), now) is Freshness.SILENT
 
 
 def _fields(site: Site) -> dict[str, str | None]:
