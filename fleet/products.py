@@ -1,38 +1,67 @@
-"""The battery models that are made, with what their labels say. Flip is told this when a battery is commissioned.
+"""The battery models that are made, with what their labels say, out of `products.toml` beside this file."""
 
-`MAKER` and `_MODELS` are the only two places that name them: put your own here before the first battery is provisioned.
-"""
+from functools import cache
+from pathlib import Path
+from typing import Annotated
 
-from dataclasses import dataclass
+import msgspec
+
+from fleet.errors import NotConfigured
+
+PRODUCTS_FILE = Path(__file__).with_name("products.toml")
+
+_Label = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+_EnergyWh = Annotated[float, msgspec.Meta(gt=0, le=1e7)]
+_PowerW = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+_ModelName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.,@/:#-]{1,80}\Z")]
+"""What IoT Core takes for an attribute of a thing."""
 
 
-@dataclass(frozen=True)
-class Model:
-    """What a battery of this model can hold (Wh) and take or give (W) when it is new; the names are shown at Flip."""
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a battery of this model can hold (Wh) and take or give (W) when it is new; the names are shown at Flip.
 
-    manufacturer_name: str
-    product_name: str
-    capacity_wh: float
-    charge_power_w: float
-    discharge_power_w: float
+    `manufacturer_name` empty: the table's `maker`.
+    """
+
+    product_name: _Label
+    capacity_wh: _EnergyWh
+    charge_power_w: _PowerW
+    discharge_power_w: _PowerW
+    manufacturer_name: str = ""
 
 
-MAKER = "Flip Fleet"
-"""The maker's name, as homeowners and Flip read it."""
-_MODELS = {
-    "home-5": Model(MAKER, "Home 5", 5_000, 2_500, 2_500),
-    "home-10": Model(MAKER, "Home 10", 10_000, 5_000, 5_000),
-    "home-13": Model(MAKER, "Home 13", 13_500, 5_000, 5_000),
-}
-"""The key is what `provision_devices` calls the model."""
+class Products(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole table: the maker's name, as homeowners and Flip read it, and the models by their names."""
+
+    maker: _Label
+    models: dict[_ModelName, Model]
+
+
+def read_products(file: Path) -> Products:
+    """The table in a TOML file. Raises `NotConfigured` in a sentence that names what is wrong with it."""
+    try:
+        products = msgspec.toml.decode(file.read_bytes(), type=Products)
+    except (OSError, ValueError) as error:  # msgspec's and tomllib's errors are ValueErrors
+        raise NotConfigured(f"The table of products {file} cannot be used: {error}") from error
+    models = {
+        name: msgspec.structs.replace(model, manufacturer_name=model.manufacturer_name or products.maker)
+        for name, model in products.models.items()
+    }
+    return Products(products.maker, models)
+
+
+@cache
+def products() -> Products:
+    """The table of this installation, read once. Raises as `read_products` does."""
+    return read_products(PRODUCTS_FILE)
 
 
 def model_named(name: str) -> Model | None:
-    """What is known of a model; None for one that nobody described."""
-    return _MODELS.get(name)
+    """What is known of a model; None for one that nobody described: a battery of before it was taken out, say."""
+    return products().models.get(name)
 
 
 def rated_capacity_wh(name: str) -> float | None:
     """What a battery of this model held when it was new, Wh; None where nobody described the model."""
-    model = _MODELS.get(name)
+    model = model_named(name)
     return model.capacity_wh if model else None

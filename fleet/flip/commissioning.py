@@ -7,7 +7,7 @@ from typing import Any
 
 from fleet.errors import InvalidInput
 from fleet.flip import Device, DeviceAttributes, Site, SiteChanges
-from fleet.products import MAKER, model_named
+from fleet.products import Model, model_named, products
 
 SITE_FIELDS = (
     "first_name", "last_name", "email", "street_address", "street_address2", "city", "state_code", "zip_code",
@@ -45,7 +45,8 @@ def device_of(battery: Battery) -> Device:
         id=battery.thing_name,
         type="BATTERY",
         site_id=battery.site_id,
-        manufacturer_name=_word(battery, "manufacturer_name") or (model.manufacturer_name if model else MAKER),
+        manufacturer_name=_word(battery, "manufacturer_name")
+        or (model.manufacturer_name if model else products().maker),
         product_name=_word(battery, "product_name") or (model.product_name if model else battery.model),
         serial_number=_word(battery, "serial_number") or battery.thing_name,
         attributes=attributes,
@@ -56,6 +57,10 @@ def device_of(battery: Battery) -> Device:
 def site_changes(site: Site) -> SiteChanges:
     """Everything that is kept of the home, so that Flip has it as it is now; what was emptied is emptied there."""
     return SiteChanges(**{name: getattr(site, name) for name in SITE_FIELDS})
+
+
+def _maker(model: Model | None) -> str:
+    return model.manufacturer_name if model else products().maker
 
 
 def _word(battery: Battery, name: str) -> str:
@@ -70,6 +75,6 @@ def _rating(battery: Battery, name: str, label: float | None) -> int:
     if label is None:
         raise InvalidInput(
             f"The battery's {name} is not known: enter it, "
-            f"or add the model {battery.model[:80]!r} to fleet/products.py."
+            f"or add the model {battery.model[:80]!r} to fleet/products.toml."
         )
     return round(label)

@@ -1,6 +1,5 @@
 """What the factory is asked for: one order a device, checked before anything is made."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,10 +8,8 @@ from pathlib import Path
 from fleet import devices
 from fleet.devices import ThingName
 from fleet.errors import FleetError, InvalidInput
+from fleet.products import PRODUCTS_FILE, model_named, products
 from fleet.text_files import read_table, read_text
-
-# What IoT Core takes as a thing's attribute, and a length that people can read.
-_MODEL = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,80}")
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,11 @@ def _checked(rows: list[tuple[str, str, str | None]]) -> list[Order]:
     orders, problems = [], []
     for name, model, csr_pem in rows:
         try:
-            if not _MODEL.fullmatch(model):
-                raise InvalidInput(f"{model[:80]!r} is not a model: use 1 to 80 letters, digits and _ . , @ / : # - .")
+            if model_named(model) is None:
+                raise InvalidInput(
+                    f"{model[:80]!r} is no model that is known here: add it to {PRODUCTS_FILE.name} with what its "
+                    f"label says, or use one of {', '.join(sorted(products().models))}."
+                )
             orders.append(Order(ThingName(name), model, csr_pem))
         except FleetError as error:
             problems.append(str(error))

@@ -32,7 +32,7 @@ class Freshness(Enum):
 
 
 def freshness(last_seen: datetime | None, measured_at: datetime | None, now: datetime) -> Freshness:
-    """Judged by when the cloud received the last report. `measured_at`: of its newest reading, by the device's clock."""
+    """Judged by when the cloud received the last report; `measured_at` is of its newest reading, by the device."""
     if last_seen is None:
         return Freshness.NEVER
     age = now - last_seen

@@ -8,7 +8,7 @@ import pytest
 from fleet.errors import InvalidInput
 from fleet.flip import DeviceAttributes, Site
 from fleet.flip.commissioning import Battery, device_of, site_changes
-from fleet.products import MAKER
+from fleet.products import products
 
 REGISTERED = datetime(2026, 11, 23, 23, 30, tzinfo=UTC)
 RATINGS = {"battery_capacity_wh": 9_000, "battery_power_input_w": 3_000, "battery_power_output_w": 3_500.6}
@@ -39,7 +39,7 @@ def test_the_owners_words_come_first() -> None:
 def test_a_model_that_nobody_described_needs_the_owners_ratings() -> None:
     device = device_of(registered("prototype", **RATINGS))
     assert device.attributes == DeviceAttributes(**{**RATINGS, "battery_power_output_w": 3_501})
-    assert (device.product_name, device.manufacturer_name) == ("prototype", MAKER)
+    assert (device.product_name, device.manufacturer_name) == ("prototype", products().maker)
     with pytest.raises(InvalidInput, match="battery_capacity_wh is not known"):
         device_of(registered("prototype"))
 
