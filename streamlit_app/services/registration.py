@@ -79,21 +79,29 @@ def bind(
     """
     if details.install_date and details.install_date > now.date():
         raise InvalidInput("The installation date cannot be in the future: correct it.")
+    if not details.serial_number:
+        raise InvalidInput("The serial number is missing: it is on the battery's label.")
     again = check(settings, checked.token, checked.checked_at)
     if isinstance(again, LinkRefusal):
         raise Refused(again.sentence)
-    link = again.link
-    arguments: dict[str, Any] = {
+    arguments = {**_arguments(settings, again.link), "p_site_id": site_id, "p_device": _document(details)}
+    call(account.client, "bind_device", arguments)
+
+
+def may_bind(settings: Settings, account: Account, checked: CheckedLink) -> None:
+    """Raise what `bind` would be refused for, in a sentence, before anybody fills in a form."""
+    call(account.client, "may_bind", _arguments(settings, checked.link))
+
+
+def _arguments(settings: Settings, link: VerifiedLink) -> dict[str, Any]:
+    return {
         "p_app_credential": _credential(settings),
         "p_thing_name": link.thing_name,
         "p_certificate_id": link.certificate_id,
         "p_link_id": link.link_id,
         "p_issued_at": link.issued_at.isoformat(),
         "p_expires_at": link.expires_at.isoformat(),
-        "p_site_id": site_id,
-        "p_device": _document(details),
     }
-    call(account.client, "bind_device", arguments)
 
 
 @contextmanager

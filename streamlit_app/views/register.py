@@ -8,6 +8,7 @@ import streamlit as st
 from fleet.registration.refusals import LinkRefusal
 from streamlit_app import visit, words
 from streamlit_app.services import batteries, registration
+from streamlit_app.services.accounts import Account
 from streamlit_app.services.registration import CheckedLink
 from streamlit_app.views.register_battery import ask_for_battery
 from streamlit_app.views.register_outcome import show_outcome
@@ -32,7 +33,14 @@ def show() -> None:
     mine = next((found for found in batteries.my_batteries(account) if found.thing_name == name), None)
     if mine is not None and mine.site_id is not None:
         show_outcome(account, mine)
-    elif (site := ask_for_site(account)) is not None:
+        return
+    with visit.told():
+        registration.may_bind(settings(), account, checked)
+        _ask(account, checked)
+
+
+def _ask(account: Account, checked: CheckedLink) -> None:
+    if (site := ask_for_site(account)) is not None:
         ask_for_battery(account, checked, site)
 
 

@@ -55,6 +55,6 @@ def _fields(known: DeviceDetails) -> DeviceDetails:
 def _kilo(place: st.delta_generator.DeltaGenerator, label: str, value: float | None, key: str) -> float | None:
     """A figure in thousands of its unit; None while it is not known."""
     typed = place.number_input(
-        label, value=None if value is None else value / 1000, min_value=0.0, max_value=1000.0, step=0.1, key=key
+        label, value=None if value is None else value / 1000, min_value=0.1, max_value=1000.0, step=0.1, key=key
     )
     return None if typed is None else typed * 1000

@@ -195,12 +195,8 @@ def test_a_link_makes_a_battery_nobody_elses(world: HomeownerWorld, visit: Visit
         stranger.open(foreign)
         if foreign == link:
             stranger.sign_in(new_address())
-            stranger.enter_address()
-            stranger.press("Save the address")
-        else:
-            stranger.press("Use this address")
-        stranger.press("Register this battery")
         stranger.sees("registered to another account")
+        stranger.never_sees("Save the address")  # before anything is filled in
     stranger.open(f"/battery?name={folder.name}")
     stranger.sees("There is no battery in your account yet.")
     owner.open(link)  # the owner's own link again does no harm
@@ -218,12 +214,10 @@ def test_a_battery_that_was_given_up_takes_a_new_link_and_not_the_old_one(world:
     owner.sees("No battery yet")
     heir.open(link)
     heir.sign_in(new_address())
-    heir.enter_address()
-    heir.press("Save the address")
-    heir.press("Register this battery")
     heir.sees("This link was used before")
     heir.open(world.link(folder))
-    heir.press("Use this address")
+    heir.enter_address()
+    heir.press("Save the address")
     heir.press("Register this battery")
     heir.sees("is yours")
 

@@ -339,11 +339,21 @@ def bind(ben: Person, world: World, device: str, site_id: str, **changes: object
     return ben.call("bind_device", **world.fleet.binding(device, site_id, **changes))
 
 
+def may_bind(ben: Person, world: World, device: str, **changes: object) -> object:
+    arguments = world.fleet.binding(device, "", **changes)
+    del arguments["p_site_id"]
+    return ben.call("may_bind", **arguments)
+
+
 ATTACKS: dict[str, list[tuple[Attack, str]]] = {
     "bind_device": [
         (lambda w, ben: bind(ben, w, w.device, home_of(ben), p_app_credential="guess"), "PT403"),
         (lambda w, ben: bind(ben, w, w.device, home_of(ben)), "PT409"),
         (lambda w, ben: bind(ben, w, w.fleet.device(), w.site_id), "PT404"),
+    ],
+    "may_bind": [
+        (lambda w, ben: may_bind(ben, w, w.device, p_app_credential="guess"), "PT403"),
+        (lambda w, ben: may_bind(ben, w, w.device), "PT409"),
     ],
     "save_site": [(lambda w, ben: ben.call("save_site", p_site_id=w.site_id, p_site=HOME), "PT404")],
     "release_device": [(lambda w, ben: ben.call("release_device", p_thing_name=w.device), "PT404")],

@@ -83,6 +83,29 @@ def test_a_new_link_of_ones_own_battery_changes_nothing(fleet: Fleet, ann: Perso
     assert links_spent(fleet, device) == 1
 
 
+def test_what_binding_would_be_refused_for_is_said_before_and_changes_nothing(
+    fleet: Fleet, ann: Person, ben: Person
+) -> None:
+    def asked(person: Person, device: str, **changes: object) -> object:
+        arguments = fleet.binding(device, "", **changes)
+        del arguments["p_site_id"]
+        return person.call("may_bind", **arguments)
+
+    device, free = fleet.battery_of(ann), fleet.device()
+    asked(ann, device)
+    asked(ben, free)
+    asked(ben, free)
+    assert links_spent(fleet, free) == 0
+    with refused("PT409", "registered to another account"):
+        asked(ben, device)
+    with refused("PT404", "not in service"):
+        asked(ben, fleet.device("retired"))
+    with refused("PT410", "too old"):
+        asked(ben, free, **times(timedelta(hours=2)))
+    with refused("PT403", "Only the web app"):
+        asked(ben, free, p_app_credential="guess")
+
+
 @pytest.mark.parametrize("credential", [None, "", "wrong", "x" * 43, "'; DROP TABLE fleet.sites; --"])
 def test_without_the_apps_credential_nobody_binds_anything(fleet: Fleet, ann: Person, credential: str | None) -> None:
     device, site_id = fleet.device(), home_of(ann)
@@ -195,6 +218,7 @@ def test_whoever_opened_the_link_in_time_may_take_an_hour_for_the_forms(fleet: F
         {"p_device": {"install_date": "yesterday"}},
         {"p_device": {"install_date": "infinity"}},
         {"p_device": {"battery_capacity_wh": -1}},
+        {"p_device": {"battery_capacity_wh": 0}},
         {"p_device": {"battery_capacity_wh": "10"}},
         {"p_device": {"battery_power_input_w": 1e12}},
         {"p_device": {"product_name": "x" * 201}},

@@ -57,11 +57,13 @@ RELATIONS = {
 }
 API = {
     "bind_device", "command_life", "dispatch_overview", "dispatch_power", "dispatch_report", "fleet_overview",
-    "my_command_results", "quarantine_overview", "registration_record", "release_device", "request_flip", "save_site",
-    "telemetry_readiness", "telemetry_series", "transfer_device", "unexplained_overview", "webhook_overview",
+    "may_bind", "my_command_results", "quarantine_overview", "registration_record", "release_device", "request_flip",
+    "save_site", "telemetry_readiness", "telemetry_series", "transfer_device", "unexplained_overview",
+    "webhook_overview",
 }  # fmt: skip
 DEFINERS = {
     "public.bind_device",
+    "public.may_bind",
     "public.release_device",
     "public.transfer_device",
     "public.request_flip",

@@ -185,7 +185,7 @@ def test_what_the_battery_cannot_do_is_refused_with_the_reason(changes: dict[str
 
 
 def test_charging_and_discharging_have_a_rating_each_and_an_unknown_model_none() -> None:
-    model = Model("Maker", "Lopsided", 10_000, charge_power_w=1_000, discharge_power_w=5_000)
+    model = Model("Lopsided", 10_000, charge_power_w=1_000, discharge_power_w=5_000)
     assert refusal(replace(ORDER, mode="CHARGE"), model) == "The setpoint 2000 W is above the rated 1000 W."
     assert refusal(ORDER, model) is refusal(replace(ORDER, setpoint_w=1e6), None) is None
 

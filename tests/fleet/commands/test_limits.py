@@ -15,7 +15,7 @@ from fleet.products import Model
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 BATTERY = BatterySpecification(charge_power_limit_w=1_000, discharge_power_limit_w=5_000)
-MODEL = Model("Maker", "Lopsided", 10_000, charge_power_w=1_000, discharge_power_w=5_000)
+MODEL = Model("Lopsided", 10_000, charge_power_w=1_000, discharge_power_w=5_000)
 
 
 @pytest.mark.parametrize(
