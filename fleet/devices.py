@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -204,6 +205,11 @@ def request_public_key_sha256(csr_pem: str) -> str:
 def certificate_public_key_sha256(certificate_pem: str) -> str:
     """The digest that names a certificate's public key; equal to its request's."""
     return _spki_digest(x509.load_pem_x509_certificate(certificate_pem.encode()).public_key())
+
+
+def certificate_expires_at(certificate_pem: str) -> datetime:
+    """The certificate's own end, UTC."""
+    return x509.load_pem_x509_certificate(certificate_pem.encode()).not_valid_after_utc
 
 
 def write_owner_only(path: Path, content: bytes) -> None:

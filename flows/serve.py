@@ -12,6 +12,7 @@ from fleet.settings import get_settings, load_environment
 from flows import automations
 from flows.apply_infrastructure import apply_infrastructure
 from flows.catching_up import catch_up_with_one_run
+from flows.decommission_devices import decommission_devices
 from flows.destroy_infrastructure import destroy_infrastructure
 from flows.dispatch_commands import dispatch_commands
 from flows.forward_telemetry import forward_telemetry
@@ -22,7 +23,7 @@ from flows.process_webhooks import process_webhooks
 from flows.provision_devices import provision_devices
 from flows.reconcile_flip import reconcile_flip
 from flows.replay_quarantine import replay_quarantine
-from flows.retire_devices import retire_devices
+from flows.revoke_devices import revoke_devices
 from flows.starting import wait_for_prefect
 
 RUNS_AT_ONCE = 20
@@ -42,7 +43,8 @@ def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list
         _deployment(apply_infrastructure, "infrastructure"),
         _deployment(destroy_infrastructure, "infrastructure"),
         _deployment(provision_devices, "factory"),
-        _deployment(retire_devices, "factory"),
+        _deployment(revoke_devices, "factory"),
+        _deployment(decommission_devices, "factory"),
         _deployment(ingest_telemetry, "telemetry", schedules=ingesting, parameters=ingestion),
         _deployment(replay_quarantine, "telemetry"),
         _deployment(forward_telemetry, "telemetry", "flip", schedules=[_every(300)]),

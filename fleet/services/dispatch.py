@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fleet.adapters.aws.iot_data import CommandPublisher
+from fleet.adapters.aws.iot_data import DevicePublisher
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.retries import RetryPolicy
 from fleet.adapters.postgres import Connection, connect, run
@@ -82,7 +82,7 @@ def dispatch(settings: Settings, seconds: float) -> Dispatched:
     """
     total, deadline, checked = Dispatched(), time.monotonic() + seconds, -_LOOKS_EVERY_S
     sign = signer(settings).sign
-    with CommandPublisher(settings) as publisher, listening(settings) as listener, connect(settings) as connection:
+    with DevicePublisher(settings) as publisher, listening(settings) as listener, connect(settings) as connection:
         connection.autocommit = True
         while True:
             round_ = _answers(connection) + _messages(connection, publisher, sign)
@@ -165,7 +165,7 @@ def _answers(connection: Connection) -> Dispatched:
         return Dispatched(answered=count_in_answers(connection, datetime.now(UTC)))
 
 
-def _messages(connection: Connection, publisher: CommandPublisher, sign: Callable[[bytes], bytes]) -> Dispatched:
+def _messages(connection: Connection, publisher: DevicePublisher, sign: Callable[[bytes], bytes]) -> Dispatched:
     with connection.transaction():
         claimed = claim_messages(connection, datetime.now(UTC), _BATTERIES_AT_ONCE)
     if not claimed:

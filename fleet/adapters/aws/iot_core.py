@@ -66,17 +66,30 @@ class IotCore:
         with aws.translated(f"to register {name}"):
             self._create_thing(name, model)
             self._client.add_thing_to_thing_group(thingGroupName=names.thing_group, thingName=name.value)
-            self._client.attach_policy(policyName=names.device_policy, target=certificate.arn)
+        self.attach(name, certificate)
+
+    def attach(self, name: ThingName, certificate: Certificate) -> None:
+        """Give a thing one more certificate, with the devices' policy. May be repeated."""
+        with aws.translated(f"to give {name} a certificate"):
+            self._client.attach_policy(policyName=self._names.device_policy, target=certificate.arn)
             self._client.attach_thing_principal(thingName=name.value, principal=certificate.arn)
 
-    def retire(self, name: ThingName, certificate_id: str | None) -> None:
-        """Deactivate and delete the device's certificate, and delete its thing. May be repeated."""
-        if certificate_id:
-            self._delete_certificate(name, certificate_id)
+    def set_status(self, certificate_id: str, is_active: bool) -> None:
+        """Let in who shows this certificate from now on, or not; an open connection may outlive that by minutes."""
+        with aws.translated(f"to change the certificate {certificate_id}"):
+            self._client.update_certificate(
+                certificateId=certificate_id, newStatus="ACTIVE" if is_active else "INACTIVE"
+            )
+
+    def retire(self, name: ThingName, *certificate_ids: str) -> None:
+        """Deactivate and delete these certificates of the device, and delete its thing. May be repeated."""
+        for certificate_id in certificate_ids:
+            self.end_certificate(name, certificate_id)
         with aws.translated(f"to delete the thing {name}"):
             self._client.delete_thing(thingName=name.value)
 
-    def _delete_certificate(self, name: ThingName, certificate_id: str) -> None:
+    def end_certificate(self, name: ThingName, certificate_id: str) -> None:
+        """Deactivate, take off and delete one certificate of the device. May be repeated."""
         try:
             arn = self.certificate(certificate_id).arn
         except NotFound:
