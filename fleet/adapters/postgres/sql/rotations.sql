@@ -16,19 +16,25 @@ UPDATE fleet.rotations SET proven_certificate_id = %(certificate_id)s, proven_at
 WHERE thing_name = %(thing_name)s AND finished_at IS NULL AND proven_at IS NULL
 
 -- name: begin
--- From here on the device is asked for a request. A rotation that has not ended goes on.
+-- From here on the device is asked for a request. A rotation that has not ended goes on, and one that ended within the
+-- hour is the one that is meant.
 INSERT INTO fleet.rotations AS rotation (thing_name, former_certificate_id)
 SELECT thing_name, certificate_id FROM fleet.devices WHERE thing_name = %(thing_name)s AND certificate_id IS NOT NULL
 ON CONFLICT (thing_name) DO UPDATE SET
     rotation_id = gen_random_uuid(), former_certificate_id = excluded.former_certificate_id, asked_at = now(),
     request_pem = NULL, requested_at = NULL, creating_since = NULL, issued = 0, proven_certificate_id = NULL,
     proven_at = NULL, finished_at = NULL, failure = NULL
-WHERE rotation.finished_at IS NOT NULL
+WHERE rotation.finished_at < now() - interval '1 hour'
 
 -- name: rotation
 -- How far one device is.
 SELECT rotation_id::text, former_certificate_id, request_pem, creating_since, issued, proven_certificate_id, finished_at
 FROM fleet.rotations WHERE thing_name = %(thing_name)s
+
+-- name: certificate_for
+-- A device's certificate for a key.
+SELECT certificate_id FROM fleet.certificates
+WHERE thing_name = %(thing_name)s AND public_key_sha256 = %(public_key_sha256)s AND ended_at IS NULL
 
 -- name: creating
 -- Before the call: from here on a certificate may exist that is not written down.
@@ -54,6 +60,11 @@ WITH mine AS (
 )
 UPDATE fleet.certificates SET ended_at = now(), ended_by = 'rotated'
 FROM mine WHERE certificates.thing_name = mine.thing_name AND certificate_id <> %(certificate_id)s AND ended_at IS NULL
+
+-- name: replaced
+-- What ended with this rotation, and may still be at AWS.
+SELECT certificate_id FROM fleet.certificates AS former JOIN fleet.rotations AS rotation USING (thing_name)
+WHERE thing_name = %(thing_name)s AND ended_by = 'rotated' AND ended_at >= asked_at ORDER BY certificate_id
 
 -- name: finished
 -- One certificate is left.
