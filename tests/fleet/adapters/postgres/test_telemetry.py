@@ -151,7 +151,7 @@ def test_what_comes_by_a_certificate_that_is_not_the_batterys_is_set_aside(conne
     messages = [body(samples=[sample(number)], certificate_id=each) for number, each in enumerate(shown, 1)]
     stored = put(connection, *messages)
     assert (stored.samples, stored.quarantined) == (2, 2), "a topic rule that is older names none"
-    kept = connection.execute("SELECT reason, detail FROM fleet.quarantine ORDER BY quarantine_id").fetchall()
+    kept = connection.execute("SELECT reason, detail FROM fleet.quarantine ORDER BY detail DESC").fetchall()
     assert kept[0] == {
         "reason": "foreign_certificate", "detail": "It came by of-another, which is no certificate of battery-1."
     }  # fmt: skip
