@@ -64,7 +64,7 @@ def _rotate_all(names: list[str], wait_s: float) -> tuple[dict[str, int], str]:
         ]
         results = [future.result(raise_on_failure=False) for future in futures]
     outcomes = [outcome for result, batch in zip(results, batches, strict=True) for outcome in _outcomes(result, batch)]
-    unfinished = [f"{one.thing_name}: {one.failure or one.reached}" for one in outcomes if not one.is_done]
+    unfinished = [f"{one.thing_name}: {one.failure or one.reached}".rstrip(".") for one in outcomes if not one.is_done]
     return report_rotation(outcomes), f"{'; '.join(unfinished[:_NAMED])}."[:1_500]
 
 

@@ -71,7 +71,7 @@ class Maker(Protocol):
 class Remover(Protocol):
     """IoT Core for who takes certificates away."""
 
-    def end_certificate(self, name: ThingName, certificate_id: str) -> None: ...
+    def end_certificate(self, certificate_id: str, *names: ThingName) -> None: ...
 
 
 def advance(
@@ -122,6 +122,6 @@ def _certificate(name: ThingName, rotation: Rotation, request: str, ledger: Ledg
 def _finish(name: ThingName, certificate_id: str, ledger: Ledger, maker: Maker, remover: Remover) -> Reached:
     ledger.adopt(name, maker.certificate(certificate_id))
     for former in ledger.replaced(name):
-        remover.end_certificate(name, former)
+        remover.end_certificate(former, name)
     ledger.finished(name)
     return Reached.DONE

@@ -132,6 +132,10 @@ class DeviceLedger:
             Commands(self._connection).fail_open(name.value, reason, clock(self._connection))
         self._run("retired", thing_name=name.value)
 
+    def model(self, name: ThingName) -> str:
+        """What the device was provisioned as."""
+        return str(self._rows("model", thing_name=name.value)[0]["model"])
+
     def failed(self, name: ThingName, failure: str) -> None:
         """Write down why the attempt stopped."""
         self._run("failed", thing_name=name.value, failure=failure[:1000])

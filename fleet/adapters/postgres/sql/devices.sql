@@ -127,3 +127,19 @@ FROM fleet.devices AS device
 LEFT JOIN fleet.certificates AS held USING (certificate_id)
 LEFT JOIN fleet.telemetry_latest AS latest ON latest.thing_name = device.thing_name
 ORDER BY device.thing_name LIMIT %(limit)s
+
+-- name: books
+-- Every device, with how far it is and its certificate.
+SELECT thing_name, step::text AS step, certificate_id FROM fleet.devices
+
+-- name: certificate_books
+-- Every certificate that a device has or had, and how it ended.
+SELECT certificate_id, thing_name, coalesce(ended_by, '') AS ended_by FROM fleet.certificates
+
+-- name: is_in_use
+-- Whether a certificate is a device's that has not ended.
+SELECT FROM fleet.certificates WHERE certificate_id = %(certificate_id)s AND ended_at IS NULL
+
+-- name: model
+-- A device's model.
+SELECT model FROM fleet.devices WHERE thing_name = %(thing_name)s
