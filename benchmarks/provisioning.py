@@ -74,7 +74,7 @@ class LocalRegistry:
     def register(self, name: ThingName, model: str, certificate: Certificate) -> None:
         """Thing, group, policy and attachment are AWS's."""
 
-    def retire(self, name: ThingName, certificate_id: str | None) -> None:
+    def retire(self, name: ThingName, *certificate_ids: str) -> None:
         raise NotImplementedError("no device is retired")
 
 
@@ -104,6 +104,12 @@ class MemoryLedger:
 
     def retired(self, name: ThingName) -> None:
         self._reached(name, Step.RETIRED)
+
+    def certificates(self, name: ThingName) -> list[str]:
+        return []
+
+    def unanswered_request(self, name: ThingName) -> None:
+        """No certificate is rotated."""
 
     def unknown_certificates(self, certificate_ids: list[str]) -> set[str]:
         return set(certificate_ids)

@@ -230,16 +230,16 @@ def list_devices(limit: Annotated[int, typer.Option(min=1)] = 1000) -> None:
         print_table(DeviceLedger(connection).fleet(limit), empty="No device is provisioned yet.")
 
 
-@devices_app.command("retire")
-def retire_devices(names: list[str]) -> None:
-    """Delete the certificates and things of these devices; their telemetry stays."""
-    from tasks.provisioning import retire_now
+@devices_app.command("decommission")
+def decommission_devices(names: list[str]) -> None:
+    """Delete the certificates, keys and things of these devices for good; their telemetry stays."""
+    from tasks.leaving import decommission_now
 
     failed: FleetError | None = None
     for name in names:
-        error = attempt(name, partial(retire_now, name))
-        print(f"{name} is retired." if error is None else f"{name} is not: {error}")
-        failed = failed or error
+        done = attempt(name, partial(decommission_now, name))
+        print(f"{name}: {done}")
+        failed = failed or (done if isinstance(done, FleetError) else None)
     if failed is not None:
         raise typer.Exit(failed.exit_code)
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import UNSET
+
 from device_agent.authority import Authority
 from device_agent.commands import CommandStore
 from device_agent.contact import Contact
@@ -17,11 +19,12 @@ from device_agent.events import Acknowledged, CommandsReceived, Connected, Event
 from device_agent.link import Link, LinkState
 from device_agent.operation import Operation
 from device_agent.readings import Readings
+from device_agent.renewal import Renewal
 from device_agent.schedule import Clock, backoff_s, next_due
 from device_agent.simulated_battery import Battery
 from device_agent.spool import Spool
 from fleet.commands.message import Rejected
-from fleet.telemetry.message import DeviceMessage, encode
+from fleet.telemetry.message import CertificateRequest, DeviceMessage, encode
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +64,14 @@ class _InFlight:
     more_waiting: bool
     command_sequence: int
     results: int
+    request: CertificateRequest | None
 
 
 class Agent:
     """`offset_s` shifts this agent's beat, so that a fleet started together does not speak at once.
 
-    `jitter` gives numbers of 0 to 1. Times are of `clock`: monotonic, but for the samples' `measured_at`.
+    `jitter` gives numbers of 0 to 1. Times are of `clock`: monotonic, but for the samples' `measured_at`. Without a
+    `renewal` it keeps its certificate for good.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Agent:
         pace: Pace,
         jitter: Callable[[], float],
         offset_s: float = 0.0,
+        renewal: Renewal | None = None,
     ) -> None:
         self.thing_name = thing_name
         self.spool = spool
@@ -94,6 +100,7 @@ class Agent:
         self._clock = clock
         self._pace = pace
         self._jitter = jitter
+        self._renewal = renewal
         self._commands = CommandStore(spool)
         self._contact = Contact(spool, clock, pace.lost_after_s)
         self._operation = Operation(self._commands, battery, clock, self._contact)
@@ -111,7 +118,7 @@ class Agent:
     @property
     def due(self) -> float:
         """When this agent wants to be called next, by the monotonic clock, if no event comes before."""
-        own_due = min(self._sample_due, self._operation.due)
+        own_due = min(self._sample_due, self._operation.due, self._renewal.due if self._renewal else math.inf)
         if self._in_flight or self.link.state is not LinkState.CONNECTED:
             return own_due
         return min(own_due, self._subscribe_due, max(self._send_due, self._not_before))
@@ -121,6 +128,8 @@ class Agent:
 
         Raises `Unavailable` when the spool cannot take it.
         """
+        if self._renewal:
+            self._renewal.act(now)
         if now >= self._operation.due:
             self._operate(now)
         if now >= self._sample_due:
@@ -160,6 +169,8 @@ class Agent:
     def handle(self, event: Event, now: float) -> None:
         """Take in what the network said; writes to the spool."""
         self.link.handle(event)
+        if self._renewal and self._renewal.handle(event, now):
+            self._speak_up(now)
         match event:
             case Connected():
                 self._contact.heard(now)
@@ -171,6 +182,8 @@ class Agent:
                 self._on_not_sent(token, reason, refused, now)
             case CommandsReceived(payload):
                 self._on_commands(payload, now)
+            case SubscribeFailed(reason, True):
+                logger.warning("%s cannot be given a new certificate: %s.", self.thing_name, reason)
             case SubscribeFailed(reason):
                 self._subscribe_due = now + _SUBSCRIBE_AGAIN_S
                 logger.error("%s cannot receive commands: %s.", self.thing_name, reason)
@@ -178,6 +191,9 @@ class Agent:
     def send(self, now: float) -> None:
         """Publish the next message if it is time. The spool is committed before this is called."""
         if self.link.state is not LinkState.CONNECTED:
+            return
+        if self._renewal and self._in_flight is None and not self._draining and (let_go := self._renewal.begin(now)):
+            self.link.handle(let_go)
             return
         if now >= self._subscribe_due:
             self._subscribe_due = math.inf
@@ -195,18 +211,22 @@ class Agent:
     def _send_next(self, now: float) -> None:
         samples = self.spool.oldest(self._pace.max_samples, self._pace.max_message_bytes)
         command_sequence, (number, results) = self._commands.last_sequence, self._commands.results()
-        if not samples and not results and command_sequence == self._told_commands:
+        request = self._renewal.request if self._renewal else None
+        if not samples and not results and not request and command_sequence == self._told_commands:
             self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
             return
         self._tokens += 1
         first, last = (samples[0].sequence, samples[-1].sequence) if samples else (0, 0)
-        self._in_flight = _InFlight(self._tokens, first, last, 0 < last < self._sequence, command_sequence, number)
+        self._in_flight = _InFlight(
+            self._tokens, first, last, 0 < last < self._sequence, command_sequence, number, request
+        )
         self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
         message = DeviceMessage(
             boot_id=self._boot_id,
             last_command_sequence=command_sequence,
             command_results=results,
             samples=samples,
+            certificate_request=request or UNSET,
         )
         self._publisher.publish(encode(message), self._tokens)
 
@@ -225,6 +245,8 @@ class Agent:
         self._failures = 0
         self._told_commands = sent.command_sequence
         self._commands.forget_results(sent.results)
+        if self._renewal:
+            self._renewal.told(sent.request)
         if sent.last:
             self.spool.acknowledge(sent.first, sent.last)
         if self._draining:
@@ -252,6 +274,10 @@ class Agent:
         self._contact.heard(now)
         fresh = self._operation.receive(message, now)
         # A repeated command means that the cloud did not hear us: say it again.
+        self._speak_up(now)
+        logger.info("%s received %d new commands.", self.thing_name, len(fresh))
+
+    def _speak_up(self, now: float) -> None:
+        """Let the cloud hear from this device at once, whatever there is to say."""
         self._told_commands = -1
         self._send_due = now
-        logger.info("%s received %d new commands.", self.thing_name, len(fresh))

@@ -8,6 +8,7 @@ by itself with full jitter; what is unsent stays in the spool, so nothing but on
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from awscrt import io, mqtt5
@@ -16,6 +17,7 @@ from awsiot import mqtt5_client_builder
 
 from device_agent.events import (
     Acknowledged,
+    CertificateOrdered,
     CommandsReceived,
     Connected,
     ConnectFailed,
@@ -28,6 +30,7 @@ from device_agent.events import (
 )
 from fleet.devices import Artifacts
 from fleet.errors import NotConfigured
+from fleet.topics import certificate_topic
 
 SESSION_EXPIRY_S = 3600
 """How long the broker keeps a silent device's session; commands are sent again anyway until acknowledged."""
@@ -70,6 +73,7 @@ class Connection:
         self, artifacts: Artifacts, network: Network, patience: Patience, emit: Callable[[Event], None]
     ) -> None:
         self._config = artifacts.config
+        self._certificate_topic = certificate_topic(artifacts.config.thing_name)
         self._emit = emit
         try:
             self._client = self._new_client(artifacts, network, patience)
@@ -93,9 +97,14 @@ class Connection:
         self._client.publish(packet).add_done_callback(lambda future: self._emit(_publish_outcome(future, token)))
 
     def subscribe(self) -> None:
-        """Ask for commands. Asked anew at every connection: a session that the broker lost stays silent otherwise."""
-        topic = mqtt5.Subscription(topic_filter=self._config.commands_topic, qos=mqtt5.QoS.AT_LEAST_ONCE)
-        self._client.subscribe(mqtt5.SubscribePacket(subscriptions=[topic])).add_done_callback(self._on_subscribed)
+        """Ask for commands and certificates, apart: a policy that is older than the latter takes no commands away.
+
+        Asked anew at every connection: a session that the broker lost stays silent otherwise.
+        """
+        for topic in (self._config.commands_topic, self._certificate_topic):
+            asked = mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE)
+            subscribed = self._client.subscribe(mqtt5.SubscribePacket(subscriptions=[asked]))
+            subscribed.add_done_callback(partial(self._on_subscribed, topic == self._certificate_topic))
 
     def _new_client(self, artifacts: Artifacts, network: Network, patience: Patience) -> mqtt5.Client:
         return mqtt5_client_builder.mtls_from_path(
@@ -129,14 +138,16 @@ class Connection:
             self._emit(_failure(data))
 
     def _on_message(self, data: mqtt5.PublishReceivedData) -> None:
-        payload = data.publish_packet.payload
-        self._emit(CommandsReceived(payload.encode() if isinstance(payload, str) else bytes(payload or b"")))
+        packet = data.publish_packet
+        payload = packet.payload.encode() if isinstance(packet.payload, str) else bytes(packet.payload or b"")
+        is_certificate = packet.topic == self._certificate_topic
+        self._emit(CertificateOrdered(payload) if is_certificate else CommandsReceived(payload))
 
-    def _on_subscribed(self, future: "Future[mqtt5.SubackPacket]") -> None:
+    def _on_subscribed(self, is_certificate: bool, future: "Future[mqtt5.SubackPacket]") -> None:
         if problem := future.exception():
-            self._emit(SubscribeFailed(str(problem)))
+            self._emit(SubscribeFailed(str(problem), is_certificate))
         elif refused := [code for code in future.result().reason_codes if code >= 0x80]:
-            self._emit(SubscribeFailed(f"the broker answered {_name(refused[0])}"))
+            self._emit(SubscribeFailed(f"the broker answered {_name(refused[0])}", is_certificate))
 
 
 def _timing(patience: Patience) -> dict[str, Any]:

@@ -65,9 +65,10 @@ class NotSent:
 
 @dataclass(frozen=True)
 class SubscribeFailed:
-    """The commands topic could not be subscribed to."""
+    """The commands topic could not be subscribed to; or the certificate topic, without which all else works."""
 
     reason: str
+    is_certificate: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,25 @@ class CommandsReceived:
     """A message on the commands topic."""
 
     payload: bytes
+
+
+@dataclass(frozen=True)
+class CertificateOrdered:
+    """A message on the certificate topic."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Released:
+    """The connection was let go of so that another identity can be tried under the same name."""
+
+
+@dataclass(frozen=True)
+class TrialFailed:
+    """The other identity is not let in."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -91,5 +111,8 @@ Event = (
     | NotSent
     | SubscribeFailed
     | CommandsReceived
+    | CertificateOrdered
+    | Released
+    | TrialFailed
     | Stopped
 )

@@ -11,7 +11,9 @@ from device_agent.agent import Agent
 from device_agent.authority import Authority
 from device_agent.connection import Connection, Network
 from device_agent.events import Event
+from device_agent.line import Line
 from device_agent.options import SPOOL_FILE, Options
+from device_agent.renewal import Renewal
 from device_agent.schedule import Clock
 from device_agent.simulated_battery import SimulatedBattery
 from device_agent.spool import Spool
@@ -25,7 +27,7 @@ class Station:
 
     artifacts: Artifacts
     agent: Agent
-    connection: Connection
+    connection: Line
 
 
 Post = Callable[[str, Event], None]
@@ -71,9 +73,14 @@ def _station(
     name = artifacts.config.thing_name
     spool = Spool(file, name, options.keep_acknowledged)
     battery = SimulatedBattery(name, clock, options.instruction, spool.battery, fault=options.fault)
-    connection = Connection(artifacts, network, options.patience, lambda event: post(name, event))
     authority = Authority(name, artifacts.command_key_file, artifacts.command_key)
-    agent = Agent(
-        name, str(uuid.uuid4()), spool, battery, authority, connection, clock, options.pace, random.random, offset_s
+    line = Line(
+        artifacts,
+        lambda identity, emit: Connection(identity, network, options.patience, emit),
+        lambda event: post(name, event),
     )
-    return Station(artifacts, agent, connection)
+    renewal = Renewal(artifacts, line, random.random)
+    agent = Agent(
+        name, str(uuid.uuid4()), spool, battery, authority, line, clock, options.pace, random.random, offset_s, renewal
+    )
+    return Station(artifacts, agent, line)

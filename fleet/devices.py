@@ -1,9 +1,12 @@
 """A device's identity: its thing name, its key and certificate request, and the folder the factory flashes."""
 
+import contextlib
 import hashlib
 import os
 import re
+import shutil
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -22,6 +25,8 @@ _NO_KEY = (OSError, ValueError, TypeError, UnsupportedAlgorithm)
 DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE = "device.json", "private.key", "certificate.pem", "ca.pem"
 COMMAND_KEY_FILE = "command-key.pem"
 """The public half of the key that commands are signed with."""
+SWITCHING = "switching"
+"""A folder beside these files, whose files are on their way into the places of these."""
 
 
 @dataclass(frozen=True, order=True)
@@ -59,6 +64,8 @@ class DeviceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     telemetry_topic: str
     commands_topic: str
     schema: int = 1
+    rotation_id: str = ""
+    """Which rotation gave it its certificate; empty: the factory did."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +96,15 @@ class Artifacts:
 def read_artifacts(folder: Path) -> Artifacts:
     """Read `folder` and check that it is whole and that its key is its certificate's.
 
+    An exchange of its identity that was interrupted is finished first.
     Raises `NotConfigured` with one sentence that names the file and what is wrong with it.
     """
+    try:
+        settle(folder)
+    except OSError as error:
+        raise NotConfigured(
+            f"The new certificate in {folder / SWITCHING} cannot be put in place ({error}): work as the agent's user."
+        ) from error
     if not folder.is_dir():
         raise NotConfigured(f"{folder} is not an artifact folder: provision the device first, then name its folder.")
     for name in (DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE):
@@ -113,6 +127,38 @@ def read_artifacts(folder: Path) -> Artifacts:
     artifacts = Artifacts(folder, config, command_key)
     _check_pair(artifacts)
     return artifacts
+
+
+def exchange(folder: Path, next_folder: Path) -> None:
+    """Put the identity of `next_folder`, a whole artifact folder inside `folder`, in the place of the folder's own.
+
+    All of it or nothing, whatever interrupts it: the renaming of the folder decides, and from there on it is finished
+    by whoever reads the folder next. Raises `OSError`; `next_folder` is there still if nothing was exchanged.
+    """
+    settle(folder)
+    next_folder.rename(folder / SWITCHING)
+    _sync(folder)
+    settle(folder)
+
+
+def settle(folder: Path) -> None:
+    """Finish an exchange that was decided. May be repeated, and by several at once. Raises `OSError`."""
+    switching = folder / SWITCHING
+    if not switching.is_dir():
+        return
+    for name in (KEY_FILE, CERTIFICATE_FILE, CA_FILE, DEVICE_FILE):
+        with contextlib.suppress(FileNotFoundError):
+            (switching / name).replace(folder / name)
+    _sync(folder)
+    shutil.rmtree(switching, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_config(config: DeviceConfig) -> None:
@@ -204,6 +250,11 @@ def request_public_key_sha256(csr_pem: str) -> str:
 def certificate_public_key_sha256(certificate_pem: str) -> str:
     """The digest that names a certificate's public key; equal to its request's."""
     return _spki_digest(x509.load_pem_x509_certificate(certificate_pem.encode()).public_key())
+
+
+def certificate_expires_at(certificate_pem: str) -> datetime:
+    """The certificate's own end, UTC."""
+    return x509.load_pem_x509_certificate(certificate_pem.encode()).not_valid_after_utc
 
 
 def write_owner_only(path: Path, content: bytes) -> None:

@@ -12,3 +12,8 @@ def basic_ingest_topic(rule: str, thing_name: str) -> str:
 def commands_topic(thing_name: str) -> str:
     """The topic on which the cloud sends commands to one device."""
     return f"devices/{thing_name}/commands"
+
+
+def certificate_topic(thing_name: str) -> str:
+    """The topic on which the cloud asks one device for a certificate request, and gives it the certificate."""
+    return f"devices/{thing_name}/certificate"

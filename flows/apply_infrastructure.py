@@ -21,7 +21,7 @@ def apply_infrastructure(unattended: bool = False) -> dict[str, str]:
     run = str(runtime.flow_run.id)
     plan = make_plan(run)
     if not plan.is_empty and not unattended:
-        require_approval(plan)
+        require_approval(plan.markdown(), plan.digest)
     try:
         _apply(plan)
     except Conflict:

@@ -12,6 +12,7 @@ from fleet.settings import get_settings, load_environment
 from flows import automations
 from flows.apply_infrastructure import apply_infrastructure
 from flows.catching_up import catch_up_with_one_run
+from flows.decommission_devices import decommission_devices
 from flows.destroy_infrastructure import destroy_infrastructure
 from flows.dispatch_commands import dispatch_commands
 from flows.forward_telemetry import forward_telemetry
@@ -20,15 +21,20 @@ from flows.maintain_storage import maintain_storage
 from flows.process_flip_requests import process_flip_requests
 from flows.process_webhooks import process_webhooks
 from flows.provision_devices import provision_devices
+from flows.reconcile_fleet import reconcile_fleet
 from flows.reconcile_flip import reconcile_flip
 from flows.replay_quarantine import replay_quarantine
-from flows.retire_devices import retire_devices
+from flows.revoke_devices import revoke_devices
+from flows.rotate_certificates import rotate_certificates
 from flows.starting import wait_for_prefect
+from flows.transfer_device import transfer_device
 
 RUNS_AT_ONCE = 20
 STARTING_S = 15.0
 """Seconds that a run's process takes to start on a busy machine: so long the run before goes on."""
 
+ROTATED_BEFORE_DAYS = 30
+"""A battery that is off for weeks gets its new certificate in time, too."""
 
 FIRST_RUN_AFTER = timedelta(seconds=10)
 """What runs again and again runs first so soon after this process started: no command waits for a whole interval."""
@@ -42,7 +48,13 @@ def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list
         _deployment(apply_infrastructure, "infrastructure"),
         _deployment(destroy_infrastructure, "infrastructure"),
         _deployment(provision_devices, "factory"),
-        _deployment(retire_devices, "factory"),
+        _deployment(
+            rotate_certificates, "factory", cron="5 4 * * *", parameters={"expires_within_days": ROTATED_BEFORE_DAYS}
+        ),
+        _deployment(transfer_device, "factory", "flip"),
+        _deployment(revoke_devices, "factory"),
+        _deployment(decommission_devices, "factory"),
+        _deployment(reconcile_fleet, "factory", "flip"),
         _deployment(ingest_telemetry, "telemetry", schedules=ingesting, parameters=ingestion),
         _deployment(replay_quarantine, "telemetry"),
         _deployment(forward_telemetry, "telemetry", "flip", schedules=[_every(300)]),

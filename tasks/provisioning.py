@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -18,7 +17,7 @@ from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
 from fleet.errors import FleetError, Unavailable
 from fleet.provisioning.orders import Order
-from fleet.provisioning.steps import Factory, provision, retire
+from fleet.provisioning.steps import Factory, provision
 from fleet.services.factory import factory_of
 from fleet.settings import get_settings
 from tasks.jobs import settings_of
@@ -100,21 +99,6 @@ def _failed(name: ThingName, why: str, ledger: DeviceLedger, retryable: bool) ->
     _log.warning("%s was not provisioned: %s", name, why)
     ledger.failed(name, why)
     return Outcome(name.value, why, retryable)
-
-
-@task(task_run_name="retire-{thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
-def retire_device(thing_name: str) -> None:
-    """Take a device out of service: certificate and thing deleted, folder set aside, ledger told. Repeatable."""
-    retire_now(thing_name)
-
-
-def retire_now(thing_name: str) -> None:
-    """The same without a run to observe."""
-    settings, name = settings_of("retirement"), ThingName(thing_name)
-    with postgres.connect(settings) as connection:
-        ledger = DeviceLedger(connection)
-        with ledger.claimed(name):
-            retire(name, ledger, IotCore(settings), factory_of(settings), datetime.now(UTC))
 
 
 @task(task_run_name="report")

@@ -48,7 +48,13 @@ def test_every_pool_of_prefect_yaml_has_its_workers() -> None:
 
 def test_what_needs_files_of_a_machine_stays_in_its_pool() -> None:
     text = (CHECKOUT / "prefect.yaml").read_text()
-    for name in ("apply-infrastructure", "destroy-infrastructure", "provision-devices", "retire-devices"):
+    for name in (
+        "apply-infrastructure",
+        "destroy-infrastructure",
+        "provision-devices",
+        "decommission-devices",
+        "revoke-devices",
+    ):
         assert re.search(rf"- name: {name}\n(    .*\n)*    work_pool: \*factory\n", text), name
 
 

@@ -12,11 +12,13 @@ import msgspec
 
 from fleet import flip
 from fleet.commands.checks import Notice, setpoint_of, settle, taken_back_in_the_end
-from fleet.commands.life import Command, Instruction, begin, is_outdated, revise
+from fleet.commands.life import Command, Instruction, State, begin, is_outdated, move, revise
 from fleet.commands.limits import end_of
 from fleet.commands.message import DeviceCommand
 from fleet.commands.reports import with_report
 from fleet.products import Model
+
+LEFT = "The battery left the home that this was for."
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,12 @@ class Addressee:
     """The battery that is meant.
 
     `may_act_until`: the latest end of all revisions of the command that were sent, arrived or not; None: none was.
+    `has_left`: it left a home, and Flip was not told of another one: what comes is for the one that it left.
     """
 
     model: Model | None
     may_act_until: datetime | None
+    has_left: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,18 @@ def decide(
     return _settled(revise(known, order, heard_at, said_at), known.order, addressee)
 
 
+def left(command: Command, may_act_until: datetime | None, at: datetime) -> Settled:
+    """The open command of a home that its battery left: it has failed, and the battery is told to drop it.
+
+    Flip's word of it stays what it was. `may_act_until` is that of `Addressee`.
+    """
+    failed = with_report(move(command, State.FAILED, at, "the battery left the home", LEFT), at)
+    if may_act_until is None or may_act_until <= at:
+        return Settled(failed, None)
+    payload = payload_of(replace(failed, revised_at=at), Notice.CANCEL, command.order)
+    return Settled(failed, Telling(payload, may_act_until))
+
+
 def order_of(told: flip.FlipCommand) -> Instruction:
     """What Flip asks for, as it is kept."""
     asked = told.battery_commands
@@ -144,6 +160,8 @@ def _said_again(told: flip.FlipCommand, known: Command, said_at: datetime) -> Sa
 
 
 def _settled(received: Command, before: Instruction, addressee: Addressee) -> Settled:
+    if addressee.has_left and not received.order.is_taken_back:
+        return left(received, addressee.may_act_until, received.revised_at)
     command, notice = settle(received, addressee.may_act_until, addressee.model, received.revised_at)
     return Settled(with_report(command, received.revised_at), _telling(command, notice, before, addressee))
 

@@ -52,6 +52,7 @@ class Entry:
     certificate_requested_at: datetime | None = None
     certificate_id: str | None = None
     certificate_arn: str | None = None
+    is_revoked: bool = False
 
 
 class Ledger(Protocol):
@@ -64,6 +65,8 @@ class Ledger(Protocol):
     def done(self, name: ThingName) -> None: ...
     def retiring(self, name: ThingName) -> None: ...
     def retired(self, name: ThingName) -> None: ...
+    def certificates(self, name: ThingName) -> list[str]: ...
+    def unanswered_request(self, name: ThingName) -> tuple[str, datetime] | None: ...
     def unknown_certificates(self, certificate_ids: list[str]) -> set[str]: ...
 
 
@@ -77,7 +80,7 @@ class Registry(Protocol):
     def certificate(self, certificate_id: str) -> Certificate: ...
     def certificates_of(self, name: ThingName) -> list[str]: ...
     def register(self, name: ThingName, model: str, certificate: Certificate) -> None: ...
-    def retire(self, name: ThingName, certificate_id: str | None) -> None: ...
+    def retire(self, name: ThingName, *certificate_ids: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -106,18 +109,28 @@ class Factory:
         return (folder / devices.COMMAND_KEY_FILE).read_bytes() == self.command_key.pem
 
     def set_aside(self, name: ThingName, at: datetime) -> None:
-        """Rename the folder of a retired device, so that no agent starts from it and a new key is made next time."""
-        if self.folder_of(name).is_dir():
-            self.folder_of(name).rename(self.folder / f"{name}.retired-{at:%Y%m%dT%H%M%SZ}")
+        """Rename the folder of a retired device, so that no agent starts from it, and delete the keys in it.
+
+        The next device of the name has a new key.
+        """
+        folder = self.folder_of(name)
+        if folder.is_dir():
+            for key in (folder / devices.KEY_FILE, *folder.glob(f"*/{devices.KEY_FILE}")):
+                key.unlink(missing_ok=True)
+            folder.rename(self.folder / f"{name}.retired-{at:%Y%m%dT%H%M%SZ}")
 
 
 def provision(order: Order, ledger: Ledger, registry: Registry, factory: Factory) -> None:
     """Take one device from the step it has reached to the last. Raises `FleetError`; what was reached is kept."""
     name, entry = order.thing_name, ledger.entry(order.thing_name)
+    if entry.is_revoked:
+        raise Conflict(
+            f"{name} is revoked: decommission it first, or let it in again by revoke-devices with `restore`."
+        )
     if entry.step is Step.DONE and factory.is_whole(order):
         return
     if entry.step is Step.RETIRING:
-        raise Conflict(f"{name} is being retired: run retire-devices for it once more, then provision it anew.")
+        raise Conflict(f"{name} is being retired: run decommission-devices for it once more, then provision it anew.")
     csr_pem = order.csr_pem or _own_request(order, entry, factory)
     certificate = _certificate(name, csr_pem, entry, ledger, registry)
     registry.register(name, order.model, certificate)
@@ -127,7 +140,7 @@ def provision(order: Order, ledger: Ledger, registry: Registry, factory: Factory
 
 
 def retire(name: ThingName, ledger: Ledger, registry: Registry, factory: Factory, now: datetime) -> None:
-    """Delete the device's certificate and thing, set its folder aside, and free its name. May be repeated.
+    """Delete the device's certificates and thing, set its folder aside, and free its name. May be repeated.
 
     A certificate that was asked for and never written down is looked for and deleted too.
     """
@@ -135,15 +148,21 @@ def retire(name: ThingName, ledger: Ledger, registry: Registry, factory: Factory
     if entry.step is Step.RETIRED:
         return
     ledger.retiring(name)
-    certificate_id = entry.certificate_id
-    if certificate_id is None and entry.certificate_requested_at and entry.public_key_sha256:
-        orphan = registry.find_certificate(
-            entry.public_key_sha256, entry.certificate_requested_at, ledger.unknown_certificates
-        )
-        certificate_id = orphan.certificate_id if orphan else None
-    registry.retire(name, certificate_id)
+    certificate_ids = ledger.certificates(name)
+    for public_key_sha256, since in _unanswered(entry, ledger.unanswered_request(name)):
+        orphan = registry.find_certificate(public_key_sha256, since, ledger.unknown_certificates)
+        certificate_ids += [orphan.certificate_id] if orphan else []
+    registry.retire(name, *certificate_ids)
     factory.set_aside(name, now)
     ledger.retired(name)
+
+
+def _unanswered(entry: Entry, of_rotation: tuple[str, datetime] | None) -> list[tuple[str, datetime]]:
+    """Keys for which a certificate may exist that nobody wrote down, and since when."""
+    found = [of_rotation] if of_rotation else []
+    if entry.certificate_id is None and entry.certificate_requested_at and entry.public_key_sha256:
+        found.append((entry.public_key_sha256, entry.certificate_requested_at))
+    return found
 
 
 def _own_request(order: Order, entry: Entry, factory: Factory) -> str:
@@ -152,7 +171,7 @@ def _own_request(order: Order, entry: Entry, factory: Factory) -> str:
     if entry.step is not Step.PLANNED and not key_file.exists():
         raise Conflict(
             f"{key_file} is gone, but {order.thing_name} has a certificate for it: restore the file, or retire the "
-            f"device (fleet devices retire {order.thing_name}) and provision it anew."
+            f"device (fleet devices decommission {order.thing_name}) and provision it anew."
         )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     devices.write_private_key(key_file)

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from fleet.adapters.aws.iot_data import CommandPublisher
+from fleet.adapters.aws.iot_data import DevicePublisher
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.retries import RetryPolicy
 from fleet.adapters.postgres import Connection, connect, run
 from fleet.adapters.postgres.command_answers import count_in_answers
 from fleet.adapters.postgres.command_reports import Report, Reports
-from fleet.adapters.postgres.command_sending import claim_messages, end_overdue, mark_delivered
+from fleet.adapters.postgres.command_sending import claim_messages, end_departed, end_overdue, mark_delivered
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused
 from fleet.figures import Figures
 from fleet.items import attempt
@@ -33,13 +33,15 @@ _NEVER = (NotFound, InvalidInput, Conflict)
 
 @dataclass(frozen=True)
 class Dispatched(Figures):
-    """What a while of dispatching did. `messages` went out, each with one or more commands; `answered` batteries."""
+    """What a while of dispatching did. `messages` went out, each with one or more commands; `answered` batteries;
+    `departed` are commands of homes that their batteries left."""
 
     messages: int = 0
     commands: int = 0
     refused: int = 0
     answered: int = 0
     overdue: int = 0
+    departed: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,10 @@ def dispatch(settings: Settings, seconds: float) -> Dispatched:
     """
     total, deadline, checked = Dispatched(), time.monotonic() + seconds, -_LOOKS_EVERY_S
     sign = signer(settings).sign
-    with CommandPublisher(settings) as publisher, listening(settings) as listener, connect(settings) as connection:
+    with DevicePublisher(settings) as publisher, listening(settings) as listener, connect(settings) as connection:
         connection.autocommit = True
         while True:
-            round_ = _answers(connection) + _messages(connection, publisher, sign)
+            round_ = _answers(connection) + _departed(connection) + _messages(connection, publisher, sign)
             if time.monotonic() - checked >= _LOOKS_EVERY_S:
                 round_ += _overdue(connection)
                 checked = time.monotonic()
@@ -165,7 +167,7 @@ def _answers(connection: Connection) -> Dispatched:
         return Dispatched(answered=count_in_answers(connection, datetime.now(UTC)))
 
 
-def _messages(connection: Connection, publisher: CommandPublisher, sign: Callable[[bytes], bytes]) -> Dispatched:
+def _messages(connection: Connection, publisher: DevicePublisher, sign: Callable[[bytes], bytes]) -> Dispatched:
     with connection.transaction():
         claimed = claim_messages(connection, datetime.now(UTC), _BATTERIES_AT_ONCE)
     if not claimed:
@@ -177,6 +179,11 @@ def _messages(connection: Connection, publisher: CommandPublisher, sign: Callabl
     with connection.transaction():
         mark_delivered(connection, sent, datetime.now(UTC))
     return Dispatched(len(sent), sum(len(one.commands) for one in sent), len(claimed) - len(sent))
+
+
+def _departed(connection: Connection) -> Dispatched:
+    with connection.transaction():
+        return Dispatched(departed=end_departed(connection, datetime.now(UTC)))
 
 
 def _overdue(connection: Connection) -> Dispatched:

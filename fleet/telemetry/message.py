@@ -20,6 +20,8 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_SAMPLES = 1_000
 MAX_REASON = 500
 """Characters of a command result's reason."""
+MAX_REQUEST = 4_096
+"""Characters of a certificate request."""
 
 # `gc=False` below: these values hold no cycle, and thousands at once would make the garbage collector walk them.
 
@@ -75,6 +77,13 @@ class CommandResult(msgspec.Struct, frozen=True, gc=False):
     at: Instant | None = None
 
 
+class CertificateRequest(msgspec.Struct, frozen=True, gc=False):
+    """What a device asks for in a rotation of its certificate: its request, PEM, for a key that never leaves it."""
+
+    rotation_id: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f-]{36}\Z")]
+    request_pem: Annotated[str, msgspec.Meta(max_length=MAX_REQUEST)]
+
+
 class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the device publishes: a batch of samples and how far it is with its commands."""
 
@@ -83,6 +92,7 @@ class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_command_sequence: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     command_results: Annotated[list[CommandResult], msgspec.Meta(max_length=MAX_SAMPLES)] = []
     samples: Annotated[list[Sample], msgspec.Meta(max_length=MAX_SAMPLES)]
+    certificate_request: CertificateRequest | msgspec.UnsetType = msgspec.UNSET
 
 
 class QueueMessage(DeviceMessage, frozen=True, kw_only=True, gc=False):
@@ -91,6 +101,8 @@ class QueueMessage(DeviceMessage, frozen=True, kw_only=True, gc=False):
     thing_name: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,128}\Z")]
     received_at_ms: Annotated[int, msgspec.Meta(ge=0, le=4_000_000_000_000)]
     client_id: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+    certificate_id: Annotated[str, msgspec.Meta(max_length=128)] | None = None
+    """Of the connection that it came by, as IoT Core says; None where the topic rule is older than that."""
 
     @property
     def received_at(self) -> datetime:

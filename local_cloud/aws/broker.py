@@ -5,20 +5,22 @@ Sources: IoT Core developer guide, "X.509 client certificates" and "Device commu
 and quotas, "Publish request payload size"; the data plane's API reference, "DeleteConnection".
 """
 
+import asyncio
 import functools
 import ssl
-import uuid
 from typing import Any
 from urllib.parse import unquote
 
-from ministack import app
+from ministack.core import iam_actions
 from ministack.core.responses import error_response_json, get_account_id, get_region
 from ministack.services import iot, iot_data
 
 PAYLOAD_LIMIT = 128 * 1024
 """Bytes of a published message."""
+LINGERS_S = 5.0
+"""So long a connection outlives its certificate."""
 _CERTIFICATE = "/certificates/"
-_CONNECTION = "/connections/"
+_CONNECTION, _LONGEST_CLIENT = "/connections/", 128
 
 
 def be_strict() -> None:
@@ -44,21 +46,28 @@ def _ask_for_a_certificate() -> None:
 
 
 def _end_what_a_certificate_no_longer_carries() -> None:
-    """AWS ends such connections within minutes; here at once, so that a test need not wait."""
+    """AWS ends such connections within minutes; here after `LINGERS_S`, in which they go on as they do there."""
     route: Any = iot._route_request
+    ending: set[asyncio.Task[None]] = set()
 
     @functools.wraps(route)
     async def and_end(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
         answer = await route(method, path, headers, body, query)
         if method == "PUT" and path.startswith(_CERTIFICATE) and answer[0] == 200:
-            certificate = path.removeprefix(_CERTIFICATE)
-            if not iot._mtls_active_registrations(certificate):
-                for session in list(iot._connected_clients.values()):
-                    if session.certificate_id == certificate:
-                        await _end(session)
+            ending.add(task := asyncio.create_task(_end_those_of(path.removeprefix(_CERTIFICATE))))
+            task.add_done_callback(ending.discard)
         return answer
 
     iot._route_request = and_end
+
+
+async def _end_those_of(certificate: str) -> None:
+    """The connections that were opened with the certificate, if it is still not active after a while."""
+    was_open = [each for each in iot._connected_clients.values() if each.certificate_id == certificate]
+    await asyncio.sleep(LINGERS_S)
+    for session in was_open:
+        if session in iot._connected_clients.values() and not iot._mtls_active_registrations(certificate):
+            await _end(session)
 
 
 async def _end(session: Any) -> None:
@@ -98,20 +107,24 @@ def _payload_size(session: Any, flags: int, body: bytes) -> int:
 
 
 def _end_connections_that_are_to_end() -> None:
-    """DeleteConnection, which the emulator does not have."""
+    """DeleteConnection, which the emulator does not have; IAM is asked about the client before it comes here."""
     handle: Any = iot_data.handle_request
+    resource_of: Any = iam_actions.extract_resource_arn
+
+    @functools.wraps(resource_of)
+    def with_clients(service: str, method: str, path: str, headers: Any, body: bytes, query: Any, *place: str) -> str:
+        if service == "iot-data" and path.startswith(_CONNECTION):
+            return f"arn:aws:iot:{':'.join(place)}:client/{unquote(path.removeprefix(_CONNECTION))}"
+        return str(resource_of(service, method, path, headers, body, query, *place))
 
     @functools.wraps(handle)
     async def with_connections(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
         if method != "DELETE" or not path.startswith(_CONNECTION):
             return await handle(method, path, headers, body, query)
         client = unquote(path.removeprefix(_CONNECTION))
+        if not 1 <= len(client) <= _LONGEST_CLIENT or client.startswith("$"):
+            return error_response_json("InvalidRequestException", "That is no client id.", 400)
         account, region = get_account_id(), get_region()
-        arn = f"arn:aws:iot:{region}:{account}:client/{client}"
-        if denied := app._enforce_data_plane(
-            "iot-data", "iot:DeleteConnection", headers, query, str(uuid.uuid4()), resource_arn=arn
-        ):
-            return denied
         if (session := iot._connected_clients.get((account, region, client))) is None:
             return error_response_json("ResourceNotFoundException", f"No client {client} is connected.", 404)
         session._persist_session = session._persist_session and query.get("cleanSession") != ["true"]
@@ -120,4 +133,5 @@ def _end_connections_that_are_to_end() -> None:
         await _end(session)
         return 200, {"Content-Type": "application/json"}, b""
 
+    iam_actions.extract_resource_arn = with_clients
     iot_data.handle_request = with_connections

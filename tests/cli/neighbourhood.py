@@ -141,7 +141,7 @@ def transfers_it(homes: Neighbourhood) -> None:
 
 
 def retires_it(homes: Neighbourhood) -> None:
-    """The flow retire-devices; the demo provisions what is missing before its households begin."""
+    """The flow decommission-devices; the demo provisions what is missing before its households begin."""
     settings, name = homes.world.settings, ThingName(homes.visited.name)
     with postgres.connect(settings) as connection:
         factory = factory_of(settings)

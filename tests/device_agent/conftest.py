@@ -31,7 +31,7 @@ from fleet.devices import (
 from fleet.settings import Settings
 from fleet.telemetry.message import QueueMessage
 from fleet.telemetry.message import parse as parse_message
-from fleet.topics import basic_ingest_topic, commands_topic
+from fleet.topics import basic_ingest_topic, certificate_topic, commands_topic
 from tests.command_examples import SIGNER
 from tests.device_agent.tcp_proxy import TcpProxy
 
@@ -152,6 +152,8 @@ def cloud(aws_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> C
         ("iot:Publish", f"topic/{basic_ingest_topic(rule, THING)}"),
         ("iot:Subscribe", f"topicfilter/{commands_topic(THING)}"),
         ("iot:Receive", f"topic/{commands_topic(THING)}"),
+        ("iot:Subscribe", f"topicfilter/{certificate_topic(THING)}"),
+        ("iot:Receive", f"topic/{certificate_topic(THING)}"),
     ]
     document = [{"Effect": "Allow", "Action": action, "Resource": f"{ARN}:{what}"} for action, what in statements]
     iot.create_policy(policyName=policy, policyDocument=json.dumps({"Version": "2012-10-17", "Statement": document}))

@@ -15,7 +15,7 @@ CHANGES = {
     "documents/device_policy.json": ('"SubscribeToItsCommands"', '"SubscribeToCommands"'),
     "documents/iot_trust.json": ('"Effect"', '"Sid": "IotCore", "Effect"'),
     "documents/smtp_policy.json": ('"SendAsTheSender"', '"SendAsTheFleet"'),
-    "documents/telemetry_rule.sql": ("clientid() AS client_id", "clientid() AS client_id, principal() AS principal"),
+    "documents/telemetry_rule.sql": ("clientid() AS client_id", "clientid() AS client_id, traceid() AS trace_id"),
     "identity.tf": ("Every battery of", "All batteries of"),
     "queues.tf": ("14 * 24 * 3600", "13 * 24 * 3600"),
     "variables.tf": ('"WARN"', '"ERROR"'),

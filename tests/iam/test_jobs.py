@@ -20,7 +20,7 @@ from fleet.errors import FleetError, NotConfigured, NotFound, Refused
 from fleet.infrastructure.names import InfrastructureNames
 from fleet.infrastructure.outputs import load_outputs, save_outputs
 from fleet.settings import Settings
-from fleet.topics import commands_topic
+from fleet.topics import certificate_topic, commands_topic
 from local_cloud.identities import ensure_deployer, operator_access_key, web_access_key, with_key
 from tasks import jobs
 from tasks.jobs import Job, settings_of
@@ -81,12 +81,25 @@ ASKS: dict[str, Ask] = {
     "write to the archive": write,
     "tell a battery": publish,
     "read a certificate": iot("describe_certificate", certificateId="a" * 64),
+    "give a battery a certificate": lambda settings, _: client(settings, "iot-data").publish(
+        topic=certificate_topic("battery-1"), qos=0, payload=b"{}"
+    ),
+    "cut a battery off": lambda settings, _: client(settings, "iot-data").delete_connection(clientId="battery-1"),
+    "list the batteries": lambda settings, _: client(settings, "iot").list_things_in_thing_group(
+        thingGroupName=settings.names.thing_group
+    ),
     "delete a policy": iot("delete_policy", policyName="flip-fleet-device"),
     "make a user": lambda settings, _: client(settings, "iam").create_user(UserName="somebody"),
 }
 MAY: dict[str, set[str]] = {
-    "provisioning": {"make a thing", "read a certificate"},
-    "retirement": {"delete a thing", "delete a certificate", "read a certificate"},
+    "provisioning": {"make a thing", "read a certificate", "give a battery a certificate"},
+    "retirement": {
+        "delete a thing",
+        "delete a certificate",
+        "read a certificate",
+        "cut a battery off",
+        "list the batteries",
+    },
     "ingestion": {"receive telemetry"},
     "webhooks": {"receive webhooks"},
     "dispatch": {"tell a battery"},

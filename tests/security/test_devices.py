@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fleet.adapters import aws
+from fleet.adapters.aws.iot_data import Sessions
 from fleet.adapters.aws.sqs import Queue
 from fleet.infrastructure.names import InfrastructureNames
 from fleet.settings import Settings
@@ -172,6 +173,7 @@ def test_of_two_that_have_one_certificate_one_is_connected_and_revoking_ends_bot
     assert copy.says(publish(mallory.topic, b"{}")) == PUBACK
     assert arrived() == 1
     mallory.becomes("REVOKED")
+    assert Sessions(mallory.settings).cut(mallory.name)
     assert copy.says(publish(mallory.topic, b"{}")) == b""
     for _ in range(2):
         assert Session(mallory.settings, mallory.folder).says(connect(mallory.name)) == b""
@@ -180,9 +182,10 @@ def test_of_two_that_have_one_certificate_one_is_connected_and_revoking_ends_bot
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
 def test_an_open_connection_dies_with_its_certificate_within_seconds(mallory: Device, status: str) -> None:
-    """Here at once. AWS by itself takes minutes; DeleteConnection, which a revocation adds, does it now."""
+    """AWS by itself takes minutes, the embedded one five seconds; DeleteConnection, which a revocation adds, none."""
     session, since = mallory.connected(), time.monotonic()
     mallory.becomes(status)
+    assert Sessions(mallory.settings).keep_out(mallory.name, looks=1) == 1
     assert received(session, 5) == b""
     assert session.says(packet(0xC0)) == b"", "no answer to a ping"
     assert time.monotonic() - since < 5

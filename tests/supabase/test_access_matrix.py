@@ -28,7 +28,8 @@ pytestmark = pytest.mark.integration
 FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
 STORAGE = {"fleet.telemetry_dirty", "fleet.telemetry_archives"}
 DISPATCH = {"fleet.command_cursors", "fleet.command_messages", "fleet.command_answers"}
-CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH, *STORAGE}
+LIFE = {"fleet.certificates", "fleet.rotations", "fleet.left_homes"}
+CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH, *STORAGE, *LIFE}
 OPERATORS_ONLY = {
     "fleet.quarantine", "fleet.flip_webhooks", "fleet.refused_webhooks", "fleet.unexplained_acknowledgements",
 }  # fmt: skip
@@ -132,6 +133,8 @@ def _control(fleet: Fleet, device: str, site_id: str) -> tuple[str, str]:
     command_id = add_command(fleet.sql, device, starts_at, ends_at, received_at=datetime.now(UTC))
     add_transition(fleet.sql, command_id, "received", "Flip sent it", starts_at)
     fleet.sql("INSERT INTO fleet.command_cursors VALUES (%s, 1, 1)", device)
+    fleet.sql("INSERT INTO fleet.rotations (thing_name, former_certificate_id) VALUES (%s, 'former')", device)
+    fleet.sql("INSERT INTO fleet.left_homes (thing_name) VALUES (%s)", device)
     fleet.sql("INSERT INTO fleet.unexplained_acknowledgements VALUES (%s, 7, 2, 1, now(), now())", device)
     fleet.sql(
         "INSERT INTO fleet.command_answers (thing_name, acknowledged_sequence, results, received_at)"

@@ -9,6 +9,7 @@ import pytest
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
+from fleet.services.transferring import transfer
 from tests.supabase.conftest import Fleet, Person, certificate_of, home_of
 from tests.supabase.refusals import refused
 from tests.supabase_project import new_address
@@ -108,6 +109,32 @@ def test_an_operator_transfers_a_battery_to_an_account(
     (record,) = ben.call("registration_record", p_thing_name=device)
     assert (record["registered_by"], record["link_id"]) == ("transfer", None)
     assert [event["kind"] for event in record["history"]] == ["transferred"]
+
+
+def test_a_battery_that_there_is_not_is_said_to_be_none(fleet: Fleet, ann: Person, operator: Person) -> None:
+    with refused("PT404", "There is no battery of this name"):
+        operator.call("transfer_device", p_thing_name="battery-of-nobody", p_to_email=ann.email)
+    device = fleet.battery_of(ann)
+    ann.call("release_device", p_thing_name=device)
+    with refused("PT404", "registered to nobody"):
+        operator.call("transfer_device", p_thing_name=device, p_to_email=ann.email)
+    with connect(fleet.project.settings) as connection:
+        DeviceLedger(connection).retired(ThingName(device))
+    with refused("PT404", "There is no battery of this name"):
+        operator.call("transfer_device", p_thing_name=device, p_to_email=ann.email)
+
+
+def test_the_flow_moves_a_battery_to_an_account_by_its_address(fleet: Fleet, ann: Person, ben: Person) -> None:
+    device = fleet.battery_of(ann)
+    with connect(fleet.project.settings) as connection:
+        done = transfer(connection, ThingName(device), ben.email, datetime.now(UTC))
+        assert done == "is the other account's now, which says where it stands"
+        again = transfer(connection, ThingName(device), ben.email, datetime.now(UTC))
+        assert again == "was that account's already"
+    assert (things(ann), things(ben)) == ([], [device])
+    assert events(fleet, device)[-1] == {
+        "kind": "transferred", "before": ann.user_id, "after": ben.user_id, "actor": None
+    }  # fmt: skip
 
 
 def test_a_transferred_battery_waits_for_its_new_owner_to_say_where_it_stands(

@@ -1,6 +1,7 @@
 """IoT Core: things, certificates and what ties them together."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,9 @@ from fleet.settings import Settings
 
 _CLOCK_MARGIN = timedelta(minutes=15)
 """How far AWS's clock and ours may be apart when an orphaned certificate is looked for."""
+
+
+_LISTS_AT_ONCE = 8
 
 
 class IotCore:
@@ -66,26 +70,72 @@ class IotCore:
         with aws.translated(f"to register {name}"):
             self._create_thing(name, model)
             self._client.add_thing_to_thing_group(thingGroupName=names.thing_group, thingName=name.value)
-            self._client.attach_policy(policyName=names.device_policy, target=certificate.arn)
+        self.attach(name, certificate)
+
+    def attach(self, name: ThingName, certificate: Certificate) -> None:
+        """Give a thing one more certificate, with the devices' policy. May be repeated."""
+        with aws.translated(f"to give {name} a certificate"):
+            self._client.attach_policy(policyName=self._names.device_policy, target=certificate.arn)
             self._client.attach_thing_principal(thingName=name.value, principal=certificate.arn)
 
-    def retire(self, name: ThingName, certificate_id: str | None) -> None:
-        """Deactivate and delete the device's certificate, and delete its thing. May be repeated."""
-        if certificate_id:
-            self._delete_certificate(name, certificate_id)
+    def set_status(self, certificate_id: str, is_active: bool) -> None:
+        """Let in who shows this certificate from now on, or not; an open connection may outlive that by minutes."""
+        with aws.translated(f"to change the certificate {certificate_id}"):
+            self._client.update_certificate(
+                certificateId=certificate_id, newStatus="ACTIVE" if is_active else "INACTIVE"
+            )
+
+    def retire(self, name: ThingName, *certificate_ids: str) -> None:
+        """Deactivate and delete these certificates of the device, and delete its thing. May be repeated."""
+        for certificate_id in certificate_ids:
+            self.end_certificate(certificate_id, name)
         with aws.translated(f"to delete the thing {name}"):
             self._client.delete_thing(thingName=name.value)
 
-    def _delete_certificate(self, name: ThingName, certificate_id: str) -> None:
+    def things(self) -> frozenset[str]:
+        """The names of all things of the fleet's group."""
+        found: set[str] = set()
+        with aws.translated("to list the things"):
+            pages = self._client.get_paginator("list_things_in_thing_group")
+            for page in pages.paginate(thingGroupName=self._names.thing_group):
+                found.update(page["things"])
+        return frozenset(found)
+
+    def certificates(self) -> dict[str, tuple[bool, frozenset[str]]]:
+        """The certificates with the devices' policy, by id: whether each is active, and the things it is attached to.
+
+        A call a certificate, some at once.
+        """
+        with aws.translated("to list the certificates"):
+            pages = self._client.get_paginator("list_targets_for_policy").paginate(policyName=self._names.device_policy)
+            targets = [target for page in pages for target in page["targets"]]
+            listed = self._client.get_paginator("list_certificates").paginate()
+            every = [each for page in listed for each in page["certificates"]]
+        ours = {target.rpartition("/")[2]: target for target in targets if ":cert/" in target}
+        active = {each["certificateId"] for each in every if each["status"] == "ACTIVE"}
+        with ThreadPoolExecutor(_LISTS_AT_ONCE) as pool:
+            things = list(pool.map(self._things_of, ours.values()))
+        return {each: (each in active, found) for each, found in zip(ours, things, strict=True)}
+
+    def _things_of(self, certificate_arn: str) -> frozenset[str]:
+        try:
+            with aws.translated("to list the things of a certificate"):
+                return frozenset(self._client.list_principal_things(principal=certificate_arn)["things"])
+        except NotFound:
+            return frozenset()
+
+    def end_certificate(self, certificate_id: str, *names: ThingName) -> None:
+        """Deactivate one certificate, take it off these things, and delete it. May be repeated."""
         try:
             arn = self.certificate(certificate_id).arn
         except NotFound:
             return
-        with aws.translated(f"to retire {name}"):
+        with aws.translated(f"to delete the certificate {certificate_id}"):
             self._client.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
             self._client.detach_policy(policyName=self._names.device_policy, target=arn)
-            if arn in self.certificates_of(name):
-                self._client.detach_thing_principal(thingName=name.value, principal=arn)
+            for name in names:
+                if arn in self.certificates_of(name):
+                    self._client.detach_thing_principal(thingName=name.value, principal=arn)
             self._client.delete_certificate(certificateId=certificate_id)
 
     def _create_thing(self, name: ThingName, model: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from fleet.adapters.postgres import Connection, run
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
+from fleet.adapters.postgres.commands import Commands
 from fleet.commands.delivery import OutboxEntry, is_in_message, of_no_use, to_send
 from fleet.commands.life import Command, delivered, given_up
 from fleet.commands.message import Clock, CommandMessage, DeviceCommand, encode
@@ -76,6 +77,13 @@ def mark_delivered(connection: Connection, sent: Iterable[Outgoing], now: dateti
         connection,
         [delivered(each, now) for each in commands.values() if each.revision == revisions[each.command_id]],
     )
+
+
+def end_departed(connection: Connection, now: datetime) -> int:
+    """End the commands of homes that their batteries left. In the caller's transaction; returns how many those were."""
+    departed = run(connection, "commands.take_departures", limit=_MOST_OVERDUE).fetchall()
+    departed.sort(key=lambda row: str(row["thing_name"]))  # one order: no deadlock
+    return sum(Commands(connection).leave_home(row["thing_name"], row["left_at"], now) for row in departed)
 
 
 def end_overdue(connection: Connection, now: datetime) -> int:

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from fleet import flip
 from fleet.adapters.postgres import Connection, one, run
 from fleet.adapters.postgres.command_rows import read_commands, write_commands
-from fleet.commands.intake import Addressee, Decision, Noted, PassedOver, SaidAgain, Settled, Telling, decide
+from fleet.commands.intake import Addressee, Decision, Noted, PassedOver, SaidAgain, Settled, Telling, decide, left
 from fleet.commands.life import Command, State, move
 from fleet.commands.reports import with_report
 from fleet.products import model_named
@@ -44,6 +44,20 @@ class Commands:
         write_commands(self._connection, [with_report(each, at) for each in failed])
         run(self._connection, "commands.withdraw_all", thing_name=thing_name)
 
+    def leave_home(self, thing_name: str, left_at: datetime, at: datetime) -> int:
+        """End what a device was to do for the home that it left, and tell it so; returns how many commands that were.
+
+        What Flip said later is for its next home.
+        """
+        if not self._hold(thing_name):
+            return 0
+        rows = run(self._connection, "commands.open_before", thing_name=thing_name, before=left_at).fetchall()
+        commands = read_commands(self._connection, [row["command_id"] for row in rows])
+        for command in commands.values():
+            row = one(run(self._connection, "commands.battery", thing_name=thing_name, command_id=command.command_id))
+            self._write_down(left(command, row["may_act_until"], at), at)
+        return len(commands)
+
     def _hold(self, thing_name: str, also_retired: bool = False) -> bool:
         held = run(self._connection, "commands.lock_cursor", thing_name=thing_name, also_retired=also_retired)
         return held.fetchone() is not None
@@ -55,7 +69,7 @@ class Commands:
         known = read_commands(self._connection, [told.id]).get(told.id)
         # Asked once the order is held: whoever held it before may have sent the command.
         row = one(run(self._connection, "commands.battery", thing_name=told.device_id, command_id=told.id))
-        return known, Addressee(model_named(row["model"]), row["may_act_until"])
+        return known, Addressee(model_named(row["model"]), row["may_act_until"], row["has_left"])
 
     def _write_down(self, decision: Decision, at: datetime) -> Outcome:
         match decision:

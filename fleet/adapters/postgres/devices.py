@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
 
 from fleet.adapters.postgres import Connection, clock, connect, one, run, translated
 from fleet.adapters.postgres.commands import Commands
-from fleet.devices import ThingName
+from fleet.devices import ThingName, certificate_expires_at, request_public_key_sha256
 from fleet.errors import Conflict, NotFound
 from fleet.provisioning.orders import Order
 from fleet.provisioning.steps import Certificate, Entry, Step
@@ -79,6 +80,11 @@ class DeviceLedger:
             certificate_id=certificate.certificate_id,
             certificate_arn=certificate.arn,
         )
+        self._run(
+            "expiry",
+            certificate_id=certificate.certificate_id,
+            expires_at=certificate_expires_at(certificate.pem),
+        )
 
     def registered(self, name: ThingName) -> None:
         """Thing, group, policy and attachment are in place."""
@@ -90,7 +96,31 @@ class DeviceLedger:
 
     def retiring(self, name: ThingName) -> None:
         """Journal, before the first call, that certificate and thing are being deleted."""
-        self._run("reached", thing_name=name.value, step=Step.RETIRING.value)
+        self._run("retiring", thing_name=name.value)
+
+    def certificates(self, name: ThingName) -> list[str]:
+        """The ids of every certificate that the device has or had."""
+        return [row["certificate_id"] for row in self._rows("certificates", thing_name=name.value)]
+
+    def unanswered_request(self, name: ThingName) -> tuple[str, datetime] | None:
+        """The public key of a rotation whose certificate may exist unknown to the ledger, and since when."""
+        rows = self._rows("unanswered_request", thing_name=name.value)
+        return (request_public_key_sha256(rows[0]["request_pem"]), rows[0]["creating_since"]) if rows else None
+
+    def revoked(self, name: ThingName) -> None:
+        """From here on what comes by its certificates is refused; what it was still to do for Flip has failed."""
+        with translated():
+            reason = "The battery's certificate was revoked."
+            Commands(self._connection).fail_open(name.value, reason, clock(self._connection))
+        self._run("revoked", thing_name=name.value)
+
+    def revoked_certificates(self, name: ThingName) -> list[str]:
+        """Those that ended by being revoked: of the device itself, and of a rotation that was under way."""
+        return [row["certificate_id"] for row in self._rows("revoked_certificates", thing_name=name.value)]
+
+    def restored(self, name: ThingName) -> None:
+        """What was revoked counts again."""
+        self._run("restored", thing_name=name.value)
 
     def retired(self, name: ThingName) -> None:
         """Out of service and nobody's, which is recorded; the name may be provisioned anew.
@@ -101,6 +131,10 @@ class DeviceLedger:
             reason = "The battery was taken out of service."
             Commands(self._connection).fail_open(name.value, reason, clock(self._connection))
         self._run("retired", thing_name=name.value)
+
+    def model(self, name: ThingName) -> str:
+        """What the device was provisioned as."""
+        return str(self._rows("model", thing_name=name.value)[0]["model"])
 
     def failed(self, name: ThingName, failure: str) -> None:
         """Write down why the attempt stopped."""

@@ -110,6 +110,10 @@ class FlipRequests:
         names, sites = [name for name, _ in departed], [site_id for _, site_id in departed]
         return int(run(self._connection, "flip_requests.ask_to_remove", thing_names=names, site_ids=sites).rowcount)
 
+    def leaving(self, thing_name: str) -> list[str]:
+        """The ids of what is still to be asked of Flip so that it lets this battery go."""
+        return [row["request_id"] for row in run(self._connection, "flip_requests.leaving", thing_name=thing_name)]
+
     def waiting(self) -> list[dict[str, Any]]:
         """What has not ended yet, for operators: `kind, subject, attempts, created_at, next_attempt_at` (UTC)."""
         return list(run(self._connection, "flip_requests.waiting", limit=_MOST))

@@ -12,6 +12,7 @@ import msgspec
 from fleet.adapters.postgres import Connection, one, queries, run_each
 from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
+from fleet.adapters.postgres.rotation_answers import hear_of_rotations
 from fleet.figures import Figures, joined_by
 from fleet.telemetry.archive import STORED_COLUMNS
 from fleet.telemetry.message import QueueMessage, Rejected, SpoiledMessage
@@ -53,8 +54,8 @@ class Stored(Figures):
 
 
 def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage | Rejected]]) -> Stored:
-    """Store a batch and commit. A message from an unknown device, or one that did not parse, goes to quarantine; one
-    of which some samples did not is stored without those and goes there too.
+    """Store a batch and commit. A message from a device or a certificate that does not count, or one that did not
+    parse, goes to quarantine; one of which some samples did not is stored without those and goes there too.
 
     Idempotent: the same messages again count as duplicates. Nothing is stored if anything fails.
     """
@@ -66,6 +67,7 @@ def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage 
     samples = connection.execute(_statement("merge_telemetry")).rowcount
     connection.execute(_statement("merge_latest"))
     leave_answers(connection, accepted)
+    hear_of_rotations(connection, accepted)
     quarantined = _quarantine(connection, verdicts)
     connection.commit()
     return Stored(
@@ -88,14 +90,21 @@ def rejected_of(verdict: QueueMessage | Rejected) -> Rejected | None:
 @dataclass(frozen=True)
 class KnownThings:
     """The batteries of a batch that are in the ledger: those that are always listened to, and from when to when others
-    are (milliseconds since 1970, the end None for one that is in service)."""
+    are (milliseconds since 1970, the end None for one that is in service). `certificates` are all that each ever had,
+    by id, with when it ended."""
 
     always: frozenset[str]
     at_times: Mapping[str, tuple[int, int | None]]
+    certificates: Mapping[str, Mapping[str, int | None]]
 
     def refusal(self, message: QueueMessage | Rejected) -> Rejected | None:
         """Why nothing of the message is stored, though it parsed."""
-        if isinstance(message, Rejected) or message.thing_name in self.always:
+        if isinstance(message, Rejected):
+            return None
+        return self._of_device(message) or self._of_certificate(message)
+
+    def _of_device(self, message: QueueMessage) -> Rejected | None:
+        if message.thing_name in self.always:
             return None
         name = message.thing_name
         if name not in self.at_times:
@@ -107,13 +116,37 @@ class KnownThings:
             return Rejected("out_of_service", f"{name} was taken out of service before this came.", name)
         return None
 
+    def _of_certificate(self, message: QueueMessage) -> Rejected | None:
+        """Whoever has another certificate is another, whatever IAM or AWS let it say. A topic rule that is older than
+        this names none, and of a device without any there is nothing to hold it against."""
+        name, shown, held = message.thing_name, message.certificate_id, self.certificates.get(message.thing_name)
+        if shown is None or not held:
+            return None
+        if shown not in held:
+            return Rejected("foreign_certificate", f"It came by {shown[:12]}, which is no certificate of {name}.", name)
+        ended_ms = held[shown]
+        if ended_ms is not None and message.received_at_ms >= ended_ms:
+            return Rejected("ended_certificate", f"The certificate {shown[:12]} of {name} had ended by then.", name)
+        return None
+
 
 def known_things(connection: Connection, messages: Iterable[QueueMessage | Rejected]) -> KnownThings:
     """What the ledger knows of the batteries that sent `messages`; their names hold no comma."""
     names = {message.thing_name for message in messages if isinstance(message, QueueMessage)}
     row = one(connection.execute(queries("telemetry")["known_things"], {"thing_names": ",".join(names)}))
     at_times = {name: (start, end) for name, (start, end) in (row["at_times"] or {}).items()}
-    return KnownThings(frozenset((row["always"] or "").split(",")), at_times)
+    return KnownThings(frozenset((row["always"] or "").split(",")), at_times, _certificates(connection, names))
+
+
+def _certificates(connection: Connection, names: set[str]) -> dict[str, dict[str, int | None]]:
+    """Out of `thing=certificate:ended_ms;...,...`, as the statement writes it."""
+    text = one(connection.execute(queries("telemetry")["certificates"], {"thing_names": ",".join(names)}))["held"]
+    found: dict[str, dict[str, int | None]] = {}
+    for each in text.split(",") if text else ():
+        name, _, held = each.partition("=")
+        pairs = (certificate.split(":") for certificate in held.split(";"))
+        found[name] = {certificate_id: int(ended) if ended else None for certificate_id, ended in pairs}
+    return found
 
 
 def _stage(connection: Connection, messages: Iterable[QueueMessage], stored_at: datetime) -> int:

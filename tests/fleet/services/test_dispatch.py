@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from fleet.adapters import aws
-from fleet.adapters.aws.iot_data import CommandPublisher
+from fleet.adapters.aws.iot_data import DevicePublisher
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.retries import RetryPolicy
@@ -211,7 +211,7 @@ def test_what_iot_core_does_not_take_is_sent_again_later(
         wrong = fleet_settings.model_copy(update={"aws_access_key_id": STRANGER})
         done = dispatch(wrong, 0)
         assert (done.messages, done.refused) == (0, 1)
-        assert "AWS refused to send commands to battery-1" in caplog.text
+        assert "AWS refused to send a message to battery-1" in caplog.text
         (message,) = messages_of(connection)
         assert message["sends"] == 1 and message["next_send_at"] > now
         assert command_of(connection)["state"] == "pending"
@@ -225,7 +225,7 @@ def test_an_endpoint_that_hangs_is_given_up_soon() -> None:
             aws_access_key_id="KEY",
             aws_secret_access_key=SecretStr("secret"),
         )
-        with CommandPublisher(there, timeout_s=0.2) as publisher:
+        with DevicePublisher(there, timeout_s=0.2) as publisher:
             began = time.monotonic()
             errors = publisher.publish([(f"battery-{number}", b"{}") for number in range(16)])
     assert {type(error) for error in errors} == {Unavailable}
@@ -235,7 +235,7 @@ def test_an_endpoint_that_hangs_is_given_up_soon() -> None:
 @pytest.mark.integration
 def test_many_are_published_at_once_and_a_stranger_is_refused(resources: Settings) -> None:
     wrong = resources.model_copy(update={"aws_access_key_id": STRANGER})
-    with CommandPublisher(resources) as publisher, CommandPublisher(wrong) as refused:
+    with DevicePublisher(resources) as publisher, DevicePublisher(wrong) as refused:
         assert publisher.publish([(f"battery-{n}", b"{}") for n in range(40)]) == [None] * 40
         (error,) = refused.publish([("battery-1", b"{}")])
     assert isinstance(error, Refused)
@@ -252,7 +252,7 @@ def test_the_jobs_role_may_publish_commands_and_read_no_queue(resources: Setting
             "aws_session_token": SecretStr(keys["SessionToken"]),
         }
     )
-    with CommandPublisher(job) as publisher:
+    with DevicePublisher(job) as publisher:
         assert publisher.publish([("battery-1", b"{}")]) == [None]
     with pytest.raises(Refused):
         Queue(job, job.names.telemetry_queue)

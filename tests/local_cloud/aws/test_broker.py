@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from fleet.devices import ThingName, certificate_request, write_private_key
 from fleet.infrastructure.names import InfrastructureNames
 from fleet.settings import Settings
 from fleet.topics import basic_ingest_topic
-from local_cloud.aws.broker import PAYLOAD_LIMIT
+from local_cloud.aws.broker import LINGERS_S, PAYLOAD_LIMIT
 
 pytestmark = pytest.mark.integration
 CONNACK, PUBACK = b"\x20\x02\x00\x00", b"\x40\x02\x00\x01"
@@ -69,6 +70,18 @@ class Session:
             return self._tls.recv(4096)
         except (ssl.SSLError, ConnectionError):
             return b""
+
+    def ended(self, within_s: float) -> bool:
+        """Whether the other side ends it by then, without a word."""
+        self._tls.settimeout(within_s)
+        try:
+            return self._tls.recv(1) == b""
+        except TimeoutError:
+            return False
+        except (ssl.SSLError, ConnectionError):
+            return True
+        finally:
+            self._tls.settimeout(10)
 
     def close(self) -> None:
         self._tls.close()
@@ -148,13 +161,23 @@ def test_a_certificate_that_is_not_active_is_refused(device: Device, status: str
 
 
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
-def test_an_open_session_ends_with_its_certificate(
+def test_an_open_session_outlives_its_certificate_and_not_for_long(
     device: Device, telemetry: Callable[[], list[dict[str, Any]]], status: str
 ) -> None:
-    session = device.connected()
+    session, began = device.connected(), time.monotonic()
     device.becomes(status)
-    assert session.says(publish(device.topic, b"{}")) == b""
-    assert telemetry() == []
+    assert session.says(publish(device.topic, b"{}")) == PUBACK, "as on AWS"
+    assert session.ended(within_s=LINGERS_S + 5)
+    assert time.monotonic() - began >= LINGERS_S
+    assert len(telemetry()) == 1
+
+
+def test_a_certificate_that_is_active_again_in_time_keeps_its_session(device: Device) -> None:
+    session = device.connected()
+    device.becomes("INACTIVE")
+    device.becomes("ACTIVE")
+    assert not session.ended(within_s=LINGERS_S + 1)
+    assert session.says(publish(device.topic, b"{}")) == PUBACK
 
 
 def test_a_session_goes_on_while_its_certificate_is_active(device: Device, tmp_path_factory: Any) -> None:
@@ -173,6 +196,12 @@ def test_a_client_is_disconnected_by_its_name(device: Device) -> None:
     device.connected().close()
 
 
+@pytest.mark.parametrize("client_id", ["$aws", "$"])
+def test_what_is_no_client_id_is_refused(device: Device, client_id: str) -> None:
+    with pytest.raises(ClientError, match="InvalidRequestException"):
+        aws.client(device.settings, "iot-data").delete_connection(clientId=client_id)
+
+
 def test_who_may_not_disconnect_a_client_does_not(device: Device) -> None:
     iam = aws.client(device.settings, "iam")
     iam.create_user(UserName="publisher")
@@ -186,6 +215,13 @@ def test_who_may_not_disconnect_a_client_does_not(device: Device) -> None:
     with pytest.raises(ClientError, match="ForbiddenException"):
         aws.client(settings, "iot-data").delete_connection(clientId=device.name)
     assert session.says(publish(device.topic, b"{}")) == PUBACK
+    allowed |= {"Action": "iot:DeleteConnection", "Resource": "arn:aws:iot:us-east-1:000000000000:client/another"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_user_policy(UserName="publisher", PolicyName="it", PolicyDocument=document)
+    with pytest.raises(ClientError, match="ForbiddenException"):
+        aws.client(settings, "iot-data").delete_connection(clientId=device.name)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        aws.client(settings, "iot-data").delete_connection(clientId="another")
 
 
 def test_a_message_of_128_kb_is_taken_and_a_longer_one_ends_the_session(

@@ -24,6 +24,18 @@ FROM fleet.commands WHERE command_id = ANY(%(command_ids)s) ORDER BY command_id 
 SELECT command_id FROM fleet.commands WHERE thing_name = %(thing_name)s
     AND state IN ('received', 'pending', 'delivered', 'acknowledged', 'running')
 
+-- name: open_before
+-- What a device is still to do of what was heard of before a time.
+SELECT command_id FROM fleet.commands WHERE thing_name = %(thing_name)s AND received_at <= %(before)s
+    AND state IN ('received', 'pending', 'delivered', 'acknowledged', 'running')
+
+-- name: take_departures
+-- Batteries that left a home, and gone with the transaction that ends its commands. Who holds a row ends them.
+DELETE FROM fleet.left_homes WHERE thing_name IN (
+    SELECT thing_name FROM fleet.left_homes ORDER BY thing_name LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING thing_name, left_at
+
 -- name: withdraw_all
 -- Nothing more is said to this device.
 UPDATE fleet.command_messages SET next_send_at = NULL WHERE thing_name = %(thing_name)s AND next_send_at IS NOT NULL
@@ -64,11 +76,17 @@ VALUES (%(command_id)s, %(revision)s, %(from_state)s, %(to_state)s, %(at)s, %(ca
 
 -- name: battery
 -- Which model a device is, and until when it may act on the command: the latest end of what was sent of it. Messages
--- from before commands without an end got one have none.
+-- from before commands without an end got one have none. And whether it left a home and is at no other that Flip knows.
 SELECT model, (
     SELECT max(coalesce(expires_at, '9999-12-30')) FROM fleet.command_messages
     WHERE command_id = %(command_id)s AND sends > 0 AND payload ->> 'action' = 'SET'
-) AS may_act_until
+) AS may_act_until, EXISTS (
+    SELECT FROM fleet.registration_events AS departure
+    WHERE departure.thing_name = devices.thing_name AND departure.from_owner_id IS NOT NULL
+) AND NOT EXISTS (
+    SELECT FROM fleet.registrations AS owned
+    WHERE owned.thing_name = devices.thing_name AND owned.commission_status = 'commissioned'
+) AS has_left
 FROM fleet.devices WHERE thing_name = %(thing_name)s
 
 -- name: withdraw

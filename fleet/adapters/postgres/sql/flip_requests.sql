@@ -49,6 +49,11 @@ WHERE request_id = %(request_id)s AND status = 'running'
 SELECT kind, coalesce(thing_name, site_id::text) AS subject, attempts, created_at, next_attempt_at
 FROM fleet.flip_requests WHERE status IN ('pending', 'running') ORDER BY created_at LIMIT %(limit)s
 
+-- name: leaving
+-- What is still to be asked so that Flip lets a battery go.
+SELECT request_id::text FROM fleet.flip_requests
+WHERE thing_name = %(thing_name)s AND kind = 'remove_device' AND status IN ('pending', 'running') ORDER BY created_at
+
 -- name: ask_to_remove
 -- Have Flip let go of these batteries at these homes, as far as it is on record that they left; not twice at once.
 SELECT fleet.ask_to_remove(wanted.thing_name, site.site_id, site.owner_id)

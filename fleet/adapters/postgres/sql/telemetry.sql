@@ -40,6 +40,16 @@ FROM (
     FROM fleet.devices JOIN string_to_table(%(thing_names)s, ',') AS named (thing_name) USING (thing_name)
 ) AS device
 
+-- name: certificates
+-- All certificates that these devices ever had, with when each ended (milliseconds since 1970), as one text likewise.
+SELECT string_agg(concat(thing_name, '=', certificates), ',') AS held FROM (
+    SELECT thing_name, string_agg(
+        concat(certificate_id, ':', floor(extract(epoch FROM ended_at) * 1000)::bigint), ';'
+    ) AS certificates
+    FROM fleet.certificates JOIN string_to_table(%(thing_names)s, ',') AS named (thing_name) USING (thing_name)
+    GROUP BY thing_name
+) AS device
+
 -- name: count_stored
 -- What is stored of the whole fleet.
 SELECT count(*) AS samples, count(DISTINCT thing_name) AS devices FROM fleet.telemetry

@@ -135,6 +135,40 @@ def test_a_battery_that_is_back_is_heard_from_then_on(connection: Connection, ou
     assert replay(connection).messages == 0, "what another battery of its name said is never its own"
 
 
+def keep_certificates(connection: Connection, ended_at: datetime | None) -> None:
+    connection.execute("UPDATE fleet.devices SET certificate_id = 'present' WHERE thing_name = 'battery-1'")
+    connection.execute(
+        "INSERT INTO fleet.certificates (certificate_id, thing_name, ended_at, ended_by) VALUES"
+        " ('former', 'battery-1', %s, 'rotated'), ('of-another', 'battery-2', NULL, NULL)",
+        [ended_at],
+    )
+    connection.commit()
+
+
+def test_what_comes_by_a_certificate_that_is_not_the_batterys_is_set_aside(connection: Connection) -> None:
+    keep_certificates(connection, NOON)
+    shown = ["present", None, "of-another", "arn-of-somebody-with-a-key"]
+    messages = [body(samples=[sample(number)], certificate_id=each) for number, each in enumerate(shown, 1)]
+    stored = put(connection, *messages)
+    assert (stored.samples, stored.quarantined) == (2, 2), "a topic rule that is older names none"
+    kept = connection.execute("SELECT reason, detail FROM fleet.quarantine ORDER BY detail DESC").fetchall()
+    assert kept[0] == {
+        "reason": "foreign_certificate", "detail": "It came by of-another, which is no certificate of battery-1."
+    }  # fmt: skip
+    assert replay(connection).messages == 0
+
+
+def test_a_message_counts_by_when_its_certificate_ended_and_when_iot_core_had_it(connection: Connection) -> None:
+    keep_certificates(connection, RECEIVED_AT)
+    at_ms = int(RECEIVED_AT.timestamp() * 1000)
+    under_way = body(certificate_id="former", received_at_ms=at_ms - 1)
+    late = body(samples=[sample(2)], certificate_id="former", received_at_ms=at_ms)
+    stored = put(connection, late, under_way)
+    assert (stored.samples, stored.quarantined) == (1, 1)
+    (kept,) = connection.execute("SELECT reason FROM fleet.quarantine").fetchall()
+    assert kept == {"reason": "ended_certificate"}
+
+
 def test_a_battery_that_was_silenced_and_retired_stays_silenced_from_the_first_on(connection: Connection) -> None:
     set_service_time(connection, SILENCED, RECEIVED_AT)
     connection.execute(RETIRING)

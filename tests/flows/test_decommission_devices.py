@@ -1,4 +1,4 @@
-"""Retiring on a real Prefect server: one device that cannot be retired holds up no other."""
+"""Decommissioning on a real Prefect server: one device that cannot be decommissioned holds up no other."""
 
 from typing import Any
 
@@ -19,19 +19,19 @@ from tests.flows.environment import environment_of
 pytestmark = pytest.mark.integration
 
 
-def test_who_cannot_be_retired_is_named_and_the_others_are(
+def test_who_cannot_be_decommissioned_is_named_and_the_others_are(
     fleet_settings: Settings, prefect_server: Any, run_here: Serve
 ) -> None:
-    run_here("flows.retire_devices:retire_devices", environment_of(fleet_settings))
+    run_here("flows.decommission_devices:decommission_devices", environment_of(fleet_settings))
     with connect(fleet_settings) as connection:
         ledger = DeviceLedger(connection)
         for name in ("retired-1", "retired-2"):
             order = Order(ThingName(name), "home-13")
             ledger.plan([order])
             provision(order, ledger, IotCore(fleet_settings), factory_of(fleet_settings))
-    run = prefect_server.run("retire-devices/test", names=["retired-1", "nobody", "retired-2"])
+    run = prefect_server.run("decommission-devices/test", names=["retired-1", "nobody", "retired-2"])
     state = prefect_server.wait(run)
     assert state["type"] == "FAILED"
-    assert state["message"].startswith("2 of 3 retired. nobody: ")
+    assert state["message"].startswith("2 of 3 decommissioned. nobody: ")
     things = {each["thingName"] for each in aws.client(fleet_settings, "iot").list_things()["things"]}
     assert not things & {"retired-1", "retired-2"}
