@@ -11,6 +11,7 @@ from prefect.schedules import Interval, Schedule
 from fleet.settings import get_settings, load_environment
 from flows import automations
 from flows.apply_infrastructure import apply_infrastructure
+from flows.automations import NO_PAUSE
 from flows.catching_up import catch_up_with_one_run
 from flows.destroy_infrastructure import destroy_infrastructure
 from flows.dispatch_commands import dispatch_commands
@@ -43,12 +44,12 @@ def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list
         _deployment(destroy_infrastructure, "infrastructure"),
         _deployment(provision_devices, "factory"),
         _deployment(retire_devices, "factory"),
-        _deployment(ingest_telemetry, "telemetry", schedules=ingesting, parameters=ingestion),
+        _deployment(ingest_telemetry, "telemetry", NO_PAUSE, schedules=ingesting, parameters=ingestion),
         _deployment(replay_quarantine, "telemetry"),
         _deployment(forward_telemetry, "telemetry", "flip", schedules=[_every(300)]),
-        _deployment(dispatch_commands, "commands", "flip", schedules=[_every(60)]),
+        _deployment(dispatch_commands, "commands", "flip", NO_PAUSE, schedules=[_every(60)]),
         _deployment(process_flip_requests, "flip", schedules=[_every(60)]),
-        _deployment(process_webhooks, "flip", schedules=[_every(60)]),
+        _deployment(process_webhooks, "flip", NO_PAUSE, schedules=[_every(60)]),
         _deployment(reconcile_flip, "flip", cron="41 * * * *"),
         _deployment(maintain_storage, "storage", cron="17 3 * * *"),
     ]
@@ -76,7 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     load_environment()
     wait_for_prefect()
-    automations.ensure()
+    automations.ensure(automations.recovery())
     catch_up_with_one_run()
     serve(
         *deployments(arguments.ingest_every, get_settings().ingestion_workers),

@@ -4,6 +4,7 @@ import sys
 
 from prefect.cli import app
 
+from flows import automations
 from flows.catching_up import catch_up_with_one_run
 from flows.starting import wait_for_prefect
 
@@ -11,6 +12,7 @@ from flows.starting import wait_for_prefect
 def main() -> None:
     """Start a worker in this process; the options are those of `prefect worker start`."""
     wait_for_prefect()
+    automations.beat()
     catch_up_with_one_run()
     sys.argv = ["prefect", "worker", "start", *sys.argv[1:]]
     app()

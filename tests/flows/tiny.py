@@ -1,5 +1,7 @@
 """Two flows that do nothing, for tests of how runs are started."""
 
+import time
+
 from prefect import flow
 
 
@@ -11,3 +13,17 @@ def first() -> None:
 @flow
 def second() -> None:
     """Nothing."""
+
+
+@flow
+def at_work(seconds: float = 60) -> None:
+    """Works until it is ended, or for so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.1)
+
+
+@flow
+def failing() -> None:
+    """Fails."""
+    raise ValueError("it was to fail")
