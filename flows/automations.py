@@ -51,7 +51,7 @@ def recovery() -> list[AutomationCore]:
         ),
         _followed(
             _LOST,
-            "What must not pause goes on at once after a run that is lost or canceled. To stop it, pause the deployment.",
+            "What must not pause goes on at once after a run that is lost or canceled. To stop: pause the deployment.",
             {"Crashed", "Cancelled"},
             CRASHED_AT_ONCE,
             timedelta(0),
