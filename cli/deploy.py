@@ -19,7 +19,7 @@ from prefect.workers.process import ProcessWorker
 
 from fleet.errors import FleetError, NotConfigured, Unavailable
 from fleet.settings import Settings, get_settings
-from flows import automations
+from flows import alarms
 from tasks.provisioning import IOT_RATE, set_rate
 
 Say = Callable[[str], None]
@@ -45,10 +45,19 @@ def deploy(say: Say) -> None:
                 _pool(client, pool, queues, say)
             _deployments(client, [one["name"] for one in described], say)
             _limit(client, settings, say)
-        for name, news in automations.ensure(automations.recovery()).items():
-            say(f"automation {name}: {news}")
+        _automations(settings, say)
     except (PrefectHTTPStatusError, OSError) as error:
         raise Unavailable(f"{settings.prefect_api_url} did not take it: {error}") from error
+
+
+def _automations(settings: Settings, say: Say) -> None:
+    block, automations = alarms.ensure(settings)
+    if block.id is None:
+        say("notifications go nowhere: set FLEET_NOTIFY_URL, or FLEET_NOTIFY_BLOCK for a block of yours")
+    else:
+        say(f"notification block {block.name}: {block.news}")
+    for name, news in automations.items():
+        say(f"automation {name}: {news}")
 
 
 def _pools(described: list[dict[str, Any]]) -> dict[str, set[str]]:

@@ -126,6 +126,24 @@ class Settings(BaseSettings):
         description="A server of your own: user:password, as its PREFECT_SERVER_API_AUTH_STRING says.",
     )
 
+    notify_block: str = Field(
+        "",
+        description="Prefect notification block that alarms go to, TYPE/NAME. FLEET_NOTIFY_URL makes one of the types "
+        "slack-webhook, ms-teams-webhook or custom-webhook; make others (e-mail, PagerDuty) in the Prefect UI. "
+        "Empty: custom-webhook/flip-fleet.",
+    )
+    notify_url: SecretStr = Field(
+        SecretStr(""),
+        description="Address of that webhook, as Slack or Teams shows it when you make one. Empty: the block is there, "
+        "or alarms notify nobody.",
+    )
+    alarm_repeat_hours: float = Field(
+        24, gt=0, le=10_000, description="Hours after which people are told again of what is still wrong: as you like."
+    )
+    silent_after_minutes: float = Field(
+        30, ge=5, le=100_000, description="Minutes without a message after which a battery is silent: as you like."
+    )
+
     flip_base_url: str = Field(
         "https://api-sandbox.flip.energy",
         description="Flip's API. Production: https://api.flip.energy. The embedded cloud sets its stand-in's.",

@@ -9,7 +9,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval, Schedule
 
 from fleet.settings import get_settings, load_environment
-from flows import automations
+from flows import alarms, automations
 from flows.apply_infrastructure import apply_infrastructure
 from flows.automations import NO_PAUSE
 from flows.catching_up import catch_up_with_one_run
@@ -25,6 +25,7 @@ from flows.reconcile_flip import reconcile_flip
 from flows.replay_quarantine import replay_quarantine
 from flows.retire_devices import retire_devices
 from flows.starting import wait_for_prefect
+from flows.watch_fleet import watch_fleet
 
 RUNS_AT_ONCE = 20
 STARTING_S = 15.0
@@ -52,6 +53,7 @@ def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list
         _deployment(process_webhooks, "flip", NO_PAUSE, schedules=[_every(60)]),
         _deployment(reconcile_flip, "flip", cron="41 * * * *"),
         _deployment(maintain_storage, "storage", cron="17 3 * * *"),
+        _deployment(watch_fleet, "watching", schedules=[_every(alarms.EVERY_S)]),
     ]
 
 
@@ -77,7 +79,7 @@ def main() -> None:
     arguments = parser.parse_args()
     load_environment()
     wait_for_prefect()
-    automations.ensure(automations.recovery())
+    alarms.ensure(get_settings())
     catch_up_with_one_run()
     serve(
         *deployments(arguments.ingest_every, get_settings().ingestion_workers),
