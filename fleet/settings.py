@@ -17,6 +17,8 @@ from fleet.errors import NotConfigured
 from fleet.infrastructure.names import ResourceNames
 from fleet.telemetry.archive import LEAST_DAYS_KEPT
 
+OWN_BLOCK = "custom-webhook/flip-fleet"
+"""The notification block that is made where none is named."""
 OPERATOR_FILE, STATE_DIR, LOCAL_FILE = Path(".env"), Path(".fleet"), "local.env"
 
 
@@ -127,10 +129,9 @@ class Settings(BaseSettings):
     )
 
     notify_block: str = Field(
-        "",
+        OWN_BLOCK,
         description="Prefect notification block that alarms go to, TYPE/NAME. FLEET_NOTIFY_URL makes one of the types "
-        "slack-webhook, ms-teams-webhook or custom-webhook; make others (e-mail, PagerDuty) in the Prefect UI. "
-        "Empty: custom-webhook/flip-fleet.",
+        "slack-webhook, ms-teams-webhook or custom-webhook; make others (e-mail, PagerDuty) in the Prefect UI.",
     )
     notify_url: SecretStr = Field(
         SecretStr(""),
@@ -218,6 +219,11 @@ class Settings(BaseSettings):
         "",
         description="Dask scheduler of provisioning's runner=dask, tcp://HOST:8786. Empty: processes on this machine.",
     )
+
+    @property
+    def notifies(self) -> bool:
+        """Whether alarms are to reach anybody: an address is given, or a block is named."""
+        return bool(self.notify_url.get_secret_value()) or self.notify_block != OWN_BLOCK
 
     @cached_property
     def names(self) -> ResourceNames:

@@ -21,7 +21,6 @@ from flows.automations import ensure as ensure_automations
 
 EVERY_S = 180
 """How often the fleet is looked at: a command without an answer is seen before its 12 minutes are over."""
-_OWN_BLOCK = "custom-webhook/flip-fleet"
 _UNWATCHED_AFTER = timedelta(seconds=5 * EVERY_S)
 _FAILED = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
 _A_DEPLOYMENT = "related:deployment:prefect.resource.id"
@@ -133,9 +132,9 @@ def notification_block(settings: Settings) -> Target:
     Raises `NotFound` for a block that is named and not there, `InvalidInput` for a type that is not made from an
     address.
     """
-    name, url = settings.notify_block or _OWN_BLOCK, settings.notify_url.get_secret_value()
+    name, url = settings.notify_block, settings.notify_url.get_secret_value()
     if not url:
-        return _found(name, is_named=bool(settings.notify_block))
+        return _found(name, is_wanted=settings.notifies)
     wanted, before = _block(name, url), _loaded(name)
     if before is not None and _values(before) == _values(wanted):
         return Target(before._block_document_id, name, "unchanged")
@@ -143,10 +142,10 @@ def notification_block(settings: Settings) -> Target:
     return Target(UUID(str(document)), name, "updated" if before else "created")
 
 
-def _found(name: str, is_named: bool) -> Target:
+def _found(name: str, is_wanted: bool) -> Target:
     if block := _loaded(name):
         return Target(block._block_document_id, name, "unchanged")
-    if is_named:
+    if is_wanted:
         raise NotFound(f"There is no block {name}: make it in the Prefect UI, or set FLEET_NOTIFY_URL.")
     return Target(None, name, "missing")
 

@@ -131,7 +131,7 @@ def _put_right(client: SyncPrefectClient, wanted: AutomationCore, there: list[Au
     _remove(client, doubles)
     same = _meaning(kept) == _meaning(wanted)
     if not same:
-        client.update_automation(kept.id, AutomationCore(**(wanted.model_dump() | {"enabled": kept.enabled})))
+        client.update_automation(kept.id, wanted.model_copy(update={"enabled": kept.enabled}))
     return "unchanged" if same and not doubles else "updated"
 
 

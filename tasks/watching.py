@@ -5,7 +5,6 @@ from prefect.events import emit_event
 
 from fleet.adapters import postgres
 from fleet.services import watching
-from fleet.settings import get_settings
 from fleet.watching.judging import Judgement
 from fleet.watching.kinds import KINDS
 from fleet.watching.notices import Notice
@@ -26,9 +25,9 @@ _MOST_RELATED = 50
 )
 def look_for(kind: str) -> int:
     """Look for one kind of alarm, and tell what is news as one event; returns how many stand."""
-    settings = get_settings()
+    settings = settings_of("watching")
     with postgres.connect(settings) as connection:
-        world = watching.world_of(connection, settings, settings_of)
+        world = watching.world_of(connection, settings)
         judged = watching.look(world, kind, lambda news, words: _tell(kind, news, words))
     return sum(alarm.told_at is not None for alarm in judged.standing)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import Connection, clock, run
@@ -23,25 +23,23 @@ from fleet.watching.kinds import (
 )
 from fleet.watching.notices import Notice, notice
 
-SettingsOf = Callable[[Literal["ingestion", "webhooks"]], Settings]
-"""The settings under which a job's queues may be looked at."""
 Tell = Callable[[Judgement, Notice], None]
 
 
 @dataclass(frozen=True)
 class World:
-    """Where to look: the database with its clock, and the queues under the roles of those whose they are."""
+    """Where to look: the database with its clock, and the queues."""
 
     connection: Connection
     now: datetime
     settings: Settings
-    settings_of: SettingsOf
 
     def rows(self, statement: str, **parameters: object) -> list[dict[str, Any]]:
         return run(self.connection, f"watching.{statement}", **parameters).fetchall()
 
-    def depth(self, job: Literal["ingestion", "webhooks"], name: str) -> int:
-        with Queue(self.settings_of(job), name) as queue:
+    def depth(self, name: str) -> int:
+        """About how many messages the queue of that name holds."""
+        with Queue(self.settings, name) as queue:
             return queue.depth()
 
 
@@ -74,23 +72,19 @@ def _stale_queues(world: World) -> list[Finding]:
     """
     names, found = world.settings.names, []
     stored_at = world.rows("newest_stored")[0]["received_at"]
-    telemetry = world.depth("ingestion", names.telemetry_queue)
+    telemetry = world.depth(names.telemetry_queue)
     if telemetry and stored_at and (age := world.now - stored_at) > QUEUE_AGE:
         minutes = age.total_seconds() / 60
         found.append(Finding(names.telemetry_queue, f"about {telemetry:,} messages wait, {minutes:.0f} minutes old"))
-    if webhooks := world.depth("webhooks", names.webhook_queue):
+    if webhooks := world.depth(names.webhook_queue):
         found.append(Finding(names.webhook_queue, f"about {webhooks:,} messages wait"))
     return found
 
 
 def _dead_letters(world: World) -> list[Finding]:
     names = world.settings.names
-    depths = {
-        names.telemetry_dead_letter_queue: world.depth("ingestion", names.telemetry_dead_letter_queue),
-        names.rule_error_queue: world.depth("ingestion", names.rule_error_queue),
-        names.webhook_dead_letter_queue: world.depth("webhooks", names.webhook_dead_letter_queue),
-    }
-    return [Finding(name, f"about {depth:,} messages") for name, depth in depths.items() if depth]
+    queues = (names.telemetry_dead_letter_queue, names.rule_error_queue, names.webhook_dead_letter_queue)
+    return [Finding(name, f"about {depth:,} messages") for name in queues if (depth := world.depth(name))]
 
 
 def _quarantine(world: World) -> list[Finding]:
@@ -146,6 +140,6 @@ LOOKS: MappingProxyType[str, Callable[[World], list[Finding]]] = MappingProxyTyp
 )
 
 
-def world_of(connection: Connection, settings: Settings, settings_of: SettingsOf) -> World:
+def world_of(connection: Connection, settings: Settings) -> World:
     """The world as it is now by the database's clock."""
-    return World(connection, clock(connection), settings, settings_of)
+    return World(connection, clock(connection), settings)

@@ -181,6 +181,11 @@ def test_automations_are_made_once_put_right_and_removed_with_the_code(prefect_s
         assert news(*automations.recovery()) == {"unchanged", "updated"}
         assert sorted(one["name"] for one in there()) == sorted(one.name for one in automations.recovery())
         assert [one["enabled"] for one in there()].count(False) == 1, "what an operator turned off stays off"
+        changed = automations.recovery()[0].model_copy(update={"description": "Said better."})
+        assert news(changed, *automations.recovery()[1:]) == {"unchanged", "updated"}
+        assert "Said better." in {one["description"] for one in there()}
+        assert [one["enabled"] for one in there()].count(False) == 1
+        assert news(*automations.recovery()) == {"unchanged", "updated"}
         assert news(*automations.recovery()[:1]) == {"unchanged", "removed"}
         assert len(there()) == 1
         assert client.read_automation(of_others), "what others made is theirs"

@@ -11,7 +11,7 @@ from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.rollups import roll_up
 from fleet.errors import Unavailable
-from fleet.services.watching import LOOKS, look, world_of
+from fleet.services.watching import LOOKS, World, look, world_of
 from fleet.settings import Settings
 from fleet.watching.judging import Judgement
 from fleet.watching.kinds import KINDS
@@ -64,10 +64,10 @@ class Place:
         return look(self.world(), kind, lambda _, words: self.told.append(words))
 
     def found(self, kind: str) -> dict[str, str]:
-        return {
-            one.subject: one.detail
-            for one in LOOKS[kind](world_of(self.connection, self.settings, lambda _: self.settings))
-        }
+        return {one.subject: one.detail for one in LOOKS[kind](self.world())}
+
+    def world(self) -> World:
+        return world_of(self.connection, self.settings)
 
     def send(self, queue: str) -> None:
         with Queue(self.settings, queue) as there:
