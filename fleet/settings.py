@@ -8,6 +8,8 @@ Terraform and this object read the same ones. `.env` is the operator's file; the
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from dotenv import load_dotenv
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -19,6 +21,8 @@ from fleet.telemetry.archive import LEAST_DAYS_KEPT
 
 OWN_BLOCK = "custom-webhook/flip-fleet"
 """The notification block that is made where none is named."""
+_SHORTEST_SECRET = 6
+"""A shorter one would be hidden in the middle of words."""
 OPERATOR_FILE, STATE_DIR, LOCAL_FILE = Path(".env"), Path(".fleet"), "local.env"
 
 
@@ -209,6 +213,10 @@ class Settings(BaseSettings):
         "The database's own limit (Supabase: 120) holds for all other statements.",
     )
 
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="Logs on stderr for people, or a JSON object a line: of the flows, the web app and the agent.",
+    )
     ingestion_workers: int = Field(
         1,
         ge=1,
@@ -251,6 +259,23 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise NotConfigured(" ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """What no log may show: every secret of the settings, each part of one, and the database's password."""
+    values = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+    parts = [part.strip() for value in values for part in value.split(",")]
+    password = urlsplit(settings.database_url.get_secret_value()).password
+    found = {*values, *parts, password or "", unquote(password or "")}
+    return [secret for secret in found if len(secret) >= _SHORTEST_SECRET]
+
+
+def secrets_of_environment() -> list[str]:
+    """The same of this process's settings; none where these cannot be used."""
+    try:
+        return secrets_of(get_settings())
+    except (NotConfigured, ValueError):
+        return []
 
 
 def _sentence(problem: object) -> str:

@@ -9,7 +9,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval, Schedule
 
 from fleet.settings import get_settings, load_environment
-from flows import alarms, automations
+from flows import alarms, automations, logs
 from flows.apply_infrastructure import apply_infrastructure
 from flows.automations import NO_PAUSE
 from flows.catching_up import catch_up_with_one_run
@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--ingest-every", type=float, default=300, metavar="SECONDS")
     arguments = parser.parse_args()
     load_environment()
+    logs.choose(get_settings())
     wait_for_prefect()
     alarms.ensure(get_settings())
     catch_up_with_one_run()

@@ -6,6 +6,8 @@ from typing import Any
 
 from prefect import serve
 
+from fleet.settings import get_settings
+from flows import logs
 from flows.catching_up import catch_up_with_one_run
 
 
@@ -17,5 +19,6 @@ def deployment_of(named: str) -> Any:
 
 if __name__ == "__main__":
     deployments = [deployment_of(named) for named in sys.argv[1:]]
+    logs.choose(get_settings())
     catch_up_with_one_run()
     serve(*deployments, pause_on_shutdown=False)
