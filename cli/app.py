@@ -90,6 +90,27 @@ def migrate() -> None:
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that is not there yet, such as fleet.zip.")],
+    samples: Annotated[bool, typer.Option(help="With raw samples and the minutes made of them.")] = True,
+) -> None:
+    """Write what the database holds to a file: accounts, homes, batteries, commands, telemetry."""
+    from cli import backup as backups
+
+    backups.backup(file, samples)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What fleet backup wrote.")],
+) -> None:
+    """Fill the empty database of DATABASE_URL with a backup."""
+    from cli import backup as backups
+
+    backups.restore(file)
+
+
+@app.command()
 def history(
     device: Annotated[str, typer.Option(help="Thing name of the device.")],
     start: Annotated[str, typer.Option("--from", metavar="ISO", help="First moment, such as 2026-11-01T00:00:00Z.")],

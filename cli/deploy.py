@@ -1,7 +1,7 @@
 """`fleet deploy`: what the fleet needs on the Prefect that PREFECT_API_URL names, made or brought up to date.
 
-Pools and deployments are those of `prefect.yaml`, the automation is that of the served flows. What is as it should be
-stays untouched, so that a second run changes nothing and no scheduled run is thrown away.
+Pools and deployments are those of `prefect.yaml`, the automations are those of the served flows. What is as it should
+be stays untouched, so that a second run changes nothing and no scheduled run is thrown away.
 """
 
 import os
@@ -19,7 +19,7 @@ from prefect.workers.process import ProcessWorker
 
 from fleet.errors import FleetError, NotConfigured, Unavailable
 from fleet.settings import Settings, get_settings
-from flows import automations
+from flows import alarms
 from tasks.provisioning import IOT_RATE, set_rate
 
 Say = Callable[[str], None]
@@ -29,7 +29,7 @@ _KEPT = ("description", "entrypoint", "parameters", "path", "pull_steps", "tags"
 
 
 def deploy(say: Say) -> None:
-    """Make or update pools, deployments, the rate limit and the automation; a line each.
+    """Make or update pools, deployments, the rate limit and the automations; a line each.
 
     Raises `NotConfigured` without PREFECT_API_URL, `Unavailable` where it does not answer, `FleetError` with Prefect's
     own words where it does not take a deployment.
@@ -45,9 +45,19 @@ def deploy(say: Say) -> None:
                 _pool(client, pool, queues, say)
             _deployments(client, [one["name"] for one in described], say)
             _limit(client, settings, say)
-        say(f"automation {automations.NAME}: {automations.ensure()}")
+        _automations(settings, say)
     except (PrefectHTTPStatusError, OSError) as error:
         raise Unavailable(f"{settings.prefect_api_url} did not take it: {error}") from error
+
+
+def _automations(settings: Settings, say: Say) -> None:
+    block, automations = alarms.ensure(settings)
+    if block.id is None:
+        say("notifications go nowhere: set FLEET_NOTIFY_URL, or FLEET_NOTIFY_BLOCK for a block of yours")
+    else:
+        say(f"notification block {block.name}: {block.news}")
+    for name, news in automations.items():
+        say(f"automation {name}: {news}")
 
 
 def _pools(described: list[dict[str, Any]]) -> dict[str, set[str]]:

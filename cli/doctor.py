@@ -56,6 +56,7 @@ def _examine() -> Iterator[Check]:
     yield _try("database", lambda: _database(settings), "Start the embedded cloud (make up), or set DATABASE_URL.")
     yield _try("connections", lambda: _connections(settings), "Raise the pool size, or lower what is needed.")
     yield _try("prefect", lambda: _prefect(settings), "Start the embedded cloud (make up), or set PREFECT_API_URL.")
+    yield Check("notifications", True, _notifications(settings))
 
 
 def _try(name: str, look: Callable[[], str], advice: str) -> Check:
@@ -143,6 +144,13 @@ def _prefect(settings: Settings) -> str:
             "(user:password), and yourself and the workers the same as PREFECT_API_AUTH_STRING."
         )
     return f"server {answer.json()} at {api}"
+
+
+def _notifications(settings: Settings) -> str:
+    """Where alarms go. That they go nowhere is no fault: Prefect shows them, and CloudWatch has some of its own."""
+    if settings.notifies:
+        return f"alarms go to {settings.notify_block}, once flows are deployed or served"
+    return "alarms notify nobody: set FLEET_NOTIFY_URL (docs/watching.md)"
 
 
 def _ask_prefect(url: str, headers: dict[str, str], variable: str) -> httpx.Response:

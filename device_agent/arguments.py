@@ -1,6 +1,7 @@
 """The command line of the agent."""
 
 import argparse
+import os
 from pathlib import Path
 
 from device_agent.agent import Pace
@@ -67,7 +68,8 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
 
 
 def _add_logging(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--log-format", choices=["text", "json"], default="text")
+    usual = os.environ.get("FLEET_LOG_FORMAT") or "text"
+    command.add_argument("--log-format", metavar="text|json", default=usual, help="default: FLEET_LOG_FORMAT")
     command.add_argument("--debug", action="store_true", help="more logs, and stack traces")
 
 

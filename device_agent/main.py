@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from device_agent import logs
 from device_agent.arguments import options_from, parser
 from device_agent.connection import Network
 from device_agent.inbox import Inbox
@@ -17,6 +16,7 @@ from device_agent.options import Options
 from device_agent.runner import Runner
 from device_agent.schedule import Clock
 from device_agent.stations import open_stations
+from fleet import logs
 from fleet.devices import DEVICE_FILE, is_thing_name
 from fleet.errors import FleetError, InvalidInput
 
@@ -26,8 +26,8 @@ logger = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the result is the process's exit code (docs/device-agent.md lists them)."""
     given = parser().parse_args(arguments)
-    logs.configure(given.log_format, given.debug)
     try:
+        logs.configure(given.log_format, logging.DEBUG if given.debug else logging.INFO)
         if given.command == "registration-url":
             _print_registration_url(given)
         else:

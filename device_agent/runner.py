@@ -19,6 +19,7 @@ from device_agent.spool_file import SpoolFile
 from device_agent.stations import Station
 from device_agent.watch import Watch
 from fleet.errors import Unavailable
+from fleet.logs import thing_name
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,9 @@ class Runner:
         for file, stations in _by_file(awake).items():
             self._write(file, stations, events, now)
         for station in awake:
+            thing_name.set(station.agent.thing_name)
             station.agent.send(now)
+        thing_name.set("")
         self._set_wake_ups(awake)
         if now >= self._report_due:
             self._report_due = next_due(self._report_due, self._options.report_interval_s, now)
@@ -113,11 +116,13 @@ class Runner:
         self, stations: list[Station], events: dict[str, list[Event]], now: float
     ) -> Iterator[Callable[[], None]]:
         for station in stations:
+            thing_name.set(station.agent.thing_name)
             if self._jumped:
                 yield station.agent.clock_jumped
             for event in events.get(station.agent.thing_name, ()):
                 yield partial(station.agent.handle, event, now)
             yield partial(station.agent.act, now)
+        thing_name.set("")
 
     def _give_back(self, file: SpoolFile, stations: list[Station], error: Unavailable) -> None:
         """The round's writes are gone: keep on sending and trying, and say what was lost."""

@@ -62,7 +62,7 @@ class Watch:
             threading.Thread(target=self._diagnose, args=(station,), daemon=True).start()
         if link.problem and str(link.problem) not in self._told:
             self._told.add(str(link.problem))
-            logger.error("%s", link.problem)
+            logger.error("%s", link.problem, extra={"thing_name": station.agent.thing_name})
 
     def _diagnose(self, station: Station) -> None:
         try:

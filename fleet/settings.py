@@ -8,6 +8,8 @@ Terraform and this object read the same ones. `.env` is the operator's file; the
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from dotenv import load_dotenv
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
@@ -17,6 +19,10 @@ from fleet.errors import NotConfigured
 from fleet.infrastructure.names import ResourceNames
 from fleet.telemetry.archive import LEAST_DAYS_KEPT
 
+OWN_BLOCK = "custom-webhook/flip-fleet"
+"""The notification block that is made where none is named."""
+_SHORTEST_SECRET = 6
+"""A shorter one would be hidden in the middle of words."""
 OPERATOR_FILE, STATE_DIR, LOCAL_FILE = Path(".env"), Path(".fleet"), "local.env"
 
 
@@ -139,6 +145,22 @@ class Settings(BaseSettings):
         description="What earlier keys said of it: leads batteries that know only those to it. Printed by "
         "`fleet command-key --next`.",
     )
+    notify_block: str = Field(
+        OWN_BLOCK,
+        description="Prefect notification block that alarms go to, TYPE/NAME. FLEET_NOTIFY_URL makes one of the types "
+        "slack-webhook, ms-teams-webhook or custom-webhook; make others (e-mail, PagerDuty) in the Prefect UI.",
+    )
+    notify_url: SecretStr = Field(
+        SecretStr(""),
+        description="Address of that webhook, as Slack or Teams shows it when you make one. Empty: the block is there, "
+        "or alarms notify nobody.",
+    )
+    alarm_repeat_hours: float = Field(
+        24, gt=0, le=10_000, description="Hours after which people are told again of what is still wrong: as you like."
+    )
+    silent_after_minutes: float = Field(
+        30, ge=5, le=100_000, description="Minutes without a message after which a battery is silent: as you like."
+    )
 
     flip_base_url: str = Field(
         "https://api-sandbox.flip.energy",
@@ -204,6 +226,10 @@ class Settings(BaseSettings):
         "The database's own limit (Supabase: 120) holds for all other statements.",
     )
 
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="Logs on stderr for people, or a JSON object a line: of the flows, the web app and the agent.",
+    )
     ingestion_workers: int = Field(
         1,
         ge=1,
@@ -214,6 +240,11 @@ class Settings(BaseSettings):
         "",
         description="Dask scheduler of provisioning's runner=dask, tcp://HOST:8786. Empty: processes on this machine.",
     )
+
+    @property
+    def notifies(self) -> bool:
+        """Whether alarms are to reach anybody: an address is given, or a block is named."""
+        return bool(self.notify_url.get_secret_value()) or self.notify_block != OWN_BLOCK
 
     @cached_property
     def names(self) -> ResourceNames:
@@ -241,6 +272,23 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise NotConfigured(" ".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """What no log may show: every secret of the settings, each part of one, and the database's password."""
+    values = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+    parts = [part.strip() for value in values for part in value.split(",")]
+    password = urlsplit(settings.database_url.get_secret_value()).password
+    found = {*values, *parts, password or "", unquote(password or "")}
+    return [secret for secret in found if len(secret) >= _SHORTEST_SECRET]
+
+
+def secrets_of_environment() -> list[str]:
+    """The same of this process's settings; none where these cannot be used."""
+    try:
+        return secrets_of(get_settings())
+    except (NotConfigured, ValueError):
+        return []
 
 
 def _sentence(problem: object) -> str:

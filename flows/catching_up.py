@@ -28,6 +28,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.runner._scheduled_run_poller import ScheduledRunPoller
 from prefect.workers.base import BaseWorker
 
+from flows.automations import is_follow_up
+
 LATE_AFTER = timedelta(seconds=30)
 """A run that is due for longer was missed. Schedules of ours have a minute between runs, ingestion's share of it."""
 _BULK = 50  # runs a request of the server's, at most
@@ -58,6 +60,7 @@ async def without_missed(client: PrefectClient, due: Sequence[Due], now: datetim
     Canceled ones would be looked after by the server for a day, each again and again. What somebody started by hand
     stays, however late it is. What the server could not delete is asked for by the next poll again, and not started.
     """
+    due = [each for each in due if not await _dropped_as_superfluous(client, _run_of(each), now)]
     late = {run.deployment_id: each for each in due if _is_late(run := _run_of(each), now)}
     start = [each for each in due if _run_of(each).deployment_id not in late or not _is_scheduled(_run_of(each))]
     for deployment, example in late.items():
@@ -65,6 +68,21 @@ async def without_missed(client: PrefectClient, due: Sequence[Due], now: datetim
             start.append(_like(example, newest))
             await _drop_before(client, deployment, newest)
     return start
+
+
+async def _dropped_as_superfluous(client: PrefectClient, run: FlowRun, now: datetime) -> bool:
+    """Whether it was to follow a lost run, and is not wanted: its deployment was paused meanwhile, or it came too late.
+
+    When it is late, nobody took runs for a while, and the schedule's are there.
+    """
+    if not is_follow_up(run) or run.deployment_id is None or run.expected_start_time is None:
+        return False
+    is_late = run.expected_start_time < now - LATE_AFTER
+    if not is_late and not (await client.read_deployment(run.deployment_id)).paused:
+        return False
+    await client.delete_flow_run(run.id)
+    _logger.info("Run %s was to follow a lost one and is not wanted any more", run.name)
+    return True
 
 
 def _run_of(due: Due) -> FlowRun:

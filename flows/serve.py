@@ -9,8 +9,9 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval, Schedule
 
 from fleet.settings import get_settings, load_environment
-from flows import automations
+from flows import alarms, automations, logs
 from flows.apply_infrastructure import apply_infrastructure
+from flows.automations import NO_PAUSE
 from flows.catching_up import catch_up_with_one_run
 from flows.decommission_devices import decommission_devices
 from flows.destroy_infrastructure import destroy_infrastructure
@@ -28,6 +29,7 @@ from flows.revoke_devices import revoke_devices
 from flows.rotate_certificates import rotate_certificates
 from flows.starting import wait_for_prefect
 from flows.transfer_device import transfer_device
+from flows.watch_fleet import watch_fleet
 
 RUNS_AT_ONCE = 20
 STARTING_S = 15.0
@@ -55,14 +57,15 @@ def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list
         _deployment(revoke_devices, "factory"),
         _deployment(decommission_devices, "factory"),
         _deployment(reconcile_fleet, "factory", "flip"),
-        _deployment(ingest_telemetry, "telemetry", schedules=ingesting, parameters=ingestion),
+        _deployment(ingest_telemetry, "telemetry", NO_PAUSE, schedules=ingesting, parameters=ingestion),
         _deployment(replay_quarantine, "telemetry"),
         _deployment(forward_telemetry, "telemetry", "flip", schedules=[_every(300)]),
-        _deployment(dispatch_commands, "commands", "flip", schedules=[_every(60)]),
+        _deployment(dispatch_commands, "commands", "flip", NO_PAUSE, schedules=[_every(60)]),
         _deployment(process_flip_requests, "flip", schedules=[_every(60)]),
-        _deployment(process_webhooks, "flip", schedules=[_every(60)]),
+        _deployment(process_webhooks, "flip", NO_PAUSE, schedules=[_every(60)]),
         _deployment(reconcile_flip, "flip", cron="41 * * * *"),
         _deployment(maintain_storage, "storage", cron="17 3 * * *"),
+        _deployment(watch_fleet, "watching", schedules=[_every(alarms.EVERY_S)]),
     ]
 
 
@@ -87,8 +90,9 @@ def main() -> None:
     parser.add_argument("--ingest-every", type=float, default=300, metavar="SECONDS")
     arguments = parser.parse_args()
     load_environment()
+    logs.choose(get_settings())
     wait_for_prefect()
-    automations.ensure()
+    alarms.ensure(get_settings())
     catch_up_with_one_run()
     serve(
         *deployments(arguments.ingest_every, get_settings().ingestion_workers),

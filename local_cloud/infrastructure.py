@@ -31,7 +31,7 @@ _TRUST = {
     "iot_logging": "iot_trust.json",
     "webhook_gateway": "api_gateway_trust.json",
 }
-_POLICIES = {"worker": ("dispatch", "storage", "webhooks")}
+_POLICIES = {"worker": ("dispatch", "storage", "watching", "webhooks")}
 """The jobs of a role that is no single job's."""
 
 
@@ -123,6 +123,7 @@ class _Builder:
             webhooks_role_arn=roles["webhooks"],
             dispatch_role_arn=roles["dispatch"],
             retirement_role_arn=roles["retirement"],
+            watching_role_arn=roles["watching"],
         )
 
     def webhook_route(self, role: str) -> str:

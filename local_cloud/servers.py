@@ -200,6 +200,7 @@ def web(settings: Settings, state: Path, logs: Path, port: int) -> HTTPExecutor:
     environment = {
         "FLEET_BASE_URL": f"http://127.0.0.1:{port}",
         "FLEET_STATE_DIR": str(state),
+        "FLEET_LOG_FORMAT": settings.log_format,
         "FLEET_APP_CREDENTIAL": settings.app_credential.get_secret_value(),
         "SUPABASE_URL": settings.supabase_url,
         "SUPABASE_ANON_KEY": settings.supabase_anon_key.get_secret_value(),

@@ -6,13 +6,17 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from fleet.settings import get_settings, load_environment
+from fleet import logs
+from fleet.settings import get_settings, load_environment, secrets_of_environment
 from streamlit_app import views
 from streamlit_app.cookie import OwnPagesOnly, session_routes
 from streamlit_app.security_headers import SecurityHeaders
 from streamlit_app.web_state import session_store
 
 load_environment()
+if get_settings().log_format == "json":
+    logs.configure("json", logging.WARNING, secrets_of_environment)
+    logs.have_all_speak_json(secrets_of_environment)
 views.load()  # or the first visitor waits seconds for the imports
 _log = logging.getLogger("fleet.web")
 

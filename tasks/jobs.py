@@ -6,7 +6,7 @@ from fleet.errors import NotConfigured
 from fleet.infrastructure.outputs import load_outputs
 from fleet.settings import Settings, get_settings
 
-Job = Literal["provisioning", "retirement", "ingestion", "webhooks", "dispatch", "storage"]
+Job = Literal["provisioning", "retirement", "ingestion", "webhooks", "dispatch", "storage", "watching"]
 
 
 def settings_of(job: Job) -> Settings:

@@ -90,13 +90,13 @@ def _provision(order: Order, ledger: DeviceLedger, registry: IotCore, factory: F
     except OSError as error:
         return _failed(name, f"The artifact folder cannot be written: {error}.", ledger, retryable=False)
     except Exception as error:  # a bug of ours may not stop the other devices: it is logged whole and named
-        _log.exception("%s met an error of ours", name)
+        _log.exception("%s met an error of ours", name, extra={"thing_name": name.value})
         return _failed(name, f"An error of ours, please report it: {error!r}.", ledger, retryable=False)
     return Outcome(name.value)
 
 
 def _failed(name: ThingName, why: str, ledger: DeviceLedger, retryable: bool) -> Outcome:
-    _log.warning("%s was not provisioned: %s", name, why)
+    _log.warning("%s was not provisioned: %s", name, why, extra={"thing_name": name.value})
     ledger.failed(name, why)
     return Outcome(name.value, why, retryable)
 

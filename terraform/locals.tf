@@ -27,6 +27,7 @@ locals {
   storage_role         = "${var.project}-storage"
   webhooks_role        = "${var.project}-webhooks"
   dispatch_role        = "${var.project}-dispatch"
+  watching_role        = "${var.project}-watching"
   web_role             = "${var.project}-web"
   worker_role          = "${var.project}-worker"
   rule_role            = "${var.project}-rule"

@@ -68,6 +68,11 @@ output "dispatch_role_arn" {
   value       = aws_iam_role.this["dispatch"].arn
 }
 
+output "watching_role_arn" {
+  description = "Role for the flow that watches the queues."
+  value       = aws_iam_role.this["watching"].arn
+}
+
 output "web_role_arn" {
   description = "Role for the web app, which checks a registration link against IoT Core."
   value       = aws_iam_role.this["web"].arn

@@ -7,6 +7,7 @@ locals {
     webhooks     = { name = local.webhooks_role, trust = "job_trust.json", policy = "webhooks_policy.json" }
     dispatch     = { name = local.dispatch_role, trust = "job_trust.json", policy = "dispatch_policy.json" }
     storage      = { name = local.storage_role, trust = "job_trust.json", policy = "storage_policy.json" }
+    watching     = { name = local.watching_role, trust = "job_trust.json", policy = "watching_policy.json" }
     web          = { name = local.web_role, trust = "job_trust.json", policy = "web_policy.json" }
     worker       = { name = local.worker_role, trust = "job_trust.json", policy = "" } # those of its jobs, below
     rule         = { name = local.rule_role, trust = "iot_trust.json", policy = "rule_policy.json" }
@@ -65,7 +66,7 @@ resource "aws_iam_role_policy" "this" {
 
 # The jobs that one worker does by turns, where AWS hands a worker its role: a pod of Kubernetes (deploy/kubernetes/).
 resource "aws_iam_role_policy" "worker" {
-  for_each = toset(["dispatch", "storage", "webhooks"])
+  for_each = toset(["dispatch", "storage", "watching", "webhooks"])
 
   name   = each.key
   role   = aws_iam_role.this["worker"].name

@@ -42,8 +42,8 @@ variable "kubernetes_service_accounts" {
   default     = { ingestion = ["ingestion-worker"], worker = ["worker"] }
 
   validation {
-    condition     = length(setsubtract(keys(var.kubernetes_service_accounts), ["provisioning", "retirement", "ingestion", "webhooks", "dispatch", "storage", "web", "worker"])) == 0
-    error_message = "Use the jobs provisioning, retirement, ingestion, webhooks, dispatch, storage, web and worker."
+    condition     = length(setsubtract(keys(var.kubernetes_service_accounts), ["provisioning", "retirement", "ingestion", "webhooks", "dispatch", "storage", "watching", "web", "worker"])) == 0
+    error_message = "Use the jobs provisioning, retirement, ingestion, webhooks, dispatch, storage, watching, web and worker."
   }
 
   validation {

@@ -75,7 +75,17 @@ class InfrastructureNames(ResourceNames):
     @property
     def roles(self) -> Mapping[str, str]:
         """The name of each job's role, by the job's key in `terraform/roles.tf`."""
-        jobs = ["provisioning", "retirement", "ingestion", "storage", "webhooks", "dispatch", "web", "worker"]
+        jobs = [
+            "provisioning",
+            "retirement",
+            "ingestion",
+            "storage",
+            "webhooks",
+            "dispatch",
+            "watching",
+            "web",
+            "worker",
+        ]
         services = ["rule", "iot_logging", "webhook_gateway"]
         return {job: f"{self.project}-{job.replace('_', '-')}" for job in [*jobs, *services]}
 

@@ -40,6 +40,7 @@ class Outputs:
     webhooks_role_arn: str = ""
     dispatch_role_arn: str = ""
     retirement_role_arn: str = ""
+    watching_role_arn: str = ""
 
     def public(self) -> dict[str, str]:
         """Everything that may be shown or logged."""

@@ -59,8 +59,12 @@ def work_off(connection: Connection, flip: FlipClient, request_id: str) -> Worke
             _fail(connection, request, Declined("Something went wrong on our side: the operators can see what."))
             raise
         requests.succeed(request, done)
-        _log.info("%s of %s: %s", request.kind, request.subject, done.message)
+        _log.info("%s of %s: %s", request.kind, request.subject, done.message, extra=_about(request))
         return WorkedOff(request_id, request.kind, request.subject, "succeeded", done.message)
+
+
+def _about(request: FlipRequest) -> dict[str, str | None]:
+    return {"thing_name": request.thing_name}
 
 
 def _do(request: FlipRequest) -> Callable[[Connection, FlipClient, FlipRequest], Done]:
@@ -81,5 +85,5 @@ def _fail(connection: Connection, request: FlipRequest, why: Declined) -> Worked
         FlipRequests(connection).fail(request, why)
         if request.kind == "commission":
             Homes(connection).commission_failed(request.thing_name, request.owner_id, why.message)
-    _log.warning("%s of %s was declined: %s", request.kind, request.subject, why.message)
+    _log.warning("%s of %s was declined: %s", request.kind, request.subject, why.message, extra=_about(request))
     return WorkedOff(request.request_id, request.kind, request.subject, "failed", why.message)

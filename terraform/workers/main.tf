@@ -12,7 +12,7 @@ locals {
   # jobs' roles. Provisioning and Terraform run on a machine with files of its own (pool `fleet`), not here.
   workers = {
     ingestion = { count = var.ingestion_workers, runs = 1, documents = ["ingestion_policy.json"] }
-    default   = { count = 1, runs = var.general_runs_at_once, documents = ["webhooks_policy.json", "dispatch_policy.json", "storage_policy.json"] }
+    default   = { count = 1, runs = var.general_runs_at_once, documents = ["webhooks_policy.json", "dispatch_policy.json", "storage_policy.json", "watching_policy.json"] }
   }
 
   document_values = {

@@ -127,11 +127,25 @@ def test_many_batteries_share_a_process_and_a_spool(cloud, start_agent, eventual
 
 
 def test_logs_can_be_json(cloud, start_agent) -> None:
-    agent = start_agent("run", cloud.new_device(), "--once", "--log-format", "json")
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, "--once", "--log-format", "json")
     assert agent.process.wait(timeout=30) == 0
     lines = [json.loads(line) for line in agent.says().splitlines()]
     assert {"at", "level", "logger", "message"} <= lines[0].keys()
-    assert not any("PRIVATE KEY" in line["message"] for line in lines)
+    assert [line["thing_name"] for line in lines if "is connected" in line["message"]] == [folder.name]
+    key = (folder / "private.key").read_text().splitlines()
+    assert not any(part in agent.says() for part in ("PRIVATE KEY", *key[1:-1]))
+
+
+def test_the_format_of_the_logs_is_a_setting_too(cloud, start_agent, monkeypatch) -> None:
+    monkeypatch.setenv("FLEET_LOG_FORMAT", "json")
+    agent = start_agent("run", cloud.new_device(), "--once")
+    assert agent.process.wait(timeout=30) == 0
+    assert all(json.loads(line)["logger"] for line in agent.says().splitlines())
+    monkeypatch.setenv("FLEET_LOG_FORMAT", "xml")
+    agent = start_agent("run", cloud.new_device(), "--once")
+    assert agent.process.wait(timeout=30) == 2
+    assert "use text or json (FLEET_LOG_FORMAT)" in agent.says()
 
 
 def test_a_full_disk_is_sat_out_too(cloud, start_agent, eventually) -> None:

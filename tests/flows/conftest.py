@@ -56,6 +56,9 @@ class Prefect:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
+    def delete(self, path: str) -> None:
+        self._http.delete(path).raise_for_status()
+
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a run of `FLOW/DEPLOYMENT`, here or once that is served; its id."""
         if self.here and (flow := self.here.flows.get(deployment)):

@@ -1,14 +1,24 @@
-"""`serve_for_tests.py MODULE:FLOW ...`: serves the named flows under the deployment name `test` until stopped."""
+"""`serve_for_tests.py MODULE:FLOW[+TAG] ...`: serves the named flows under the deployment name `test` until stopped."""
 
 import importlib
 import sys
+from typing import Any
 
 from prefect import serve
 
+from fleet.settings import get_settings
+from flows import logs
 from flows.catching_up import catch_up_with_one_run
 
+
+def deployment_of(named: str) -> Any:
+    place, *tags = named.split("+")
+    module, flow = place.split(":")
+    return getattr(importlib.import_module(module), flow).to_deployment(name="test", tags=tags)
+
+
 if __name__ == "__main__":
-    pairs = [name.split(":") for name in sys.argv[1:]]
-    deployments = [getattr(importlib.import_module(module), flow).to_deployment(name="test") for module, flow in pairs]
+    deployments = [deployment_of(named) for named in sys.argv[1:]]
+    logs.choose(get_settings())
     catch_up_with_one_run()
     serve(*deployments, pause_on_shutdown=False)

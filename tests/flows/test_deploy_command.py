@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from cli.deploy import CHECKOUT
+from fleet.watching.kinds import KINDS
 from local_cloud.prefect_api import prefect_http
 from tests.flows.conftest import QUIET
 
@@ -37,15 +38,27 @@ def prefect(prefect_server: Any) -> Iterator[httpx.Client]:
             if one["work_pool_name"] == "fleet":
                 http.delete(f"/deployments/{one['id']}")
         http.delete("/work_pools/fleet")
+        for what in ("automations", "block_documents"):
+            for one in http.post(f"/{what}/filter", json={}).json():
+                http.delete(f"/{what}/{one['id']}")
 
 
 def test_everything_is_made_once_and_a_second_run_changes_nothing(prefect_server: Any, prefect: httpx.Client) -> None:
     first = deploy(prefect_server)
+    nowhere = "notifications go nowhere"
+    assert first.pop(nowhere) == "set FLEET_NOTIFY_URL, or FLEET_NOTIFY_BLOCK for a block of yours"
     kinds = {name.partition(" ")[0] for name in first}
     assert kinds == {"work", "deployment", "concurrency", "automation"}
     assert first["deployment ingest-telemetry"] == "created"
-    assert len([name for name in first if name.startswith("deployment ")]) == 12
-    assert set(deploy(prefect_server).values()) == {"unchanged"}
+    assert len([name for name in first if name.startswith("deployment ")]) == 13
+    assert len([name for name in first if name.startswith("automation alarm: ")]) == len(KINDS) + 3
+    address = "http://127.0.0.1:9/never-shown"
+    again = deploy(prefect_server, FLEET_NOTIFY_URL=address)
+    assert again.pop("notification block custom-webhook/flip-fleet") == "created"
+    assert {news for name, news in again.items() if not name.startswith("automation alarm: ")} == {"unchanged"}
+    again = deploy(prefect_server, FLEET_NOTIFY_URL=address)
+    assert set(again.values()) == {"unchanged"}
+    assert not any("never-shown" in line for line in again)
 
 
 def test_what_was_changed_is_put_right(prefect_server: Any, prefect: httpx.Client) -> None:

@@ -67,6 +67,15 @@ def publish(settings: Settings, _: Settings) -> Any:
     return client(settings, "iot-data").publish(topic=commands_topic("battery-1"), qos=0, payload=b"{}")
 
 
+def count(settings: Settings, _: Settings) -> Any:
+    """How many messages each queue of the fleet holds."""
+    names = settings.names
+    dead = (names.telemetry_dead_letter_queue, names.rule_error_queue, names.webhook_dead_letter_queue)
+    for name in (names.telemetry_queue, names.webhook_queue, *dead):
+        with Queue(settings, name) as queue:
+            queue.depth()
+
+
 def write(settings: Settings, _: Settings) -> Any:
     bucket = load_outputs(settings.state_dir).archive_bucket
     return client(settings, "s3").put_object(Bucket=bucket, Key="telemetry/of-a-test", Body=b"")
@@ -79,6 +88,7 @@ ASKS: dict[str, Ask] = {
     "delete a thing": iot("delete_thing", thingName="battery-that-there-is-not"),
     "delete a certificate": iot("delete_certificate", certificateId="a" * 64),
     "write to the archive": write,
+    "count messages": count,
     "tell a battery": publish,
     "read a certificate": iot("describe_certificate", certificateId="a" * 64),
     "give a battery a certificate": lambda settings, _: client(settings, "iot-data").publish(
@@ -104,6 +114,7 @@ MAY: dict[str, set[str]] = {
     "webhooks": {"receive webhooks"},
     "dispatch": {"tell a battery"},
     "storage": {"write to the archive"},
+    "watching": {"count messages"},
 }
 
 
@@ -134,7 +145,7 @@ def test_a_job_may_do_what_is_its_own_and_nothing_else(machine: Settings, resour
 def test_the_role_of_a_worker_may_do_what_its_jobs_may(resources: Settings) -> None:
     role = InfrastructureNames(resources.project).roles["worker"]
     worker = resources.model_copy(update={"aws_role_arn": Identities(resources).arn("role", role)})
-    assert done_by(worker, resources) == MAY["dispatch"] | MAY["storage"] | MAY["webhooks"]
+    assert done_by(worker, resources) == MAY["dispatch"] | MAY["storage"] | MAY["watching"] | MAY["webhooks"]
 
 
 def test_the_machine_itself_may_do_nothing_of_it(machine: Settings, resources: Settings) -> None:

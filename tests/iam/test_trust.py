@@ -21,7 +21,7 @@ from fleet.infrastructure.names import InfrastructureNames
 TERRAFORM = Path(__file__).parents[2] / "terraform"
 ACCOUNT, ISSUER = "111122223333", "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"
 PLACES = ("ecs_tasks", "ec2", "eks_pod_identity", "eks_irsa")
-JOBS = ("provisioning", "retirement", "ingestion", "webhooks", "dispatch", "storage", "web", "worker")
+JOBS = ("provisioning", "retirement", "ingestion", "webhooks", "dispatch", "storage", "watching", "web", "worker")
 ACCOUNTS = {"ingestion": "ingestion-worker", "worker": "worker"}
 """The service account of the job's pods, where it has pods."""
 

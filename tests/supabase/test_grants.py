@@ -55,6 +55,8 @@ RELATIONS = {
     "fleet.command_messages": [],
     "fleet.command_answers": [],
     "fleet.unexplained_acknowledgements": READ,
+    "fleet.alarms": [],
+    "fleet.alarm_notices": [],
     "public.my_events": READ,
     "public.my_commands": READ,
 }

@@ -164,6 +164,7 @@ def _note_unexplained(connection: Connection, delivery: Delivery, answer: Answer
         delivery.thing_name,
         claimed,
         told,
+        extra={"thing_name": delivery.thing_name},
     )
     run(
         connection,

@@ -44,9 +44,10 @@ def read_migrations(folder: Path) -> list[Migration]:
     return found
 
 
-def migrate(settings: Settings, folder: Path = MIGRATIONS) -> list[str]:
+def migrate(settings: Settings, folder: Path = MIGRATIONS, until: str = "") -> list[str]:
     """Apply what is not yet applied, each in a transaction of its own; returns the names of what was applied now.
 
+    With `until`, a version, none that is newer. Partitions are made once all are applied.
     Raises `Conflict`, and changes nothing, for a database whose books name a migration that `folder` lacks.
     """
     migrations = read_migrations(folder)
@@ -55,10 +56,11 @@ def migrate(settings: Settings, folder: Path = MIGRATIONS) -> list[str]:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         connection.execute(_BOOKKEEPING)
         connection.commit()
-        pending = not_applied(connection, migrations)
+        pending = [one for one in not_applied(connection, migrations) if not until or one.version <= until]
         for migration in pending:
             _apply(connection, migration)
-        ensure_partitions(connection, datetime.now(UTC).date())
+        if not until:
+            ensure_partitions(connection, datetime.now(UTC).date())
         return [f"{migration.version}_{migration.name}" for migration in pending]
 
 
@@ -77,13 +79,18 @@ def ensure_partitions(connection: Connection, today: date, days_ahead: int = 7) 
     return int(made["made"]) if made else 0
 
 
+def applied_versions(connection: Connection) -> list[str]:
+    """The migrations that the database's books name, oldest first."""
+    rows = connection.execute("SELECT version FROM supabase_migrations.schema_migrations ORDER BY version")
+    return [row["version"] for row in rows]
+
+
 def not_applied(connection: Connection, migrations: list[Migration]) -> list[Migration]:
     """Those that the database's books lack, oldest first.
 
     Raises `Conflict` when the books name others: the database is of another checkout, and none of ours may follow.
     """
-    rows = connection.execute("SELECT version FROM supabase_migrations.schema_migrations")
-    applied = {row["version"] for row in rows}
+    applied = set(applied_versions(connection))
     if unknown := sorted(applied - {migration.version for migration in migrations}):
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise Conflict(

@@ -1,0 +1,32 @@
+"""Look for what is wrong with the fleet, and tell what is news."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.states import Completed, Failed
+
+from fleet.adapters.postgres.locks import one_at_a_time
+from fleet.settings import get_settings
+from fleet.watching.kinds import KINDS
+from tasks.watching import look_for, report_watching
+
+
+@flow
+def watch_fleet() -> Any:
+    """Look at batteries, queues, certificates, commands and counters.
+
+    One look that fails keeps none of the others from being made. What is news becomes one event a kind, which an
+    automation of the same name sends to people.
+    """
+    with one_at_a_time(get_settings(), "watch_fleet") as mine:
+        if not mine:
+            return Completed(name="Skipped", message="Another run is watching now.")
+        looks = {kind: look_for(kind, return_state=True).result(raise_on_failure=False) for kind in KINDS}
+    failed = {kind: result for kind, result in looks.items() if isinstance(result, BaseException)}
+    standing = {kind: result for kind, result in looks.items() if not isinstance(result, BaseException)}
+    report_watching(standing)
+    sentence = ", ".join(f"{count} {kind}" for kind, count in standing.items() if count) or "nothing is wrong"
+    if failed:
+        problems = " ".join(f"{kind}: {error}" for kind, error in failed.items())
+        return Failed(message=f"Not looked for {problems} Else: {sentence}.")
+    return Completed(message=f"Told: {sentence}.")
