@@ -2,13 +2,15 @@
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.aws.sqs_pace import Pace
 from fleet.adapters.aws.sqs_stream import Stream
 from fleet.adapters.postgres import Connection
+from fleet.adapters.postgres.quarantine import Parsed, each_that_can_be
 from fleet.adapters.postgres.telemetry import Stored, store
 from fleet.telemetry.message import parse
 
@@ -35,12 +37,21 @@ def ingest(queue: Queue, connection: Connection, seconds: float, pace: Pace, tal
     with Stream(queue, seconds, pace) as stream:
         for messages in stream.batches():
             with _collector_paused():
-                batch = store(connection, [(message, parse(message.body)) for message in messages])
+                batch = _stored(connection, [(message, parse(message.body)) for message in messages])
             stream.delete(messages)
             total += batch
             tally.stored += batch
             _log.debug("stored a batch of %d messages from %s", len(messages), queue.name)
     return total
+
+
+def _stored(connection: Connection, parsed: Sequence[Parsed]) -> Stored:
+    """The batch in the table; what the database takes of no message, whoever foresaw it, in the quarantine."""
+    stored, failed = each_that_can_be(connection, parsed, partial(store, connection))
+    if failed:
+        _log.warning("%d messages that the database does not take are in the quarantine", len(failed))
+        stored += store(connection, failed)
+    return stored
 
 
 @contextmanager

@@ -96,3 +96,20 @@ def test_what_was_committed_before_a_failure_is_counted(
     assert (tally.stored.messages, tally.stored.samples) == (20, 60)
     assert count(settings)["rows"] == 60
     assert sorted(endpoint.deleted, key=lambda receipt: int(receipt[1:])) == [f"r{n}" for n in range(1, 21)]
+
+
+def test_what_the_database_does_not_take_costs_its_neighbours_nothing(
+    endpoint: SqsEndpoint, settings: Settings
+) -> None:
+    """Nobody foresaw why it does not: here a rule that the parser does not know."""
+    with connect(settings) as connection:
+        connection.execute("ALTER TABLE fleet.telemetry ADD CHECK (thing_name <> 'battery-7')")
+        connection.commit()
+    endpoint.put(*(message(number) for number in range(DEVICES)))
+    told = work(settings, Pace(messages=DEVICES, wait_s=1), 1.0)
+    assert (told.samples, told.quarantined) == ((DEVICES - 1) * SAMPLES, 1)
+    assert len(endpoint.deleted) == DEVICES and not endpoint.waiting
+    with connect(settings) as connection:
+        [row] = connection.execute("SELECT thing_name, reason, detail FROM fleet.quarantine").fetchall()
+    assert (row["thing_name"], row["reason"]) == ("battery-7", "unstorable")
+    assert "violates check constraint" in row["detail"]
