@@ -1,0 +1,143 @@
+"""A running fleet of 20 batteries whose every sample and command is counted at both ends, and what can befall it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from device_agent.spool_reader import SpoolReader
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.commands import Commands
+from fleet.devices import DEVICE_FILE
+from fleet.settings import Settings
+from fleet.telemetry.message import Mode
+from fleet.telemetry.message import Sample as Reading
+from tests.command_examples import told
+from tests.device_agent.tcp_proxy import TcpProxy
+from tests.flows.environment import environment_of
+
+BATTERIES = 20
+Sample = tuple[str, int, datetime]
+"""Thing, sequence, and when it was measured: what a sample is known by."""
+
+
+@dataclass
+class Fleet:
+    """Agents in one process, workers in processes of their own, each behind a cable of its own."""
+
+    settings: Settings
+    home: Path
+    broker: TcpProxy
+    aws: TcpProxy
+    agents: "subprocess.Popen[bytes]" = field(init=False)
+    worker: "subprocess.Popen[bytes]" = field(init=False)
+    processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+
+    @property
+    def things(self) -> list[str]:
+        return sorted(file.parent.name for file in self.settings.artifacts_dir.glob(f"*/{DEVICE_FILE}"))
+
+    def start_agents(self) -> None:
+        """Four samples a second each, sent each second; what was acknowledged stays in the spool to be counted."""
+        options = ["--sample-interval", "0.25", "--publish-interval", "1", "--spool", str(self.home / "spool")]
+        options += ["--keep-acknowledged", "100000", "--reconnect-max", "2", "--acknowledgement-timeout", "5"]
+        self.agents = self._start(
+            "device_agent.main", "simulate", "--folders", str(self.settings.artifacts_dir), "--count", str(BATTERIES),
+            "--connects-per-s", "100", *options,
+        )  # fmt: skip
+
+    def kill_agents(self) -> None:
+        """No last words."""
+        self.agents.kill()
+        self.agents.wait()
+
+    def start_worker(self) -> "subprocess.Popen[bytes]":
+        self.worker = self._start("tests.faults.worker")
+        return self.worker
+
+    def _start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        environment = {**os.environ, **environment_of(self.settings)}
+        environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{self.aws.port}"
+        with (self.home / f"{arguments[0]}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments], env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
+        self.processes.append(process)
+        return process
+
+    def taken(self) -> dict[Sample, Reading]:
+        """Every sample that any battery measured, by the spool."""
+        found: dict[Sample, Reading] = {}
+        for thing in self.things:
+            with SpoolReader(self.home / "spool", thing) as spool:
+                for sequence, measured_at, body in spool.samples():
+                    found[thing, sequence, measured_at] = msgspec.json.decode(body, type=Reading)
+        return found
+
+    def stored(self) -> list[Sample]:
+        """Every row of the table."""
+        with connect(self.settings) as connection:
+            rows = connection.execute("SELECT thing_name, sequence, measured_at FROM fleet.telemetry").fetchall()
+        return [(row["thing_name"], row["sequence"], row["measured_at"]) for row in rows]
+
+    def runs_until(self, samples: int) -> None:
+        """Return when so many are in the table."""
+        eventually(lambda: len(self.stored()) >= samples, f"{samples} samples in the table")
+
+    def ends_whole(self) -> dict[Sample, Reading]:
+        """Back by itself: what was measured by now arrives. Then, the agents stopped in order and what is on its way
+        waited for, every sample of the spool is in the table, once."""
+        self.runs_until(len(self.taken()))
+        self.agents.terminate()
+        assert self.agents.wait(timeout=40) == 0
+        taken = self.taken()
+        assert len(taken) > BATTERIES
+        eventually(lambda: len(self.stored()) >= len(taken), "everything in the table", within_s=90)
+        stored = self.stored()
+        assert len(stored) == len(set(stored)), "a sample is there twice"
+        assert set(stored) == taken.keys()
+        return taken
+
+    def tell(self, starts_in_s: float, duration_s: float) -> tuple[datetime, datetime]:
+        """A command for each battery, as Flip gives it; from when to when."""
+        starts_at = datetime.now(UTC) + timedelta(seconds=starts_in_s)
+        ends_at, now = starts_at + timedelta(seconds=duration_s), datetime.now(UTC)
+        with connect(self.settings) as connection:
+            for thing in self.things:
+                command = told(f"cmd_{thing}", thing, starts_at=starts_at, ends_at=ends_at, said=now)
+                assert Commands(connection).receive(command, now, now) == "applied"
+            connection.commit()
+        return starts_at, ends_at
+
+    def states(self) -> dict[str, int]:
+        """How many commands are in which state."""
+        with connect(self.settings) as connection:
+            rows = connection.execute("SELECT state, count(*) AS number FROM fleet.commands GROUP BY state").fetchall()
+        return {row["state"]: row["number"] for row in rows}
+
+    def obeyed_once(self, taken: dict[Sample, Reading], starts_at: datetime, ends_at: datetime) -> None:
+        """Each battery did it, within its time and at no other, and said so once for each state."""
+        for thing in self.things:
+            under = [at for (name, _, at), one in taken.items() if name == thing and one.mode is Mode.DISCHARGE]
+            assert under, f"{thing} did not discharge"
+            assert starts_at - timedelta(seconds=0.5) <= min(under) and max(under) <= ends_at + timedelta(seconds=0.5)
+        with connect(self.settings) as connection:
+            steps = connection.execute(
+                "SELECT command_id, to_state, count(*) AS times FROM fleet.command_transitions"
+                " WHERE to_state IN ('running', 'done') GROUP BY command_id, to_state"
+            ).fetchall()
+        assert {row["times"] for row in steps} == {1} and len(steps) == 2 * BATTERIES
+
+
+def eventually(holds: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
+    """Return as soon as `holds()`; fail with `what` after `within_s`."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.1)
