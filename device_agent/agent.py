@@ -25,6 +25,7 @@ from device_agent.simulated_battery import Battery
 from device_agent.spool import Spool
 from fleet.commands.message import Rejected
 from fleet.telemetry.message import CertificateRequest, DeviceMessage, encode
+from fleet.tracing import OFF, Span, Traces
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class _InFlight:
     command_sequence: int
     results: int
     request: CertificateRequest | None
+    span: Span
 
 
 class Agent:
@@ -87,6 +89,7 @@ class Agent:
         jitter: Callable[[], float],
         offset_s: float = 0.0,
         renewal: Renewal | None = None,
+        traces: Traces = OFF,
     ) -> None:
         self.thing_name = thing_name
         self.spool = spool
@@ -101,6 +104,7 @@ class Agent:
         self._pace = pace
         self._jitter = jitter
         self._renewal = renewal
+        self._traces = traces
         self._commands = CommandStore(spool)
         self._contact = Contact(spool, clock, pace.lost_after_s)
         self._operation = Operation(self._commands, battery, clock, self._contact)
@@ -217,9 +221,11 @@ class Agent:
             return
         self._tokens += 1
         first, last = (samples[0].sequence, samples[-1].sequence) if samples else (0, 0)
-        self._in_flight = _InFlight(
-            self._tokens, first, last, 0 < last < self._sequence, command_sequence, number, request
+        span = self._traces.begin(
+            "publish", "PRODUCER", thing_name=self.thing_name, first_sequence=first, last_sequence=last
         )
+        waiting = 0 < last < self._sequence
+        self._in_flight = _InFlight(self._tokens, first, last, waiting, command_sequence, number, request, span)
         self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
         message = DeviceMessage(
             boot_id=self._boot_id,
@@ -227,6 +233,7 @@ class Agent:
             command_results=results,
             samples=samples,
             certificate_request=request or UNSET,
+            traceparent=span.traceparent or UNSET,
         )
         self._publisher.publish(encode(message), self._tokens)
 
@@ -241,6 +248,7 @@ class Agent:
         if not self._in_flight or self._in_flight.token != token:
             return
         sent, self._in_flight = self._in_flight, None
+        sent.span.end()
         self._contact.heard(now)
         self._failures = 0
         self._told_commands = sent.command_sequence
@@ -259,6 +267,7 @@ class Agent:
     def _on_not_sent(self, token: int, reason: str, refused: bool, now: float) -> None:
         if not self._in_flight or self._in_flight.token != token:
             return
+        self._in_flight.span.end(problem=reason)
         self._in_flight = None
         self._failures += 1
         wait_s = backoff_s(self._failures, self._jitter())

@@ -96,6 +96,7 @@ def options_from(given: argparse.Namespace) -> Options:
         connect_timeout_s=given.connect_timeout,
         connects_per_s=given.connects_per_s,
         report_interval_s=given.report_interval,
+        traces_url=os.environ.get("FLEET_TRACES_URL", ""),
         once=given.once,
         wait_when_refused=given.wait_when_refused,
         fault=FAULTS.get(given.fault or "", ""),

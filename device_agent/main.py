@@ -19,6 +19,7 @@ from device_agent.stations import open_stations
 from fleet import logs
 from fleet.devices import DEVICE_FILE, is_thing_name
 from fleet.errors import FleetError, InvalidInput
+from fleet.tracing import traces_to
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def _run(folders: list[Path], options: Options, network_threads: int) -> None:
         network = Network(network_threads)
         stations = open_stations(folders, options, network, clock, inbox.post, opened)
         logger.info("Started with %d device(s).", len(stations))
+        opened.callback(traces_to(options.traces_url, "device-agent").close)
         Runner(stations, options, clock, inbox).run()
 
 

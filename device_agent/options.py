@@ -37,6 +37,7 @@ class Options:
     connect_timeout_s: float | None = None
     connects_per_s: float = 50.0
     report_interval_s: float = 60.0
+    traces_url: str = ""
     once: bool = False
     wait_when_refused: bool = False
     fault: str = ""

@@ -19,6 +19,7 @@ from device_agent.simulated_battery import SimulatedBattery
 from device_agent.spool import Spool
 from device_agent.spool_file import SpoolFile
 from fleet.devices import Artifacts, read_artifacts
+from fleet.tracing import traces_to
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _station(
         lambda event: post(name, event),
     )
     renewal = Renewal(artifacts, line, random.random)
-    agent = Agent(
-        name, str(uuid.uuid4()), spool, battery, authority, line, clock, options.pace, random.random, offset_s, renewal
-    )
+    traces = traces_to(options.traces_url, "device-agent")
+    pace, boot_id = options.pace, str(uuid.uuid4())
+    agent = Agent(name, boot_id, spool, battery, authority, line, clock, pace, random.random, offset_s, renewal, traces)
     return Station(artifacts, agent, line)

@@ -230,6 +230,11 @@ class Settings(BaseSettings):
         "text",
         description="Logs on stderr for people, or a JSON object a line: of the flows, the web app and the agent.",
     )
+    traces_url: str = Field(
+        "",
+        description="Receiver of traces (OTLP over HTTP), http://HOST:4318/v1/traces, of the flows and the agent. "
+        "Empty: no traces. How many are taken: OTEL_TRACES_SAMPLER (docs/watching.md).",
+    )
     ingestion_workers: int = Field(
         1,
         ge=1,

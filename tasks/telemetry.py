@@ -14,6 +14,7 @@ from fleet.services import ingestion, replaying
 from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
 from fleet.telemetry.waiting import LEFT, STORED, Findings, Replayed, Source, Wanted
+from fleet.tracing import traces_to
 from tasks.figures import show_figures
 from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later, may_go_through_soon
@@ -34,7 +35,7 @@ def ingest_slice(queue_name: str, seconds: float, pace: Pace, tally: Tally) -> S
     """
     settings = settings_of("ingestion")
     with postgres.connect(settings) as connection, Queue(settings, queue_name) as queue:
-        return ingestion.ingest(queue, connection, seconds, pace, tally)
+        return ingestion.ingest(queue, connection, seconds, pace, tally, traces_to(settings.traces_url, "ingestion"))
 
 
 @task(task_run_name="look-at-{source}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)

@@ -73,6 +73,7 @@ NOT_A_WORKERS = {
     "FLEET_IOT_CA_FILE": "the same",
     "FLEET_TERRAFORM_DIR": "of the pool that applies the Terraform",
     "FLEET_TERRAFORM_MIRROR": "the same",
+    "FLEET_TRACES_URL": "off unless somebody wants traces",
     "SUPABASE_ANON_KEY": "the web app's",
     "SUPABASE_URL": "the web app's",
 }

@@ -2,8 +2,9 @@
 
 import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 
 from fleet.adapters.aws.sqs import Queue
@@ -12,7 +13,8 @@ from fleet.adapters.aws.sqs_stream import Stream
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.quarantine import Parsed, each_that_can_be
 from fleet.adapters.postgres.telemetry import Stored, store
-from fleet.telemetry.message import parse
+from fleet.telemetry.message import QueueMessage, Rejected, parse
+from fleet.tracing import OFF, Traces
 
 __all__ = ["Pace", "Tally", "ingest"]
 
@@ -26,7 +28,9 @@ class Tally:
         self.stored = Stored()
 
 
-def ingest(queue: Queue, connection: Connection, seconds: float, pace: Pace, tally: Tally | None = None) -> Stored:
+def ingest(
+    queue: Queue, connection: Connection, seconds: float, pace: Pace, tally: Tally | None = None, traces: Traces = OFF
+) -> Stored:
     """Receive, store and delete batch after batch for about `seconds`, at least once; receiving never waits.
 
     Safe with any number of workers on one queue. Each committed batch is added to `tally` at once. Raises
@@ -36,9 +40,13 @@ def ingest(queue: Queue, connection: Connection, seconds: float, pace: Pace, tal
     total = Stored()
     with Stream(queue, seconds, pace) as stream:
         for messages in stream.batches():
+            begun = datetime.now(UTC)
             with _collector_paused():
-                batch = _stored(connection, [(message, parse(message.body)) for message in messages])
+                parsed = [(message, parse(message.body)) for message in messages]
+                batch = _stored(connection, parsed)
             stream.delete(messages)
+            if traces.is_on:
+                _trace(traces, [message for _, message in parsed], begun)
             total += batch
             tally.stored += batch
             _log.debug("stored a batch of %d messages from %s", len(messages), queue.name)
@@ -52,6 +60,22 @@ def _stored(connection: Connection, parsed: Sequence[Parsed]) -> Stored:
         _log.warning("%d messages that the database does not take are in the quarantine", len(failed))
         stored += store(connection, failed)
     return stored
+
+
+def _trace(traces: Traces, messages: Iterable[QueueMessage | Rejected], begun: datetime) -> None:
+    """Of each message that is traced: how long it was on its way here, and how long its batch took to be stored."""
+    stored = datetime.now(UTC)
+    for message in messages:
+        if isinstance(message, Rejected) or not traces.is_followed(message.traceparent):
+            continue
+        thing, sequences = message.thing_name, [sample.sequence for sample in message.samples]
+        on_its_way = min(message.received_at, begun)
+        received = traces.begin("receive", "CONSUMER", message.traceparent, on_its_way, thing_name=thing)
+        first, last = min(sequences, default=0), max(sequences, default=0)
+        if within := received.traceparent:
+            of_rows = {"first_sequence": first, "last_sequence": last}
+            traces.begin("store", "INTERNAL", within, begun, thing_name=thing, **of_rows).end(stored)
+        received.end(begun)
 
 
 @contextmanager

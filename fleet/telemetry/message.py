@@ -85,7 +85,11 @@ class CertificateRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the device publishes: a batch of samples and how far it is with its commands."""
+    """What the device publishes: a batch of samples and how far it is with its commands.
+
+    `traceparent` is W3C's, where this message is traced. Whatever stands there never costs a message: who follows
+    traces looks at it, nobody else does.
+    """
 
     schema: int = SCHEMA
     boot_id: Name
@@ -93,6 +97,7 @@ class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     command_results: Annotated[list[CommandResult], msgspec.Meta(max_length=MAX_SAMPLES)] = []
     samples: Annotated[list[Sample], msgspec.Meta(max_length=MAX_SAMPLES)]
     certificate_request: CertificateRequest | msgspec.UnsetType = msgspec.UNSET
+    traceparent: Any = msgspec.UNSET
 
 
 class QueueMessage(DeviceMessage, frozen=True, kw_only=True, gc=False):

@@ -55,7 +55,7 @@ _ALL = (
         "dead-letters",
         "A dead-letter queue holds messages",
         "{n} dead-letter queues hold messages",
-        "They were taken ten times and could not be stored, or the rule could not deliver them: read one, then replay.",
+        "They could not be stored ten times over, or not be delivered: replay-quarantine shows why, and replays them.",
     ),
     Kind(
         "quarantine-filling",
@@ -67,7 +67,7 @@ _ALL = (
         "certificate-expiring",
         "A battery's certificate expires soon",
         "The certificates of {n} batteries expire soon",
-        "Rotate them while the batteries can still connect.",
+        "Run rotate-certificates (expires_within_days) while the batteries can still connect.",
         page="fleet",
     ),
     Kind(

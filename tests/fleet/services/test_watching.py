@@ -210,11 +210,6 @@ def test_counters_that_move_as_no_energy_does_are_told(place: Place) -> None:
 
 
 def test_a_certificate_that_ends_within_thirty_days_is_told(place: Place) -> None:
-    # As the migration on the life of a device has it, where that is not applied yet.
-    place.sql(
-        "CREATE TABLE IF NOT EXISTS fleet.certificates (certificate_id text PRIMARY KEY, thing_name text NOT NULL,"
-        " expires_at timestamptz, ended_at timestamptz)"
-    )
     for name, days in {"soon": 29, "later": 31}.items():
         place.battery(name)
         place.sql(

@@ -16,10 +16,6 @@ SELECT reason, count(*) AS messages, count(DISTINCT thing_name) AS batteries, su
 FROM fleet.quarantine WHERE replayed_at IS NULL AND quarantined_at >= %(since)s
 GROUP BY reason ORDER BY messages DESC, reason
 
--- name: knows_certificates
--- Whether the database keeps when certificates end.
-SELECT to_regclass('fleet.certificates') IS NOT NULL AS is_known
-
 -- name: expiring
 -- Batteries in service whose certificate ends before then, the first to end first.
 SELECT device.thing_name, held.expires_at
