@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -100,9 +100,17 @@ class Prefect:
     def exists(self, run: str) -> bool:
         return self._http.get(f"/flow_runs/{run}").status_code != httpx.codes.NOT_FOUND
 
-    def events(self, name: str, count: int, seconds: float = 30) -> list[dict[str, Any]]:
-        """The events of that name, once there are so many: the server gets them some seconds after they are told."""
-        query, deadline = {"filter": {"event": {"name": [name]}}}, time.monotonic() + seconds
+    def deployment(self, run: str) -> str:
+        return str(self._http.get(f"/flow_runs/{run}").raise_for_status().json()["deployment_id"])
+
+    def events(self, name: str, count: int, seconds: float = 30, about: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """The events of that name, once there are so many: the server gets them some seconds after they are told.
+
+        With `about`, ids of resources, only those about one of them.
+        """
+        query: dict[str, Any] = {"filter": {"event": {"name": [name]}}}
+        query["filter"] |= {"resource": {"id": list(about)}} if about else {}
+        deadline = time.monotonic() + seconds
         while len(found := self.post("/events/filter", **query)["events"]) < count:
             assert time.monotonic() < deadline, f"{len(found)} events {name}"
             time.sleep(0.25)
