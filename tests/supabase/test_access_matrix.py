@@ -28,8 +28,9 @@ pytestmark = pytest.mark.integration
 FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
 STORAGE = {"fleet.telemetry_dirty", "fleet.telemetry_archives"}
 DISPATCH = {"fleet.command_cursors", "fleet.command_messages", "fleet.command_answers"}
+WATCHING = {"fleet.alarms", "fleet.alarm_notices"}
 LIFE = {"fleet.certificates", "fleet.rotations", "fleet.left_homes"}
-CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH, *STORAGE, *LIFE}
+CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH, *STORAGE, *LIFE, *WATCHING}
 OPERATORS_ONLY = {
     "fleet.quarantine", "fleet.flip_webhooks", "fleet.refused_webhooks", "fleet.unexplained_acknowledgements",
 }  # fmt: skip
@@ -135,6 +136,8 @@ def _control(fleet: Fleet, device: str, site_id: str) -> tuple[str, str]:
     fleet.sql("INSERT INTO fleet.command_cursors VALUES (%s, 1, 1)", device)
     fleet.sql("INSERT INTO fleet.rotations (thing_name, former_certificate_id) VALUES (%s, 'former')", device)
     fleet.sql("INSERT INTO fleet.left_homes (thing_name) VALUES (%s)", device)
+    fleet.sql("INSERT INTO fleet.alarms VALUES ('device-silent', %s, 'is silent', now(), now(), NULL)", device)
+    fleet.sql("INSERT INTO fleet.alarm_notices VALUES (%s, now())", device)
     fleet.sql("INSERT INTO fleet.unexplained_acknowledgements VALUES (%s, 7, 2, 1, now(), now())", device)
     fleet.sql(
         "INSERT INTO fleet.command_answers (thing_name, acknowledged_sequence, results, received_at)"
