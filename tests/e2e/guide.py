@@ -18,7 +18,7 @@ from typing import Self
 
 import psutil
 
-_COMMAND_S, _SERVICE_S, _AGAIN_S, _END_S = 420.0, 90.0, 300.0, 60.0
+_COMMAND_S, _SERVICE_S, _AGAIN_S, _END_S = 420.0, 90.0, 300.0, 100.0
 _FENCE = re.compile(r"^```([a-z ]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -43,6 +43,8 @@ class Visitor:
         self.ask_for_code(email)
         self.enter_code(self.world.project.mailed_code(email))
         self.sees("Signed in as")
+        # The page asks for the cookie once it is drawn: who leaves it sooner than a person can has none.
+        self.page.wait_for_function("() => performance.getEntriesByName(location.origin + '/session').length > 0")
 
     def ask_for_code(self, email: str) -> None:
         self.fill("E-mail address", email)
