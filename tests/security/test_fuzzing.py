@@ -1,6 +1,7 @@
 """Whatever comes in from outside has a verdict: a value or an error of ours, soon, and never another exception."""
 
 import json
+from base64 import encodebytes
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -260,12 +261,16 @@ def _pem(key: Any, password: bytes | None = None) -> bytes:
     return bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption))
 
 
-WEAK = b"""-----BEGIN PRIVATE KEY-----
-ME4CAQAwEAYHKoZIzj0CAQYFK4EEAAYENzA1AgEBBA46PcsdH6A0VXcQ47qLfqEg
-Ax4ABFhWsbgy9fSOPK9Sitg5AemwZrur5c9rIUt7GBs=
------END PRIVATE KEY-----
-"""
-"""A key on secp112r1, which is no curve of the library's: nothing of it is secret."""
+def _on_a_curve_that_nobody_knows() -> bytes:
+    """A key whose algorithm names another curve than P-256: the library makes none of those that it does not read."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    der = key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    lines = encodebytes(der.replace(P_256, P_256[:-1] + b"\x63"))
+    return b"\n".join([b"-----BEGIN %b-----" % PKCS_8, lines.strip(), b"-----END %b-----" % PKCS_8, b""])
+
+
+P_256, PKCS_8 = bytes.fromhex("2a8648ce3d030107"), b"PRIVATE KEY"
+"""The curve's object identifier in DER, and the label of a PKCS 8 key in PEM."""
 KEYS_OF_OTHER_KINDS = {
     "Ed25519": lambda: _pem(ed25519.Ed25519PrivateKey.generate()),
     "EC P-384": lambda: _pem(ec.generate_private_key(ec.SECP384R1())),
@@ -274,7 +279,7 @@ KEYS_OF_OTHER_KINDS = {
     "X25519": lambda: _pem(x25519.X25519PrivateKey.generate()),
     "encrypted": lambda: _pem(ec.generate_private_key(ec.SECP256R1()), b"secret"),
     "a certificate": lambda: battery().certificate.pem.encode(),
-    "a curve that is too weak": lambda: WEAK,
+    "a curve that nobody knows": _on_a_curve_that_nobody_knows,
     "deep JSON": lambda: b'{"x":' + b"[" * 100_000,
     "NUL": lambda: b"\0" * 100_000,
 }

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from fleet.devices import KEY_FILE
+from fleet.devices import KEY_FILE, write_private_key
 from fleet.infrastructure.outputs import load_outputs
 from fleet.settings import Settings
 from local_cloud.flip.steering import Steering
@@ -86,7 +86,7 @@ def test_runs_leave_no_secret_behind_whether_they_end_well_or_fail(
     }  # fmt: skip
     broken = fleet_settings.artifacts_dir / "broken" / KEY_FILE
     broken.parent.mkdir(parents=True)
-    broken.write_text("-----BEGIN PRIVATE KEY-----\nsecretHalfOfAKey\n")
+    half_of_a_key = _half_of_a_key(broken)
     forged = {"webhook-id": "msg_1", "webhook-timestamp": str(int(datetime.now(UTC).timestamp()))}
     route = on_this_machine(load_outputs(fleet_settings.state_dir).webhook_url, fleet_settings.aws_endpoint_url)
     httpx.post(route, json={}, headers=forged | {"webhook-signature": "v1,Zm9yZ2VkU2lnbmF0dXJl"})
@@ -107,7 +107,7 @@ def test_runs_leave_no_secret_behind_whether_they_end_well_or_fail(
         "the AWS secret": SECRET_KEY, "Flip's token": FLIP_TOKEN, "the webhooks' secret": FLIP_WEBHOOK_SECRET[6:],
         "the database's password": PASSWORD, "a wrong AWS secret": "wrong-secret-key-9Zt",
         "a wrong token": "wrong-token-5Kd", "a forged signature": "Zm9yZ2VkU2lnbmF0dXJl",
-        "a broken key": "secretHalfOfAKey",
+        "a broken key": half_of_a_key,
         **{f"line {at} of a key": line for at, line in enumerate(lines_of_key("\n".join(keys)))},
     }  # fmt: skip
     assert len(keys) == 1, "that of the battery that is in service; decommissioning deletes the other"
@@ -116,6 +116,14 @@ def test_runs_leave_no_secret_behind_whether_they_end_well_or_fail(
     assert found_in(texts_of(fleet_settings.require_database_url(), "fleet"), secrets) == []
     assert found_in(files_below(prefect_server.home), secrets) == []
     assert found_in(iter([("log", caplog.text), ("output", said.out + said.err)]), secrets) == []
+
+
+def _half_of_a_key(file: Path) -> str:
+    """Write the file of a key that was cut off in the middle; what is left of the secret in it."""
+    write_private_key(file)
+    first, second = file.read_text().splitlines()[:2]
+    file.write_text(f"{first}\n{second}\n")
+    return second[-16:]  # before it is what all P-256 keys begin with
 
 
 def run(prefect_server: Any, flow: str, parameters: dict[str, Any]) -> str:
