@@ -2,9 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,6 +14,7 @@ from fleet.adapters.postgres import Connection, connect, run
 from fleet.adapters.postgres.command_answers import count_in_answers
 from fleet.adapters.postgres.command_reports import Report, Reports
 from fleet.adapters.postgres.command_sending import claim_messages, end_departed, end_overdue, mark_delivered
+from fleet.adapters.postgres.listening import listening
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused
 from fleet.figures import Figures
 from fleet.items import attempt
@@ -53,29 +53,6 @@ class Reported(Figures):
     given_up: int = 0
 
 
-class Listener:
-    """Wakes when there is something to send or to count in."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def wait(self, seconds: float) -> None:
-        """Return at the first word, after `seconds` at the latest; what came with it is taken for the same."""
-        for _ in self._connection.notifies(timeout=seconds, stop_after=1):
-            pass
-        for _ in self._connection.notifies(timeout=0):
-            pass
-
-
-@contextmanager
-def listening(settings: Settings) -> Iterator[Listener]:
-    """A connection of its own: words that come while it is busy with queries would be lost."""
-    with connect(settings) as connection:
-        connection.autocommit = True
-        connection.execute("LISTEN commands")
-        yield Listener(connection)
-
-
 def dispatch(settings: Settings, seconds: float) -> Dispatched:
     """Send what is due, signed, and count in what is answered for about `seconds`, at least once.
 
@@ -84,7 +61,11 @@ def dispatch(settings: Settings, seconds: float) -> Dispatched:
     """
     total, deadline, checked = Dispatched(), time.monotonic() + seconds, -_LOOKS_EVERY_S
     sign = signer(settings).sign
-    with DevicePublisher(settings) as publisher, listening(settings) as listener, connect(settings) as connection:
+    with (
+        DevicePublisher(settings) as publisher,
+        listening(settings, "commands") as listener,
+        connect(settings) as connection,
+    ):
         connection.autocommit = True
         while True:
             round_ = _answers(connection) + _departed(connection) + _messages(connection, publisher, sign)

@@ -11,7 +11,8 @@ from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.aws.iot_data import DevicePublisher
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.devices import DeviceLedger
-from fleet.adapters.postgres.rotations import RotationLedger, inbox
+from fleet.adapters.postgres.listening import listening
+from fleet.adapters.postgres.rotations import RotationLedger
 from fleet.devices import ThingName
 from fleet.errors import FleetError, Unavailable
 from fleet.items import attempt
@@ -86,7 +87,7 @@ def rotate(makes: Settings, removes: Settings, names: Sequence[ThingName], secon
     """
     deadline, outcomes = time.monotonic() + seconds, dict[ThingName, Rotated]()
     with (
-        inbox(makes) as heard,
+        listening(makes, "rotations") as heard,
         connect(makes) as connection,
         DevicePublisher(makes, certificate_topic) as publisher,
     ):

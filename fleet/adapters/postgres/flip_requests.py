@@ -7,7 +7,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from fleet.adapters.postgres import Connection, connect, one, run, translated
+from fleet.adapters.postgres import Connection, one, run, translated
+from fleet.adapters.postgres.listening import Listener, listening
 from fleet.flip.requests import BACKOFF, LATER, Declined, Done, FlipRequest
 from fleet.settings import Settings
 
@@ -23,32 +24,21 @@ class Waiting:
     subject: str
 
 
-class Inbox:
+class Inbox(Listener):
     """Watches for requests; the web app's insert wakes it."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def due(self) -> list[Waiting]:
         """What is to be worked off now, oldest first."""
         with translated():
-            rows = run(self._connection, "flip_requests.due", limit=_MOST)
+            rows = run(self.connection, "flip_requests.due", limit=_MOST)
             return [Waiting(**row) for row in rows]
-
-    def wait(self, seconds: float) -> None:
-        """Return when a request was left, after `seconds` at the latest."""
-        with translated():
-            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
-                pass
 
 
 @contextmanager
 def inbox(settings: Settings) -> Iterator[Inbox]:
     """An inbox that is listening."""
-    with connect(settings) as connection:
-        connection.autocommit = True
-        connection.execute("LISTEN flip_requests")
-        yield Inbox(connection)
+    with listening(settings, "flip_requests") as listener:
+        yield Inbox(listener.connection)
 
 
 class FlipRequests:

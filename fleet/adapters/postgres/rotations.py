@@ -1,16 +1,13 @@
 """How far devices are with their new certificates, and when those that they have end."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from fleet.adapters.postgres import Connection, connect, run, translated
+from fleet.adapters.postgres import Connection, run, translated
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName, certificate_expires_at, certificate_public_key_sha256
 from fleet.provisioning.steps import Certificate, Entry
 from fleet.rotation.steps import Rotation
-from fleet.settings import Settings
 
 _CALENDAR_MONTHS = 1_200
 
@@ -103,25 +100,3 @@ class RotationLedger:
         with translated(), self._connection.transaction():
             cursor = run(self._connection, f"rotations.{query}", **parameters)
             return cursor.fetchall() if cursor.description else []
-
-
-class Inbox:
-    """Watches for what devices say of their rotations; ingestion wakes it."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def wait(self, seconds: float) -> None:
-        """Return at the first word, after `seconds` at the latest."""
-        with translated():
-            for _ in self._connection.notifies(timeout=seconds, stop_after=1):
-                pass
-
-
-@contextmanager
-def inbox(settings: Settings) -> Iterator[Inbox]:
-    """An inbox that is listening, on a connection of its own."""
-    with connect(settings) as connection:
-        connection.autocommit = True
-        connection.execute("LISTEN rotations")
-        yield Inbox(connection)
