@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
+from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.services.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
@@ -36,6 +37,8 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
     with one_at_a_time(get_settings(), _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is dispatching now.")
+        if not any_device(get_settings(), wait_s=end - time.monotonic()):
+            return Completed(name="Skipped", message="No device is provisioned yet.")
         each = slices(get_settings(), _WORK, end, overtime_s)
         results, telling = side_by_side(each, dispatch_slice.submit, report_slice.submit)
     # The next run sends already; reports are claimed one by one, so that it may tell Flip too.

@@ -5,6 +5,7 @@ from typing import Any
 from prefect import flow
 from prefect.states import Completed, Failed
 
+from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.settings import get_settings
 from fleet.watching.kinds import KINDS
@@ -21,6 +22,8 @@ def watch_fleet() -> Any:
     with one_at_a_time(get_settings(), "watch_fleet") as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is watching now.")
+        if not any_device(get_settings()):
+            return Completed(name="Skipped", message="No device is provisioned yet.")
         looks = {kind: look_for(kind, return_state=True).result(raise_on_failure=False) for kind in KINDS}
     failed = {kind: result for kind, result in looks.items() if isinstance(result, BaseException)}
     standing = {kind: result for kind, result in looks.items() if not isinstance(result, BaseException)}
