@@ -1,9 +1,7 @@
 """What `fleet doctor` makes of a Prefect server: who we are to it, and who else it lets in."""
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pydantic import SecretStr
@@ -11,14 +9,15 @@ from pydantic import SecretStr
 from cli import doctor
 from fleet.errors import FleetError, Refused, Unavailable
 from fleet.settings import Settings
+from tests.http_receiver import QuietHandler, serving
 
 
-class PrefectLike(BaseHTTPRequestHandler):
+class PrefectLike(QuietHandler):
     """Answers as a server with these words, or as Cloud with this key; `open_to_all` allows every origin."""
 
     words, key, open_to_all = "", "", False
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the library calls it so
         given = self.headers.get("Authorization", "")
         wanted = "Bearer pnu_good" if self.key else "Basic YWRtaW46cGFzcw==" if self.words else given
         self.send_response(
@@ -29,20 +28,12 @@ class PrefectLike(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps("3.8.8").encode())
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def served() -> Iterator[tuple[type[PrefectLike], str]]:
     kind = type("Served", (PrefectLike,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield kind, f"http://127.0.0.1:{server.server_address[1]}/api"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(kind) as address:
+        yield kind, f"{address}/api"
 
 
 def look(api: str, **settings: str) -> str:

@@ -4,11 +4,9 @@ import gzip
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from fleet.services.ingestion import Pace, ingest
 from fleet.settings import Settings
 from fleet.telemetry.message import DeviceMessage, QueueMessage, encode, parse
 from fleet.tracing import OFF, traces_to
+from tests.http_receiver import QuietHandler, serving
 from tests.messages import body
 
 needs_opentelemetry = pytest.mark.usefixtures("opentelemetry")
@@ -61,25 +60,14 @@ class Receiver:
 
 @pytest.fixture
 def receiver(opentelemetry: None) -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"]))
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the library calls it so
+            text = self.posted()
             taken.take(gzip.decompress(text) if self.headers.get("Content-Encoding") == "gzip" else text)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    taken = Receiver(f"http://127.0.0.1:{server.server_address[1]}/v1/traces")
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield taken
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        taken = Receiver(f"{address}/v1/traces")
+        yield taken
 
 
 @pytest.mark.integration

@@ -1,7 +1,6 @@
 """A fleet that runs, for each test."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -60,12 +59,7 @@ def _connect_by(broker: TcpProxy, settings: Settings) -> None:
 def _provision(settings: Settings, orders: list[Order]) -> None:
     registry, factory = IotCore(settings), factory_of(settings)
     with connect(settings) as connection:
-        DeviceLedger(connection).plan(orders)
-
-    def work(mine: list[Order]) -> None:
-        with connect(settings) as connection:
-            for order in mine:
-                provision(order, DeviceLedger(connection), registry, factory)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, [orders[start::4] for start in range(4)]))
+        ledger = DeviceLedger(connection)
+        ledger.plan(orders)
+        for order in orders:
+            provision(order, ledger, registry, factory)

@@ -1,10 +1,8 @@
 """What goes wrong leads to a notification: a POST at a real receiver, by a real Prefect server's automations."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -22,6 +20,7 @@ from fleet.watching.kinds import KINDS
 from flows import alarms, automations
 from tests.flows.conftest import Serve
 from tests.flows.environment import environment_of
+from tests.http_receiver import QuietHandler, serving
 
 pytestmark = pytest.mark.integration
 SECRET = "T0KEN-0F-THE-CHANNEL"
@@ -46,25 +45,13 @@ def channel() -> Iterator[tuple[Receiver, str]]:
     """A receiver and its address, which is a secret, as Slack's are."""
     receiver = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"]))
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the library calls it so
             assert SECRET in self.path
-            receiver.posts.append(json.loads(text))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            receiver.posts.append(json.loads(self.posted()))
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield receiver, f"http://127.0.0.1:{server.server_address[1]}/hooks/{SECRET}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as address:
+        yield receiver, f"{address}/hooks/{SECRET}"
 
 
 @pytest.fixture
