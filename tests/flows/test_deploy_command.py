@@ -19,8 +19,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300
 
 
 def deploy(prefect_server: Any, **settings: str) -> dict[str, str]:
-    """What it says of each thing."""
-    place = {"PREFECT_HOME": str(prefect_server.home), "PREFECT_API_URL": prefect_server.url}
+    """What it says of each thing; of a demo that ran in this checkout it knows nothing."""
+    home = str(prefect_server.home)
+    place = {"PREFECT_HOME": home, "PREFECT_API_URL": prefect_server.url, "FLEET_STATE_DIR": home}
     command = [sys.executable, "-m", "cli.app", "deploy"]
     environment = {**os.environ, **QUIET, **place, **settings}
     done = subprocess.run(
