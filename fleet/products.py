@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,7 +20,8 @@ _ModelName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.,@/:#-]{1,80}\Z"
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a battery of this model can hold (Wh) and take or give (W) when it is new; the names are shown at Flip.
 
-    `manufacturer_name` empty: the table's `maker`.
+    `manufacturer_name` empty: the table's `maker`. `absent_meters`: those that it does not come with; Flip is told 0 of
+    them, where a reading that is missing for another reason makes its interval one that is missing.
     """
 
     product_name: _Label
@@ -28,6 +29,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     charge_power_w: _PowerW
     discharge_power_w: _PowerW
     manufacturer_name: str = ""
+    absent_meters: tuple[Literal["home", "solar"], ...] = ()
 
 
 class Products(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,9 +61,3 @@ def products() -> Products:
 def model_named(name: str) -> Model | None:
     """What is known of a model; None for one that nobody described: a battery of before it was taken out, say."""
     return products().models.get(name)
-
-
-def rated_capacity_wh(name: str) -> float | None:
-    """What a battery of this model held when it was new, Wh; None where nobody described the model."""
-    model = model_named(name)
-    return model.capacity_wh if model else None

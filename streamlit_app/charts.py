@@ -67,10 +67,11 @@ def charge_chart(table: pd.DataFrame) -> Chart:
 
 
 def power_chart(table: pd.DataFrame) -> Chart:
-    """Powers over time, one line each, told apart by colour and dash."""
-    long = table.melt(_TIME, [metric.title for metric in POWERS], "Metric", "Power (kW)")
+    """Powers over time, one line each that was read at all, told apart by colour and dash."""
+    read = [metric for metric in POWERS if table[metric.title].notna().any()]
+    long = table.melt(_TIME, [metric.title for metric in read], "Metric", "Power (kW)")
     long["Metric"] = long["Metric"].str.removesuffix(" (kW)")
-    names = [metric.label for metric in POWERS]
+    names = [metric.label for metric in read]
     legend = alt.Legend(title=None, orient="bottom", columns=2)
     chart: Chart = (
         alt.Chart(long)

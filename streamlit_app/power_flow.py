@@ -39,25 +39,30 @@ def describe(battery: Battery) -> str:
 def svg(battery: Battery) -> str:
     """The picture, in the page's own colours."""
     charge, discharge = battery.battery_charge_power_w or 0, battery.battery_discharge_power_w or 0
-    grid = battery.grid_power_w
+    is_down, grid = battery.grid_online is False, battery.grid_power_w
     arrows = [
-        _arrow("M160 72 L160 118", battery.solar_power_w or 0, forward=True),
-        _arrow("M110 135 L143 135", abs(grid) if battery.grid_online else 0, forward=grid >= 0),
+        _arrow("M110 135 L143 135", 0 if is_down else abs(grid or 0), forward=(grid or 0) >= 0),
         _arrow("M177 135 L210 135", battery.home_power_w or 0, forward=True),
         _arrow("M160 152 L160 198", max(charge, discharge), forward=charge >= discharge),
     ]
     battery_power = charge if charge >= discharge else discharge
     nodes = [
-        _node(160, 38, "Sun", words.power(battery.solar_power_w)),
-        _node(52, 135, "Grid", words.power(abs(grid)) if battery.grid_online else "down"),
+        _node(52, 135, "Grid", "down" if is_down else _size(grid)),
         _node(268, 135, "Home", words.power(battery.home_power_w)),
         _node(160, 232, f"Battery {words.share(battery.state_of_charge_pct)}", words.power(battery_power)),
     ]
+    if battery.has_sun:
+        arrows.append(_arrow("M160 72 L160 118", battery.solar_power_w or 0, forward=True))
+        nodes.append(_node(160, 38, "Sun", words.power(battery.solar_power_w)))
     hub = '<circle cx="160" cy="135" r="9" class="hub"/>'
     return (
         f'<svg viewBox="0 0 320 270" role="img" aria-label="{escape(describe(battery))}">'
         f"{''.join(arrows)}{hub}{''.join(nodes)}</svg>"
     )
+
+
+def _size(power_w: float | None) -> str:
+    return words.power(None if power_w is None else abs(power_w))
 
 
 def _node(x: int, y: int, label: str, value: str) -> str:
@@ -74,20 +79,29 @@ def _arrow(path: str, power_w: float, *, forward: bool) -> str:
 
 
 def _battery_words(battery: Battery) -> list[str]:
-    charge, discharge = battery.battery_charge_power_w or 0, battery.battery_discharge_power_w or 0
-    if max(charge, discharge) < _IDLE_W:
+    level, known = battery.state_of_charge_pct, (battery.battery_charge_power_w, battery.battery_discharge_power_w)
+    charge, discharge = (each or 0 for each in known)
+    if known == (None, None):
+        doing = "does not say what it does"
+    elif max(charge, discharge) < _IDLE_W:
         doing = "rests"
     else:
         doing = f"takes in {words.power(charge)}" if charge >= discharge else f"gives {words.power(discharge)}"
-    return [f"The battery is at {words.share(battery.state_of_charge_pct)} and {doing}."]
+    at = "does not say how full it is" if level is None else f"is at {words.share(level)}"
+    return [f"The battery {at} and {doing}."]
 
 
 def _other_words(battery: Battery) -> list[str]:
-    grid = battery.grid_power_w
-    sun, home = words.power(battery.solar_power_w), words.power(battery.home_power_w)
-    sentences = [f"The sun gives {sun}, the home uses {home}."]
-    if not battery.grid_online:
+    grid, sun, home = battery.grid_power_w, battery.solar_power_w, battery.home_power_w
+    read = [
+        *([f"the sun gives {words.power(sun)}"] if sun is not None else ()),
+        *([f"the home uses {words.power(home)}"] if home is not None else ()),
+    ]
+    sentences = [f"T{', '.join(read)[1:]}."] if read else []
+    if battery.grid_online is False:
         sentences.append("The grid is down.")
+    elif grid is None:
+        sentences.append("What comes from the grid is not known now.")
     elif abs(grid) < _IDLE_W:
         sentences.append("Nothing comes from the grid.")
     else:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from fleet.errors import FleetError
 from fleet.telemetry.archive import STORED_COLUMNS, Row, Written, sha256_of
+from fleet.telemetry.message import READINGS
 
 ROW_GROUP = 20_000
 """About a device and day at a sample in 5 s, so that a reader of one device reads little more."""
@@ -17,7 +18,9 @@ _TYPES = {
     "thing_name": pa.string(), "mode": pa.string(), "sequence": pa.int64(), "grid_online": pa.bool_(),
     **dict.fromkeys(["measured_at", "received_at", "stored_at"], pa.timestamp("us", tz="UTC")),
 }  # fmt: skip
-SCHEMA = pa.schema([pa.field(name, _TYPES.get(name, pa.float64()), nullable=False) for name in STORED_COLUMNS])
+SCHEMA = pa.schema(
+    [pa.field(name, _TYPES.get(name, pa.float64()), nullable=name in READINGS) for name in STORED_COLUMNS]
+)
 
 
 def write(file: Path, batches: Iterable[Sequence[Row]]) -> None:
@@ -40,9 +43,14 @@ def examine(file: Path) -> Written:
             samples, earliest, latest = samples + len(batch), [*earliest, bounds["min"]], [*latest, bounds["max"]]
     except (pa.ArrowException, OSError) as error:
         raise FleetError(f"{file.name} is no readable Parquet file: {error}.") from error
-    if not samples or not parquet.schema_arrow.equals(SCHEMA):
+    if not samples or not _is_ours(parquet.schema_arrow):
         raise FleetError(f"{file.name} holds no samples of ours.")
     return Written(samples, min(earliest), max(latest), file.stat().st_size, sha256_of(file))
+
+
+def _is_ours(schema: pa.Schema) -> bool:
+    """Files of before a reading could be missing have the same columns, and no nulls."""
+    return bool(schema.names == SCHEMA.names and schema.types == SCHEMA.types)
 
 
 def count(file: Path) -> int:

@@ -2,7 +2,9 @@
 
 Powers are watts, never negative, charge and discharge apart. Energies are watt-hour counters that only grow.
 Shares are percent, 0 to 100. Times are UTC with milliseconds. `sequence` is the device's own counter: it starts
-at 1, survives restarts, and with the thing name and `measured_at` names a sample for good.
+at 1, survives restarts, and with the thing name and `measured_at` names a sample for good. Every other field of a
+sample is a reading, and None, left out on the wire, where the battery gave none: a home without a solar meter, a
+register that was not ready. That is never the same as 0.
 """
 
 from collections.abc import Iterable
@@ -47,25 +49,29 @@ class Mode(Enum):
     STANDBY = "STANDBY"
 
 
-class Sample(msgspec.Struct, frozen=True, gc=False):
-    """One reading of one battery and its home at `measured_at` (the device's clock, UTC)."""
+class Sample(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What was read of one battery and its home at `measured_at` (the device's clock, UTC)."""
 
     sequence: Sequence
     measured_at: Instant
-    mode: Mode
-    battery_charge_power_w: PowerW
-    battery_discharge_power_w: PowerW
-    battery_charged_energy_wh: EnergyWh
-    battery_discharged_energy_wh: EnergyWh
-    battery_stored_energy_wh: EnergyWh
-    battery_capacity_energy_wh: EnergyWh
-    state_of_charge_pct: SharePct
-    backup_reserve_pct: SharePct
-    grid_online: bool
-    home_power_w: PowerW
-    home_energy_wh: EnergyWh
-    solar_power_w: PowerW
-    solar_energy_wh: EnergyWh
+    mode: Mode | None = None
+    battery_charge_power_w: PowerW | None = None
+    battery_discharge_power_w: PowerW | None = None
+    battery_charged_energy_wh: EnergyWh | None = None
+    battery_discharged_energy_wh: EnergyWh | None = None
+    battery_stored_energy_wh: EnergyWh | None = None
+    battery_capacity_energy_wh: EnergyWh | None = None
+    state_of_charge_pct: SharePct | None = None
+    backup_reserve_pct: SharePct | None = None
+    grid_online: bool | None = None
+    home_power_w: PowerW | None = None
+    home_energy_wh: EnergyWh | None = None
+    solar_power_w: PowerW | None = None
+    solar_energy_wh: EnergyWh | None = None
+
+
+READINGS = Sample.__struct_fields__[2:]
+"""What a sample may lack."""
 
 
 class CommandResult(msgspec.Struct, frozen=True, gc=False):

@@ -8,6 +8,7 @@ from enum import Enum
 
 import msgspec
 
+from fleet.products import model_named
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.rows import call, call_rows, read_one, read_view
 
@@ -43,7 +44,7 @@ def freshness(last_seen: datetime | None, measured_at: datetime | None, now: dat
 
 
 class Battery(msgspec.Struct, frozen=True, kw_only=True):
-    """A battery with its latest reading; readings are None until it has reported once."""
+    """A battery with its latest sample; a reading that it lacked is None, and all are until it has reported once."""
 
     thing_name: str
     model: str = ""
@@ -68,17 +69,28 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_reported(self) -> bool:
-        return self.state_of_charge_pct is not None
+        return self.last_seen is not None
 
     @property
-    def grid_power_w(self) -> float:
-        """Taken from the grid, W; negative: given to it. What home and battery take less what sun and battery give."""
-        taken = (self.home_power_w or 0) + (self.battery_charge_power_w or 0)
-        return taken - (self.solar_power_w or 0) - (self.battery_discharge_power_w or 0)
+    def has_sun(self) -> bool:
+        """Whether there is anything to say of the sun: a model may come without a meter for it."""
+        model = model_named(self.model)
+        return self.solar_power_w is not None or model is None or "solar" not in model.absent_meters
+
+    @property
+    def grid_power_w(self) -> float | None:
+        """Taken from the grid, W; negative: given to it. What home and battery take less what sun and battery give;
+        None where one of those was not read."""
+        solar_w = self.solar_power_w if self.has_sun else 0.0
+        readings = (self.home_power_w, self.battery_charge_power_w, self.battery_discharge_power_w, solar_w)
+        if None in readings:
+            return None
+        home_w, charge_w, discharge_w, solar_w = (each or 0.0 for each in readings)
+        return home_w + charge_w - discharge_w - solar_w
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """Averages over one part of the charted time; None where there was no sample."""
+    """Averages over one part of the charted time; None where nothing was read."""
 
     bucket_start: datetime
     samples: int = 0

@@ -55,8 +55,9 @@ def _card(battery: Battery, now: datetime) -> None:
             with st.container(horizontal=True):
                 st.metric("Charge", words.share(battery.state_of_charge_pct))
                 st.metric("Home uses", words.power(battery.home_power_w))
-                st.metric("Sun gives", words.power(battery.solar_power_w))
-            st.write(words.mode(battery.mode) + ("." if battery.grid_online else ", **the grid is down**."))
+                if battery.has_sun:
+                    st.metric("Sun gives", words.power(battery.solar_power_w))
+            st.write(words.mode(battery.mode) + (", **the grid is down**." if battery.grid_online is False else "."))
         else:
             st.write("It has not reported yet. Check that it is switched on and connected to the internet.")
         _say_commissioning(battery)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleet.errors import NotConfigured
-from fleet.products import Model, model_named, products, rated_capacity_wh, read_products
+from fleet.products import Model, model_named, products, read_products
 
 HOME = """
 [models.wall-8]
@@ -19,9 +19,9 @@ discharge_power_w = 4000
 def test_the_table_that_comes_with_it_can_be_read() -> None:
     assert products().models
     for name, model in products().models.items():
-        assert model_named(name) == model and rated_capacity_wh(name) == model.capacity_wh
+        assert model_named(name) == model
         assert model.manufacturer_name == products().maker
-    assert model_named("nobody-described-it") is None and rated_capacity_wh("nobody-described-it") is None
+    assert model_named("nobody-described-it") is None
 
 
 def test_a_model_has_the_makers_name_unless_it_has_its_own(folder: Path) -> None:

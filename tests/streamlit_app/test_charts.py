@@ -3,6 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
+import pytest
+
+from fleet.products import Model
 from streamlit_app import charts, power_flow
 from streamlit_app.services.batteries import Battery, Bucket
 
@@ -77,6 +81,33 @@ def test_the_power_flow_is_told_in_words() -> None:
     assert "goes to the grid" in power_flow.describe(_battery(solar_power_w=5000.0))
     assert "The grid is down." in power_flow.describe(_battery(grid_online=False))
     assert "rests" in power_flow.describe(_battery(battery_discharge_power_w=0.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state_of_charge_pct": None}, "The battery does not say how full it is and gives 1.2 kW. The sun gives 0 W"),
+        ({"battery_charge_power_w": None, "battery_discharge_power_w": None}, "is at 62 % and does not say what it"),
+        ({"home_power_w": None}, "The sun gives 0 W. What comes from the grid is not known now."),
+        ({"solar_power_w": None}, "The home uses 1.5 kW. What comes from the grid is not known now."),
+        ({"solar_power_w": None, "home_power_w": None}, "gives 1.2 kW. What comes from"),
+        ({"grid_online": None}, "300 W comes from the grid."),
+    ],
+)
+def test_a_reading_that_is_missing_is_not_told_as_0(changes: dict[str, object], words: str) -> None:
+    assert words in power_flow.describe(_battery(**changes))
+    assert words in power_flow.svg(_battery(**changes))
+    assert "down" not in power_flow.svg(_battery(**changes))
+
+
+def test_a_home_without_a_meter_for_the_sun_has_none_in_its_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model("Wall", 8_000, 3_000, 3_000, absent_meters=("solar",))
+    monkeypatch.setattr("streamlit_app.services.batteries.model_named", lambda _: model)
+    battery = _battery(solar_power_w=None)
+    assert "Sun" not in power_flow.svg(battery)
+    assert "300 W comes from the grid." in power_flow.describe(battery)
+    table = charts.frame([msgspec.structs.replace(_bucket(0), solar_power_w=None)], ZONE, timedelta(minutes=5))
+    assert "Sun" not in charts.power_chart(table).to_json()
 
 
 def test_the_power_flow_picture_carries_the_words_and_the_figures() -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.rollups import roll_up
 from tests.supabase.conftest import Fleet, Person
 from tests.supabase.refusals import refused
 
@@ -58,6 +60,27 @@ def test_rollups_draw_the_same_as_the_samples(fleet: Fleet, ann: Person, device:
                 exact["max"],
             )
             assert (bucket["home_power_w"], bucket["grid_online"]) == (exact["home"], False)
+
+
+@pytest.mark.parametrize(("end", "points"), [(HOUR, 180), (3 * HOUR, 3), (20 * DAY, 480)])
+def test_what_was_not_read_is_null_and_in_no_average(
+    fleet: Fleet, ann: Person, device: str, end: timedelta, points: int
+) -> None:
+    fleet.samples(device, START, 720)
+    fleet.sql(
+        "UPDATE fleet.telemetry SET solar_power_w = NULL, grid_online = nullif(grid_online, false),"
+        " home_power_w = CASE WHEN sequence %% 2 = 0 THEN 500 END WHERE thing_name = %s", device,
+    )  # fmt: skip
+    fleet.sql(
+        "INSERT INTO fleet.telemetry_dirty SELECT DISTINCT thing_name, date_bin('1 minute', measured_at, 'epoch')"
+        " FROM fleet.telemetry WHERE thing_name = %s", device,
+    )  # fmt: skip
+    with connect(fleet.project.settings) as connection:
+        roll_up(connection)
+    buckets = series(ann, device, START, START + end, points)
+    assert sum(bucket["samples"] for bucket in buckets) == 720
+    told = {(bucket["home_power_w"], bucket["solar_power_w"], bucket["grid_online"]) for bucket in buckets}
+    assert told == {(500, None, True)}
 
 
 @pytest.mark.parametrize("gone", ["telemetry", "telemetry_1min"])

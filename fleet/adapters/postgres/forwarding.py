@@ -12,7 +12,7 @@ from fleet.adapters.postgres import Connection, one, queries, run
 from fleet.adapters.postgres.rollups import FIRST, roll_up_some
 from fleet.flip import MAX_POINTS, Accepted, Rejected, TelemetryPoint, Unanswered
 from fleet.flip.forwarding import INTERVAL, LOOK_BACK, Span, next_spans, points
-from fleet.products import rated_capacity_wh
+from fleet.products import model_named
 from fleet.telemetry.message import Mode, Sample
 
 PointOutcome = Accepted[TelemetryPoint] | Rejected | Unanswered
@@ -80,11 +80,11 @@ class ForwardingLedger:
         spans = work.all_spans()
         samples = self._samples(spans)
         names = sorted({span.thing_name for span in spans})
-        rated = {
-            row["thing_name"]: rated_capacity_wh(row["model"])
+        models = {
+            row["thing_name"]: model_named(row["model"])
             for row in run(self._connection, "forwarding.models", thing_names=names).fetchall()
         }
-        found = [points(span, samples[number], rated[span.thing_name]) for number, span in enumerate(spans, 1)]
+        found = [points(span, samples[number], models[span.thing_name]) for number, span in enumerate(spans, 1)]
         self._connection.commit()  # nothing is held while Flip is asked
         return [point for span_points in found for point in span_points]
 
@@ -133,7 +133,7 @@ class ForwardingLedger:
         statement = queries("forwarding")["samples"].format(**lists).encode()
         with self._connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             for number, *values in cursor.execute(statement, parameters).fetchall():
-                values[_MODE] = _MODES[values[_MODE]]
+                values[_MODE] = _MODES.get(values[_MODE])
                 found[number].append(Sample(*values))
         return found
 

@@ -62,6 +62,11 @@ def _statement(name: str) -> bytes:
         "excluded_minute_columns": [f"excluded.{column}" for column in minute],
         "hour_columns": hour,
         "excluded_hour_columns": [f"excluded.{column}" for column in hour],
+        "hour_sums": [
+            f"sum({name}) / sum(samples) FILTER (WHERE {name} IS NOT NULL) * sum(samples) AS {name}"
+            for name in _SUMS
+            if "_sum_" in name
+        ],
         "first_of_sample": [f"{column} AS first_{column}" for column in FIRST],
         "last_of_sample": [f"{column} AS last_{column}" for column in _LAST],
         "first_counters": [column for column in counters if column.startswith("first")],

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fleet.flip import READINGS, TelemetryPoint, offline_point
 from fleet.flip.forwarding import (
@@ -19,13 +21,16 @@ from fleet.flip.forwarding import (
     points,
     state_of_health_pct,
 )
+from fleet.products import Model
+from fleet.telemetry.message import READINGS as SAMPLE_READINGS
 from fleet.telemetry.message import Mode, Sample
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+HOME_13 = Model("Home 13", 13_500, 5_000, 5_000)
 HOUR = Span("battery-1", NOON, NOON + timedelta(hours=1))
 
 
-def sample(sequence: int, seconds: float, charged_wh: float = 0.0, **changes: float) -> Sample:
+def sample(sequence: int, seconds: float, charged_wh: float = 0.0, **changes: Any) -> Sample:
     """A sample `seconds` after noon whose four counters are at `charged_wh` and on from there."""
     counters = {
         "battery_charged_energy_wh": charged_wh,
@@ -44,13 +49,8 @@ def sample(sequence: int, seconds: float, charged_wh: float = 0.0, **changes: fl
         "solar_power_w": 2_000.0,
     }
     at = NOON + timedelta(seconds=seconds)
-    return Sample(
-        sequence=sequence,
-        measured_at=at,
-        mode=Mode.SELF_CONSUMPTION,
-        grid_online=True,
-        **{**readings, **counters, **changes},
-    )
+    others = {"mode": Mode.SELF_CONSUMPTION, "grid_online": True}
+    return Sample(sequence=sequence, measured_at=at, **{**readings, **counters, **others, **changes})
 
 
 def charged(sent: list[TelemetryPoint]) -> list[float | None]:
@@ -60,7 +60,7 @@ def charged(sent: list[TelemetryPoint]) -> list[float | None]:
 def test_an_interval_has_its_last_readings_and_the_energy_since_the_one_before() -> None:
     before, first = sample(1, -5, 10), sample(2, 0, 11)
     last = sample(3, 295, 40, state_of_charge_pct=52.0, battery_charge_power_w=900.0)
-    (point,) = points(Span("battery-1", NOON, NOON + INTERVAL), [last, before, first], 13_500)
+    (point,) = points(Span("battery-1", NOON, NOON + INTERVAL), [last, before, first], HOME_13)
     assert (point.device_id, point.start_time, point.duration_s) == ("battery-1", NOON, 300)
     assert (point.last_is_online, point.last_mode, point.last_is_grid_online) == (True, "SELF_CONSUMPTION", True)
     assert (point.battery_last_state_of_charge_percentage, point.battery_last_power_charge_w) == (52, 900)
@@ -112,6 +112,58 @@ def test_an_interval_with_a_step_that_is_in_doubt_is_told_as_missing_and_the_nex
     first, second = points(Span("battery-1", NOON, NOON + 2 * INTERVAL), steps, None)
     assert first == offline_point("battery-1", NOON, INTERVAL.total_seconds())
     assert (second.last_is_online, second.battery_total_energy_charge_wh) == (True, 5)
+
+
+FIVE_MINUTES = Span("battery-1", NOON, NOON + INTERVAL)
+WANTED = sorted(set(SAMPLE_READINGS) - {"backup_reserve_pct"})
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_a_reading_that_was_missing_at_the_end_is_the_last_one_that_was_read(name: str) -> None:
+    whole = [sample(1, 0, 10), sample(2, 60, 20), sample(3, 120, 30)]
+    (point,) = points(FIVE_MINUTES, [*whole, sample(4, 180, 40, **{name: None})], HOME_13)
+    assert point.last_is_online and None not in [getattr(point, each) for each in READINGS]
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_an_interval_in_which_a_reading_was_never_read_is_told_as_missing(name: str) -> None:
+    (point,) = points(FIVE_MINUTES, [sample(1, 0, 10, **{name: None}), sample(2, 60, 20, **{name: None})], HOME_13)
+    assert point == offline_point("battery-1", NOON, INTERVAL.total_seconds())
+    (point,) = points(FIVE_MINUTES, [sample(1, 0, backup_reserve_pct=None)], HOME_13)
+    assert point.last_is_online, "nobody asked for the reserve"
+
+
+def test_a_counter_that_was_not_read_for_a_while_loses_no_energy() -> None:
+    between = [sample(number, 20 * number, 10 * number, battery_charged_energy_wh=None) for number in range(2, 9)]
+    (point,) = points(FIVE_MINUTES, [sample(1, 0, 0), *between, sample(9, 180, 90)], HOME_13)
+    assert (point.battery_total_energy_charge_wh, point.home_total_energy_wh) == (90, 90)
+
+
+def test_a_meter_that_the_model_does_not_have_is_told_as_0_and_only_that_one() -> None:
+    without_sun = replace(HOME_13, absent_meters=("solar",))
+    no_sun = {"solar_power_w": None, "solar_energy_wh": None}
+    samples = [sample(1, 0, 10, **no_sun), sample(2, 60, 20, **no_sun)]
+    (point,) = points(FIVE_MINUTES, samples, without_sun)
+    assert (point.solar_last_power_w, point.solar_total_energy_wh, point.home_total_energy_wh) == (0, 0, 10)
+    for model in (HOME_13, replace(HOME_13, absent_meters=("home",)), None):
+        assert not points(FIVE_MINUTES, samples, model)[0].last_is_online
+    (point,) = points(FIVE_MINUTES, [sample(1, 0, 10), sample(2, 60, 20)], without_sun)
+    assert (point.solar_last_power_w, point.solar_total_energy_wh) == (2_000, 10), "what is read counts all the same"
+
+
+@given(st.sets(st.tuples(st.integers(0, 29), st.sampled_from(SAMPLE_READINGS)), max_size=60))
+def test_readings_that_are_missing_make_no_energy_and_lose_none(missing: set[tuple[int, str]]) -> None:
+    whole = [sample(number + 1, 30 * number, 7.0 * number) for number in range(30)]
+    holes = [
+        replace(one, **{name: None for number, name in missing if number == index}) for index, one in enumerate(whole)
+    ]
+    span = Span("battery-1", NOON, NOON + 3 * INTERVAL)
+    found = points(span, holes, HOME_13)
+    for point in found:
+        assert {getattr(point, name) is None for name in READINGS} == {not point.last_is_online}
+    assert sum(wh or 0.0 for wh in charged(found)) <= 7.0 * 29 + 1e-6
+    if not any(name in WANTED for _, name in missing):
+        assert points(span, holes, HOME_13) == points(span, whole, HOME_13)
 
 
 def test_after_a_gap_only_the_part_inside_the_interval_counts() -> None:
@@ -218,17 +270,17 @@ def test_order_and_cuts_change_nothing_and_no_interval_is_missing_or_double(
     steps: list[tuple[float, float]], order: list[int], cuts: set[int]
 ) -> None:
     samples = walk(steps)
-    whole = points(HOUR, seen_from(HOUR, samples), 13_500)
+    whole = points(HOUR, seen_from(HOUR, samples), HOME_13)
     assert [point.start_time for point in whole] == list(HOUR.starts())
     online = {interval_of(one.measured_at) for one in samples}
     assert [point.last_is_online for point in whole] == [start in online for start in HOUR.starts()]
 
     seen = seen_from(HOUR, samples)
-    assert points(HOUR, [seen[number] for number in order if number < len(seen)], 13_500) == whole
+    assert points(HOUR, [seen[number] for number in order if number < len(seen)], HOME_13) == whole
 
     borders = [NOON + number * INTERVAL for number in (0, *sorted(cuts), 12)]
     spans = [Span("battery-1", start, end) for start, end in pairwise(borders)]
-    assert [point for span in spans for point in points(span, seen_from(span, samples), 13_500)] == whole
+    assert [point for span in spans for point in points(span, seen_from(span, samples), HOME_13)] == whole
 
 
 @given(st.lists(st.floats(0, 10), min_size=2, max_size=200))

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
+from fleet.adapters import parquet
 from fleet.adapters.aws import client, translated
 from fleet.adapters.aws.s3 import ArchiveStore
 from fleet.adapters.postgres import Connection, connect, one
@@ -87,6 +89,31 @@ def test_a_day_goes_to_the_bucket_and_comes_back_as_it_was(place: Place) -> None
     assert len(before) == 110
     assert [row[1] for row in before] == sorted({row[1] for row in before}, key=str)
     assert (place.archive(), place.history()) == (0, before)
+
+
+def test_a_reading_that_is_missing_comes_back_missing(place: Place) -> None:
+    place.samples(3)
+    place.connection.execute(
+        "UPDATE fleet.telemetry SET mode = NULL, grid_online = NULL, solar_power_w = NULL WHERE sequence = 2"
+    )
+    place.connection.commit()
+    before = place.history()
+    assert [row[5] for row in before] == ["CHARGE", None, "CHARGE"]
+    assert (place.archive(), place.history()) == (3, before)
+
+
+def test_a_file_of_before_a_reading_could_be_missing_is_still_ours(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place.samples(3)
+    before = place.history()
+    earlier = pa.schema([field.with_nullable(False) for field in parquet.SCHEMA])
+    monkeypatch.setattr(parquet, "SCHEMA", earlier)
+    place.archive()
+    monkeypatch.undo()
+    assert place.history() == before
+    (file,) = ArchiveLedger(place.connection).files("battery-1", START, START + timedelta(days=1))
+    assert parquet.examine(place.store.fetch(file, tmp_path)).samples == 3
 
 
 def test_a_large_day_becomes_several_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from fleet.adapters.postgres.telemetry import Received, store
 from fleet.errors import FleetError, Unavailable
 from fleet.flip import CommissionRequest
 from fleet.flip.forwarding import GRACE, INTERVAL, Span, points
+from fleet.products import Model, model_named
 from fleet.services.forwarding import Forwarded, forward_once
 from fleet.settings import Settings
 from fleet.telemetry.message import Sample, parse
@@ -117,13 +118,40 @@ def test_points_out_of_rollups_are_those_out_of_all_the_samples(
         roll_up(connection)
     span = Span(name, CLOSED - 12 * INTERVAL, CLOSED)
     for found, exact in zip(
-        ForwardingLedger(connection).points(Work((span,))), points(span, samples, 13500), strict=True
+        ForwardingLedger(connection).points(Work((span,))), points(span, samples, model_named("home-13")), strict=True
     ):
         for field in exact.__struct_fields__:
             value = getattr(exact, field)
             if isinstance(value, float):  # the counter of the home began anew: a minute's growth may be lost
                 value = pytest.approx(value, abs=12 if field == "home_total_energy_wh" else 1e-6)
             assert getattr(found, field) == value, field
+
+
+def test_flip_takes_what_is_known_of_a_battery_without_a_sun_and_no_interval_with_a_reading_that_failed(
+    connection: Connection, flip: FlipClient, flip_server: Steering, commissioned: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    wall = Model("Wall", 13_500, 5_000, 5_000, absent_meters=("solar",))
+    monkeypatch.setattr("fleet.adapters.postgres.forwarding.model_named", lambda _: wall)
+    name, start, no_sun = (
+        commissioned(intervals=3),
+        CLOSED - 3 * INTERVAL,
+        {"solar_power_w": None, "solar_energy_wh": None},
+    )
+    failed = {**no_sun, "state_of_charge_pct": None}
+    samples = [
+        sample(minute + 1, start + timedelta(minutes=minute), battery_charged_energy_wh=10.0 * minute,
+               **(failed if 5 <= minute < 10 or minute == 14 else no_sun))
+        for minute in range(15)
+    ]  # fmt: skip
+    message = body(name, samples)
+    assert store(connection, [(Received("1", message, NOW), parse(message))]).samples == 15
+    assert forward(connection, flip) == Forwarded(sent=3, accepted=3, offline=1)
+    told = [
+        (point["last_is_online"], point["battery_total_energy_charge_wh"], point["solar_last_power_w"])
+        for point in received(flip_server)
+    ]
+    assert told == [(True, 40, 0), (False, None, None), (True, 50, 0)]
 
 
 def test_a_registration_within_an_interval_begins_with_the_next_one(

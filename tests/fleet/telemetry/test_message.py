@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fleet.telemetry.message import (
     MAX_BODY_BYTES,
+    READINGS,
     DeviceMessage,
     Mode,
     QueueMessage,
@@ -53,7 +54,8 @@ def test_what_a_device_encodes_is_what_the_cloud_parses() -> None:
         ("grid_online", "yes"),
         ("measured_at", "yesterday"),
         ("measured_at", "2026-11-23T12:00:00"),
-        ("solar_power_w", None),
+        ("sequence", None),
+        ("measured_at", None),
         ("solar_power_w", True),
     ],
 )
@@ -64,6 +66,15 @@ def test_a_value_out_of_range_costs_its_sample_and_not_the_neighbours(field: str
     assert (message.spoiled.reason, message.spoiled.thing_name) == ("invalid", "battery-1")
     assert message.spoiled.detail.startswith("1 of 3 samples cannot be read")
     assert field in message.spoiled.detail
+
+
+@pytest.mark.parametrize("name", READINGS)
+def test_every_reading_may_be_null_or_not_there_and_is_left_out_when_it_is_sent_on(name: str) -> None:
+    without = {key: value for key, value in sample(2).items() if key != name}
+    message = parse(body(samples=[sample(1, **{name: None}), without]))
+    assert isinstance(message, QueueMessage) and not isinstance(message, SpoiledMessage)
+    assert [getattr(one, name) for one in message.samples] == [None, None]
+    assert name.encode() not in encode(message)
 
 
 @pytest.mark.parametrize("wrong", [{"sequence": 0}, {"status": "X" * 40}, {"at": "soon"}, {"reason": 7}])

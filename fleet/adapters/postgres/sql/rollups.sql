@@ -18,17 +18,17 @@ INSERT INTO rolling SELECT DISTINCT thing_name, bucket_start FROM taken
 
 -- name: roll_up_minutes
 -- The minutes anew, from all their samples. One whose samples went to the archive is not replaced by the few that came
--- after that.
+-- after that. A sum is the average of what was read times the samples: NULL only where nothing was.
 INSERT INTO fleet.telemetry_1min AS rollup (thing_name, bucket_start, {minute_columns})
 SELECT rolling.thing_name, rolling.bucket_start, {minute_columns}
 FROM rolling
 CROSS JOIN LATERAL (
-    SELECT count(*) AS samples, count(*) FILTER (WHERE grid_online) AS samples_grid_online,
-        min(received_at) AS earliest_received_at, sum(state_of_charge_pct) AS state_of_charge_sum_pct,
+    SELECT count(*) AS samples, count(*) FILTER (WHERE grid_online IS NOT FALSE) AS samples_grid_online,
+        min(received_at) AS earliest_received_at, avg(state_of_charge_pct) * count(*) AS state_of_charge_sum_pct,
         min(state_of_charge_pct) AS state_of_charge_min_pct, max(state_of_charge_pct) AS state_of_charge_max_pct,
-        sum(battery_charge_power_w) AS battery_charge_power_sum_w,
-        sum(battery_discharge_power_w) AS battery_discharge_power_sum_w,
-        sum(home_power_w) AS home_power_sum_w, sum(solar_power_w) AS solar_power_sum_w
+        avg(battery_charge_power_w) * count(*) AS battery_charge_power_sum_w,
+        avg(battery_discharge_power_w) * count(*) AS battery_discharge_power_sum_w,
+        avg(home_power_w) * count(*) AS home_power_sum_w, avg(solar_power_w) * count(*) AS solar_power_sum_w
     FROM fleet.telemetry WHERE thing_name = rolling.thing_name
         AND measured_at >= rolling.bucket_start AND measured_at < rolling.bucket_start + interval '1 minute'
 ) AS whole
@@ -55,12 +55,9 @@ FROM (
 ) AS hour
 CROSS JOIN LATERAL (
     SELECT sum(samples) AS samples, sum(samples_grid_online) AS samples_grid_online,
-        min(earliest_received_at) AS earliest_received_at, sum(state_of_charge_sum_pct) AS state_of_charge_sum_pct,
+        min(earliest_received_at) AS earliest_received_at, {hour_sums},
         min(state_of_charge_min_pct) AS state_of_charge_min_pct,
         max(state_of_charge_max_pct) AS state_of_charge_max_pct,
-        sum(battery_charge_power_sum_w) AS battery_charge_power_sum_w,
-        sum(battery_discharge_power_sum_w) AS battery_discharge_power_sum_w,
-        sum(home_power_sum_w) AS home_power_sum_w, sum(solar_power_sum_w) AS solar_power_sum_w,
         bit_or(1 << (extract(epoch FROM bucket_start - hour.bucket_start)::integer / 300)) AS intervals_present
     FROM fleet.telemetry_1min WHERE thing_name = hour.thing_name
         AND bucket_start >= hour.bucket_start AND bucket_start < hour.bucket_start + interval '1 hour'

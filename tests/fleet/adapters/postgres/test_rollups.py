@@ -79,6 +79,30 @@ def test_late_doubled_and_disordered_samples_roll_up_as_if_they_had_come_in_orde
     assert (before["intervals_present"], after["intervals_present"]) == (1 << 11, 0b11)
 
 
+def test_what_was_not_read_is_in_no_average_and_no_outage(connection: Connection) -> None:
+    """A minute with half of its readings, one with none, one with all; their hour averages what was read."""
+
+    def holes(number: int) -> dict[str, Any]:
+        minute, gone = number // 12, {"home_power_w": None, "state_of_charge_pct": None, "grid_online": None}
+        return {**reading(number), **(gone if minute == 1 or (minute == 0 and number % 2) else {"grid_online": True})}
+
+    sent = [holes(number) for number in range(24, 60)]  # from noon on
+    sent[:24] = [{**holes(number), "measured_at": reading(number + 24)["measured_at"]} for number in range(24)]
+    put(connection, *sent)
+    roll_up(connection)
+    half, none, whole = minutes(connection)
+    read = [one["home_power_w"] for one in sent[:12] if one["home_power_w"] is not None]
+    assert half["home_power_sum_w"] / half["samples"] == pytest.approx(sum(read) / len(read))
+    assert (half["state_of_charge_min_pct"], half["state_of_charge_max_pct"]) == (0, 10)
+    assert (none["home_power_sum_w"], none["state_of_charge_min_pct"], none["last_state_of_charge_pct"]) == (None,) * 3
+    assert none["solar_power_sum_w"] == 12 * 2000
+    assert [row["samples_grid_online"] for row in (half, none, whole)] == [12, 12, 12]
+    (hour,) = hours(connection)
+    averages = [row["home_power_sum_w"] / row["samples"] for row in (half, whole)]
+    assert hour["home_power_sum_w"] / hour["samples"] == pytest.approx(sum(averages) / 2)
+    assert (hour["samples"], hour["samples_grid_online"]) == (36, 36)
+
+
 def test_only_what_changed_is_computed(connection: Connection) -> None:
     put(connection, *(reading(number) for number in range(24)))
     assert (roll_up(connection), roll_up(connection)) == (2, 0)

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.quarantine import replay, waiting
 from fleet.adapters.postgres.telemetry import Received, Stored, store
 from fleet.settings import Settings
-from fleet.telemetry.message import parse
+from fleet.telemetry.message import READINGS, parse
 from tests.messages import NOON, body, sample
 
 
@@ -44,6 +46,22 @@ def test_every_value_of_a_sample_is_stored_as_it_was_sent(connection: Connection
     assert row
     expected = {**sample(), "measured_at": NOON, "thing_name": "battery-1", "received_at": NOON + timedelta(seconds=1)}
     assert {key: value for key, value in row.items() if key != "stored_at"} == expected
+
+
+@given(st.lists(st.sets(st.sampled_from(READINGS)), min_size=1, max_size=8))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_reading_that_is_missing_is_null_in_the_table_and_0_or_false_is_not(
+    connection: Connection, missing: list[set[str]]
+) -> None:
+    connection.execute("TRUNCATE fleet.telemetry, fleet.telemetry_latest")
+    zeros = {"battery_charge_power_w": 0.0, "state_of_charge_pct": 0.0, "grid_online": False}
+    sent = [sample(number, **{**zeros, **dict.fromkeys(names)}) for number, names in enumerate(missing, 1)]
+    put(connection, body(samples=sent))
+    rows = connection.execute("SELECT * FROM fleet.telemetry ORDER BY sequence").fetchall()
+    assert [{name: row[name] for name in READINGS} for row in rows] == [
+        {name: one[name] for name in READINGS} for one in sent
+    ]
+    assert {name: latest(connection)[name] for name in READINGS} == {name: sent[-1][name] for name in READINGS}
 
 
 def test_a_message_that_comes_twice_is_stored_once(connection: Connection) -> None:
