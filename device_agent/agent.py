@@ -24,6 +24,7 @@ from device_agent.schedule import Clock, backoff_s, next_due
 from device_agent.simulated_battery import Battery
 from device_agent.spool import Spool
 from fleet.commands.message import Rejected
+from fleet.telemetry.blocks import blocks_of
 from fleet.telemetry.message import CertificateRequest, DeviceMessage, encode
 from fleet.tracing import OFF, Span, Traces
 
@@ -231,7 +232,7 @@ class Agent:
             boot_id=self._boot_id,
             last_command_sequence=command_sequence,
             command_results=results,
-            samples=samples,
+            blocks=blocks_of(samples),
             certificate_request=request or UNSET,
             traceparent=span.traceparent or UNSET,
         )

@@ -8,7 +8,7 @@ from device_agent.agent import Pace
 from device_agent.connection import Patience
 from device_agent.options import FAULTS, Options
 from device_agent.simulation.battery import Instruction
-from fleet.telemetry.message import Mode
+from fleet.telemetry.sample import Mode
 
 
 def parser() -> argparse.ArgumentParser:

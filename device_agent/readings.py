@@ -7,12 +7,12 @@ and left out.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import msgspec
 
-from fleet.telemetry.message import READINGS, Mode, Sample
+from fleet.telemetry.sample import DECIMALS, READINGS, Mode, Sample
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Readings:
         self.put_right += sample is not found
         for name, value in none.items():
             self._leave_out(f"{name} is {value!r:.100}")
-        told = msgspec.structs.replace(sample, **dict.fromkeys(none)) if none else sample
+        told = msgspec.structs.replace(sample, **(dict.fromkeys(none) | _rounded(sample, none)))
         return told if any(getattr(told, name) is not None for name in READINGS) else None
 
     def _leave_out(self, what: str) -> None:
@@ -70,6 +70,15 @@ def without_noise(sample: Sample) -> Sample:
         elif 100 < value <= 100 + NOISE_PCT:
             changes[name] = 100.0
     return msgspec.structs.replace(sample, **changes) if changes else sample
+
+
+def _rounded(sample: Sample, none: Container[str]) -> dict[str, float]:
+    """Its readings with the digits that they have; what is behind them would only be sent and stored."""
+    return {
+        name: round(value, digits)
+        for name, digits in DECIMALS.items()
+        if name not in none and (value := getattr(sample, name)) is not None
+    }
 
 
 def _is_number(value: object) -> bool:

@@ -10,7 +10,7 @@ from device_agent.simulation import battery
 from device_agent.simulation.battery import BatterySpecification, BatteryState, Conditions, Instruction
 from device_agent.simulation.home import conditions_at, home_of
 from fleet.errors import NotConfigured
-from fleet.telemetry.message import Sample
+from fleet.telemetry.sample import Sample
 
 _decoder = msgspec.json.Decoder(BatteryState)
 _encoder = msgspec.json.Encoder()

@@ -6,7 +6,7 @@ from typing import cast
 import msgspec
 
 from device_agent.spool_file import SpoolFile
-from fleet.telemetry.message import Sample
+from fleet.telemetry.sample import Sample
 
 logger = logging.getLogger(__name__)
 

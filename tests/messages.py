@@ -32,6 +32,21 @@ def sample(sequence: object = 1, measured_at: object = NOON, **changes: Any) -> 
     }
 
 
+def in_columns(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same samples as a block of schema 2 says them, whatever stands in their readings; their sequences follow."""
+    first = datetime.fromisoformat(samples[0]["measured_at"])
+    offsets = [datetime.fromisoformat(one["measured_at"]) - first for one in samples]
+    names = [name for name in samples[0] if name not in ("sequence", "measured_at")]
+    return [
+        {
+            "first_sequence": samples[0]["sequence"],
+            "first_measured_at": samples[0]["measured_at"],
+            "after_ms": [offset // timedelta(milliseconds=1) for offset in offsets],
+            **{name: [one[name] for one in samples] for name in names},
+        }
+    ]
+
+
 def body(thing_name: str = "battery-1", samples: list[dict[str, Any]] | None = None, **changes: Any) -> bytes:
     """A message of `samples` (one by default), received a second after noon."""
     message = {

@@ -23,7 +23,7 @@ from fleet.services.factory import factory_of
 from fleet.services.ingestion import Pace, ingest
 from fleet.settings import Settings
 from fleet.telemetry.archive import STORED_COLUMNS
-from fleet.telemetry.message import Sample
+from fleet.telemetry.sample import Sample
 
 pytestmark = pytest.mark.integration
 

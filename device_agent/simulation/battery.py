@@ -21,7 +21,7 @@ from device_agent.simulation.battery_model import (
     TariffPeriod,
 )
 from device_agent.simulation.power_flows import settle
-from fleet.telemetry.message import Sample
+from fleet.telemetry.sample import Sample
 
 __all__ = [
     "MAX_STEP_S",

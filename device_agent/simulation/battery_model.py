@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fleet.errors import InvalidInput
-from fleet.telemetry.message import Mode
+from fleet.telemetry.sample import Mode
 
 
 class TariffPeriod(Enum):

@@ -12,7 +12,7 @@ from device_agent.simulation.battery_model import (
     PowerFlows,
     TariffPeriod,
 )
-from fleet.telemetry.message import Mode
+from fleet.telemetry.sample import Mode
 
 
 def settle(

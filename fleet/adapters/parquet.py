@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from fleet.errors import FleetError
 from fleet.telemetry.archive import STORED_COLUMNS, Row, Written, sha256_of
-from fleet.telemetry.message import READINGS
+from fleet.telemetry.sample import READINGS
 
 ROW_GROUP = 20_000
 """About a device and day at a sample in 5 s, so that a reader of one device reads little more."""

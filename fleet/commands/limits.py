@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from fleet.telemetry.message import Mode
+from fleet.telemetry.sample import Mode
 
 MODES = {mode.value: mode for mode in Mode}
 """The modes by the words that a command says them in."""

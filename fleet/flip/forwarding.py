@@ -16,7 +16,7 @@ import msgspec
 from fleet.flip import MAX_POINTS, TelemetryPoint, offline_point
 from fleet.products import Model
 from fleet.telemetry.counters import grown_wh
-from fleet.telemetry.message import READINGS, Sample
+from fleet.telemetry.sample import READINGS, Sample
 
 INTERVAL = timedelta(minutes=5)
 GRACE = timedelta(minutes=5)

@@ -1,25 +1,24 @@
 """The message a device sends, and the one place that accepts or rejects it.
 
-Powers are watts, never negative, charge and discharge apart. Energies are watt-hour counters that only grow.
-Shares are percent, 0 to 100. Times are UTC with milliseconds. `sequence` is the device's own counter: it starts
-at 1, survives restarts, and with the thing name and `measured_at` names a sample for good. Every other field of a
-sample is a reading, and None, left out on the wire, where the battery gave none: a home without a solar meter, a
-register that was not ready. That is never the same as 0.
+Schema 2 has its samples in columns (`blocks`); schema 1, one object a sample, is accepted for ever. What a sample is:
+`sample`.
 """
 
 from collections.abc import Iterable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Annotated, Any
 
 import msgspec
 
-SCHEMA = 1
+from fleet.telemetry.blocks import MAX_SAMPLES, Block, blocks_of, expanded
+from fleet.telemetry.sample import Instant, Sample, Sequence
+
+SCHEMA = 2
+_EARLIER_SCHEMA = 1
 MAX_BODY_BYTES = 256 * 1024
 """Above IoT Core's 128 KB a message with the rule's additions; checked before anything is parsed."""
-MAX_SAMPLES = 1_000
 MAX_REASON = 500
 """Characters of a command result's reason."""
 MAX_REQUEST = 4_096
@@ -30,48 +29,7 @@ MAX_REQUEST = 4_096
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
-Sequence = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-PowerW = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-EnergyWh = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
-SharePct = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_:.-]+\Z")]
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-class Mode(Enum):
-    """What a battery is doing; the names are Flip's."""
-
-    BACKUP = "BACKUP"
-    CHARGE = "CHARGE"
-    DISCHARGE = "DISCHARGE"
-    SAVINGS = "SAVINGS"
-    SELF_CONSUMPTION = "SELF_CONSUMPTION"
-    STANDBY = "STANDBY"
-
-
-class Sample(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What was read of one battery and its home at `measured_at` (the device's clock, UTC)."""
-
-    sequence: Sequence
-    measured_at: Instant
-    mode: Mode | None = None
-    battery_charge_power_w: PowerW | None = None
-    battery_discharge_power_w: PowerW | None = None
-    battery_charged_energy_wh: EnergyWh | None = None
-    battery_discharged_energy_wh: EnergyWh | None = None
-    battery_stored_energy_wh: EnergyWh | None = None
-    battery_capacity_energy_wh: EnergyWh | None = None
-    state_of_charge_pct: SharePct | None = None
-    backup_reserve_pct: SharePct | None = None
-    grid_online: bool | None = None
-    home_power_w: PowerW | None = None
-    home_energy_wh: EnergyWh | None = None
-    solar_power_w: PowerW | None = None
-    solar_energy_wh: EnergyWh | None = None
-
-
-READINGS = Sample.__struct_fields__[2:]
-"""What a sample may lack."""
 
 
 class CommandResult(msgspec.Struct, frozen=True, gc=False):
@@ -91,8 +49,9 @@ class CertificateRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the device publishes: a batch of samples and how far it is with its commands.
+    """What the device publishes: samples and how far it is with its commands.
 
+    `one_by_one` are the samples of schema 1, whose name on the wire is `samples`; schema 2 has `blocks`.
     `traceparent` is W3C's, where this message is traced. Whatever stands there never costs a message: who follows
     traces looks at it, nobody else does.
     """
@@ -101,9 +60,19 @@ class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     boot_id: Name
     last_command_sequence: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
     command_results: Annotated[list[CommandResult], msgspec.Meta(max_length=MAX_SAMPLES)] = []
-    samples: Annotated[list[Sample], msgspec.Meta(max_length=MAX_SAMPLES)]
+    blocks: Annotated[list[Block], msgspec.Meta(max_length=MAX_SAMPLES)] | msgspec.UnsetType = msgspec.UNSET
+    one_by_one: Annotated[list[Sample], msgspec.Meta(max_length=MAX_SAMPLES)] | msgspec.UnsetType = msgspec.field(
+        default=msgspec.UNSET, name="samples"
+    )
     certificate_request: CertificateRequest | msgspec.UnsetType = msgspec.UNSET
     traceparent: Any = msgspec.UNSET
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Whichever way they came, in the order of the message."""
+        if self.one_by_one is not msgspec.UNSET:
+            return self.one_by_one
+        return [each for block in self.blocks or [] for each in block.samples()]
 
 
 class QueueMessage(DeviceMessage, frozen=True, kw_only=True, gc=False):
@@ -139,6 +108,7 @@ class SpoiledMessage(QueueMessage, frozen=True, kw_only=True, gc=False):
 _decoder = msgspec.json.Decoder(QueueMessage)
 _encoder = msgspec.json.Encoder()
 _sample_decoder = msgspec.json.Decoder(Sample)
+_block_decoder = msgspec.json.Decoder(Block)
 _result_decoder = msgspec.json.Decoder(CommandResult)
 
 
@@ -146,7 +116,10 @@ class _Loose(QueueMessage, frozen=True, kw_only=True, gc=False):
     """The same with samples and results that nobody has read yet."""
 
     command_results: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_SAMPLES)] = []  # type: ignore[assignment]
-    samples: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_SAMPLES)]  # type: ignore[assignment]
+    blocks: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET  # type: ignore[assignment]
+    one_by_one: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MAX_SAMPLES)] | msgspec.UnsetType = msgspec.field(  # type: ignore[assignment]
+        default=msgspec.UNSET, name="samples"
+    )
 
 
 _loose_decoder = msgspec.json.Decoder(_Loose)
@@ -186,14 +159,43 @@ def _what_is_left(body: bytes) -> QueueMessage | Rejected | None:
         loose = _loose_decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
-    samples, bad_samples = _each(_sample_decoder, loose.samples)
     results, bad_results = _each(_result_decoder, loose.command_results)
-    fields = {name: getattr(loose, name) for name in QueueMessage.__struct_fields__}
-    message = QueueMessage(**{**fields, "samples": samples, "command_results": results})
-    detail = _first_of("samples", bad_samples, loose.samples) or _first_of(
-        "results", bad_results, loose.command_results
-    )
+    fields = {name: getattr(loose, name) for name in QueueMessage.__struct_fields__} | {"command_results": results}
+    if loose.one_by_one is not msgspec.UNSET:
+        fields["one_by_one"], bad_samples = _each(_sample_decoder, loose.one_by_one)
+        sent = len(loose.one_by_one)
+    elif loose.blocks is not msgspec.UNSET:
+        samples, bad_samples = _each_of_blocks(loose.blocks)
+        sent = len(samples) + len(bad_samples)
+        fields["blocks"] = blocks_of(samples)
+    else:
+        return None
+    message = QueueMessage(**fields)
+    detail = _first_of("samples", bad_samples, sent) or _first_of("results", bad_results, len(loose.command_results))
     return _refuse(message) or _spoiled(_without_impossible_times(message), "invalid", detail)
+
+
+def _each_of_blocks(raws: Iterable[msgspec.Raw]) -> tuple[list[Sample], list[str]]:
+    """The samples of these blocks that can be read, and what is wrong with the others; a block that is none is one."""
+    good: list[Sample] = []
+    bad: list[str] = []
+    for raw in raws:
+        try:
+            good.extend(_block_decoder.decode(raw).samples())
+            continue
+        except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
+            whole = str(error)[:300]
+        before = len(good), len(bad)
+        try:
+            for each in expanded(msgspec.json.decode(raw)):
+                try:
+                    good.append(msgspec.convert(each, Sample))
+                except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+                    bad.append(str(error)[:300])
+        except (msgspec.MsgspecError, RecursionError, ValueError, TypeError, KeyError, OverflowError, AttributeError):
+            del good[before[0] :], bad[before[1] :]
+            bad.append(whole)
+    return good, bad
 
 
 def _each(decoder: Any, raws: Iterable[Any]) -> tuple[list[Any], list[str]]:
@@ -207,18 +209,32 @@ def _each(decoder: Any, raws: Iterable[Any]) -> tuple[list[Any], list[str]]:
     return good, bad
 
 
-def _first_of(what: str, bad: Items[str], all_: Items[object]) -> str:
-    return f"{len(bad)} of {len(all_)} {what} cannot be read, the first: {bad[0]}" if bad else ""
+def _first_of(what: str, bad: Items[str], sent: int) -> str:
+    return f"{len(bad)} of {sent} {what} cannot be read, the first: {bad[0]}" if bad else ""
 
 
 def _without_impossible_times(message: QueueMessage) -> QueueMessage:
     """A sample of a time that no calendar of ours has costs itself."""
-    impossible = [one for one in message.samples if not _EARLIEST <= one.measured_at <= _LATEST]
-    if not impossible:
+    blocks = message.blocks or []
+    if message.one_by_one is msgspec.UNSET and all(map(_is_of_our_time, blocks)):
         return message
-    left = [one for one in message.samples if _EARLIEST <= one.measured_at <= _LATEST]
-    detail = f"Sample {impossible[0].sequence} says {impossible[0].measured_at} (of {len(impossible)} such)."
-    return _spoiled(msgspec.structs.replace(message, samples=left), "impossible_time", detail)
+    samples = message.one_by_one or [each for block in blocks if _is_ours(block.at(0)) for each in block.samples()]
+    left = [one for one in samples if _is_ours(one.measured_at)]
+    sent = sum(len(block) for block in blocks) or len(samples)
+    if len(left) == sent:
+        return message
+    detail = f"{sent - len(left)} of {sent} samples have a time before {_EARLIEST:%Y} or after {_LATEST:%Y}."
+    kept = {"blocks": blocks_of(left)} if blocks else {"one_by_one": left}
+    return _spoiled(msgspec.structs.replace(message, **kept), "impossible_time", detail)
+
+
+def _is_of_our_time(block: Block) -> bool:
+    # The first by itself: with one that is not, its offsets may leave the calendar.
+    return _is_ours(block.at(0)) and _is_ours(block.at(min(block.after_ms))) and _is_ours(block.at(max(block.after_ms)))
+
+
+def _is_ours(at: datetime) -> bool:
+    return _EARLIEST <= at <= _LATEST
 
 
 def _spoiled(message: QueueMessage, reason: str, detail: str) -> SpoiledMessage:
@@ -229,8 +245,15 @@ def _spoiled(message: QueueMessage, reason: str, detail: str) -> SpoiledMessage:
 
 def _refuse(message: QueueMessage) -> Rejected | None:
     """What the types alone cannot say."""
-    if message.schema != SCHEMA:
-        return Rejected("unknown_schema", f"Schema {message.schema} is not {SCHEMA}.", message.thing_name)
+    if message.schema not in (SCHEMA, _EARLIER_SCHEMA):
+        detail = f"Schema {message.schema} is not {SCHEMA}, and not {_EARLIER_SCHEMA}."
+        return Rejected("unknown_schema", detail, message.thing_name)
+    blocks, one_by_one = message.blocks is not msgspec.UNSET, message.one_by_one is not msgspec.UNSET
+    if blocks != (message.schema == SCHEMA) or one_by_one != (message.schema == _EARLIER_SCHEMA):
+        detail = "Schema 2 has its samples in `blocks`, and schema 1 in `samples`."
+        return Rejected("invalid", detail, message.thing_name)
+    if sum(len(block) for block in message.blocks or []) > MAX_SAMPLES:
+        return Rejected("invalid", f"There are more than {MAX_SAMPLES} samples in it.", message.thing_name)
     if message.client_id is not None and message.client_id != message.thing_name:
         return Rejected(
             "foreign_client",

@@ -21,7 +21,8 @@ from fleet.commands.message import SET, CommandMessage, DeviceCommand, encode
 from fleet.commands.message import Clock as CloudClock
 from fleet.commands.signing import PublicKey
 from fleet.devices import COMMAND_KEY_FILE
-from fleet.telemetry.message import CommandResult, DeviceMessage, Mode, Sample
+from fleet.telemetry.message import CommandResult, DeviceMessage
+from fleet.telemetry.sample import Mode, Sample
 from tests.command_examples import SIGNER
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from device_agent.options import SPOOL_FILE
 from fleet.commands.message import CANCEL, SET, Clock, CommandMessage, DeviceCommand, encode
 from fleet.commands.signing import Signer, new_private_key
 from fleet.devices import COMMAND_KEY_FILE
-from fleet.telemetry.message import Mode, Sample
+from fleet.telemetry.sample import Mode, Sample
 from tests.command_examples import SIGNER
 from tests.device_agent.test_delivery import FAST, acknowledged
 

@@ -132,7 +132,7 @@ def test_a_message_carries_no_more_answers_than_fit_and_the_oldest_first(store) 
     store.accept(wrong, NOON, BatterySpecification())
     number, answers = store.results()
     assert [answer.sequence for answer in answers] == list(range(1, MAX_RESULTS + 1))
-    assert len(encode(DeviceMessage(boot_id="boot", command_results=answers, samples=[]))) < 25_000
+    assert len(encode(DeviceMessage(boot_id="boot", command_results=answers, blocks=[]))) < 25_000
     store.forget_results(number)
     assert store.results()[1][0].sequence == MAX_RESULTS + 1
 

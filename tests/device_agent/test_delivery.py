@@ -11,7 +11,7 @@ from device_agent.options import SPOOL_FILE
 from device_agent.spool_reader import Counts, SpoolReader
 from fleet.commands.message import SET, DeviceCommand
 from fleet.errors import NotConfigured
-from fleet.telemetry.message import Mode
+from fleet.telemetry.sample import Mode
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,8 @@ from device_agent.simulation.battery import BatterySpecification, Instruction
 from fleet.commands.limits import ENDLESS_HOLDS
 from fleet.commands.message import CANCEL, SET, DeviceCommand, ResultStatus
 from fleet.commands.precedence import active
-from fleet.telemetry.message import CommandResult, Mode
+from fleet.telemetry.message import CommandResult
+from fleet.telemetry.sample import Mode
 
 START = datetime(2026, 11, 23, 16, tzinfo=UTC)
 BATTERY = BatterySpecification(charge_power_limit_w=4_000, discharge_power_limit_w=5_000)

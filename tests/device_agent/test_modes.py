@@ -9,7 +9,7 @@ import pytest
 from device_agent.simulation.battery import BatterySpecification, Instruction, TariffPeriod
 from device_agent.simulation.home import home_of, tariff_at
 from fleet.commands.message import DeviceCommand
-from fleet.telemetry.message import Mode, Sample
+from fleet.telemetry.sample import Mode, Sample
 from tests.device_agent.bench import NOON, Bench, order
 
 MINUTE = 60.0

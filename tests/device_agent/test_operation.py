@@ -12,7 +12,7 @@ import pytest
 from device_agent.agent import Pace
 from device_agent.events import CommandsReceived, Connected, Disconnected, NotSent
 from fleet.commands.message import CANCEL, Clock, CommandMessage, DeviceCommand, encode
-from fleet.telemetry.message import Mode
+from fleet.telemetry.sample import Mode
 from tests.command_examples import SIGNER
 from tests.device_agent.bench import Bench, on_time, order, switches
 

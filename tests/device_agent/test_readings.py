@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from device_agent.agent import Pace
 from device_agent.readings import Readings, without_noise
-from fleet.telemetry.message import READINGS, DeviceMessage, Mode, Sample, encode
+from fleet.telemetry.blocks import blocks_of
+from fleet.telemetry.message import DeviceMessage, encode
+from fleet.telemetry.sample import READINGS, Mode, Sample
 from tests.device_agent.bench import Bench, order
 from tests.messages import NOON, sample
 
@@ -61,9 +63,9 @@ def test_what_is_no_reading_is_left_out_alone_and_said_once(
 
 def test_what_a_battery_does_not_have_is_nothing_that_was_left_out(caplog: pytest.LogCaptureFixture) -> None:
     readings, without_sun = Readings("battery-1"), with_(solar_power_w=None, solar_energy_wh=None)
-    assert readings.take(lambda _: without_sun, 1) is without_sun
+    assert readings.take(lambda _: without_sun, 1) == without_sun
     assert (readings.left_out, caplog.records) == (0, [])
-    assert b"solar" not in encode(DeviceMessage(boot_id="boot", samples=[without_sun]))
+    assert b"solar" not in encode(DeviceMessage(boot_id="boot", blocks=blocks_of([without_sun])))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ anything = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max
 def test_whatever_a_battery_says_what_is_told_is_what_the_cloud_takes(says: dict[str, Any]) -> None:
     taken = Readings("battery-1").take(lambda _: with_(**says), 1)
     if taken is not None:
-        sent = encode(DeviceMessage(boot_id="boot", samples=[taken]))
+        sent = encode(DeviceMessage(boot_id="boot", blocks=blocks_of([taken])))
         assert msgspec.json.decode(sent, type=DeviceMessage).samples == [taken]
 
 

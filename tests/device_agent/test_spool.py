@@ -14,7 +14,7 @@ from device_agent.spool import Spool
 from device_agent.spool_file import MIN_MAX_BYTES, SpoolFile
 from device_agent.spool_reader import Counts, SpoolReader
 from fleet.errors import Conflict, NotConfigured, Unavailable
-from fleet.telemetry.message import Sample
+from fleet.telemetry.sample import Sample
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -147,7 +147,7 @@ def test_without_an_address_nothing_is_traced_loaded_or_sent() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.strip() == "[]"
     assert not OFF.is_on and not OFF.is_followed(PARENT)
-    sent = json.loads(encode(DeviceMessage(boot_id="boot", samples=[])))
+    sent = json.loads(encode(DeviceMessage(boot_id="boot", blocks=[])))
     assert "traceparent" not in sent, "and the message is as it was"
 
 
@@ -157,7 +157,7 @@ def test_an_address_that_is_none_is_refused() -> None:
 
 
 def test_a_message_of_an_agent_that_traces_is_as_good_as_any_other() -> None:
-    traced = json.loads(encode(DeviceMessage(boot_id="boot", samples=[], traceparent=PARENT)))
-    assert traced["traceparent"] == PARENT and traced["schema"] == 1
+    traced = json.loads(encode(DeviceMessage(boot_id="boot", blocks=[], traceparent=PARENT)))
+    assert traced["traceparent"] == PARENT and traced["schema"] == 2
     message = parse(body(traceparent=PARENT, received_at_ms=int(datetime.now(UTC).timestamp() * 1000)))
     assert isinstance(message, QueueMessage) and message.schema == 1

@@ -16,8 +16,8 @@ from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.commands import Commands
 from fleet.devices import DEVICE_FILE
 from fleet.settings import Settings
-from fleet.telemetry.message import Mode
-from fleet.telemetry.message import Sample as Reading
+from fleet.telemetry.sample import Mode
+from fleet.telemetry.sample import Sample as Reading
 from tests.command_examples import told
 from tests.device_agent.tcp_proxy import TcpProxy
 from tests.flows.environment import environment_of

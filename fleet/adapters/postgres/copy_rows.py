@@ -8,7 +8,8 @@ import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from fleet.telemetry.message import READINGS, Mode, QueueMessage, Sample
+from fleet.telemetry.message import QueueMessage
+from fleet.telemetry.sample import READINGS, Mode, Sample
 
 # The message's columns, then the sample's in the order of `fleet.telemetry.message.Sample`.
 STAGED_COLUMNS = (

@@ -13,7 +13,7 @@ from fleet.adapters.postgres.rollups import FIRST, roll_up_some
 from fleet.flip import MAX_POINTS, Accepted, Rejected, TelemetryPoint, Unanswered
 from fleet.flip.forwarding import INTERVAL, LOOK_BACK, Span, next_spans, points
 from fleet.products import model_named
-from fleet.telemetry.message import Mode, Sample
+from fleet.telemetry.sample import Mode, Sample
 
 PointOutcome = Accepted[TelemetryPoint] | Rejected | Unanswered
 _FIRST = [f"first_{column}" if column in FIRST else f"last_{column}" for column in Sample.__struct_fields__]

@@ -19,7 +19,7 @@ from device_agent.simulation.battery import (
     step,
 )
 from fleet.errors import InvalidInput
-from fleet.telemetry.message import Mode, Sample
+from fleet.telemetry.sample import Mode, Sample
 
 SPECIFICATION = BatterySpecification()
 FULL, HALF, EMPTY = (BatteryState(SPECIFICATION.capacity_wh * share) for share in (1, 0.5, 0))

@@ -24,14 +24,14 @@ def amounts(workload: Workload, region: str = "us-east-1") -> dict[str, float]:
 
 
 def test_a_thousand_devices_by_hand(table: PriceTable) -> None:
-    """43,800 minutes a month make 43.8 million messages of 12 samples: 180 + 12 * 475 = 5,880 bytes, metered twice."""
+    """43,800 minutes a month make 43.8 million messages of 12 samples: 620 + 12 * 70 = 1,460 bytes, metered once."""
     load = load_of(THOUSAND, table)
-    assert (load.samples_per_message, load.message_bytes) == (12, 5_880)
+    assert (load.samples_per_message, load.message_bytes) == (12, 1_460)
     assert load.messages_per_month == pytest.approx(43.8e6)
     found = amounts(THOUSAND)
     assert found["iot_connection"] == pytest.approx(43.8 * 0.08)
-    assert found["iot_rule"] == found["iot_action"] == pytest.approx(2 * 43.8 * 0.15)
-    # Each is sent alone, ten are received and deleted at once; ten are 58,800 bytes, one request.
+    assert found["iot_rule"] == found["iot_action"] == pytest.approx(43.8 * 0.15)
+    # Each is sent alone, ten are received and deleted at once; ten are 14,600 bytes, one request.
     assert found["sqs_request"] == pytest.approx(43.8 * 1.2 * 0.40)
     assert found["iot_message"] == pytest.approx(1_000 * 30 * 2 / 1e6)
     assert found["api_gateway_request"] == pytest.approx(1_000 * 30 * 4 * 3.50 / 1e6)
@@ -41,10 +41,10 @@ def test_a_thousand_devices_by_hand(table: PriceTable) -> None:
 
 def test_the_brokers_fee_is_what_basic_ingest_saves() -> None:
     through_the_broker = amounts(replace(THOUSAND, basic_ingest=False))
-    assert through_the_broker["iot_message"] - amounts(THOUSAND)["iot_message"] == pytest.approx(2 * 43.8)
+    assert through_the_broker["iot_message"] - amounts(THOUSAND)["iot_message"] == pytest.approx(43.8)
 
 
-def test_a_sample_a_message_is_metered_twelve_times_and_not_twice(table: PriceTable) -> None:
+def test_a_sample_a_message_is_metered_twelve_times_and_not_once(table: PriceTable) -> None:
     found = estimate(THOUSAND, "us-east-1", table)
     naive = {line.item: line.usd for line in found.naive}
     assert naive["iot_rule"] == pytest.approx(12 * 43.8 * 0.15)
@@ -86,9 +86,10 @@ def test_workers_follow_the_measured_cost(table: PriceTable) -> None:
 
 
 def test_a_message_a_little_above_the_metered_size_gets_advice(table: PriceTable) -> None:
-    assert samples_in_a_block(table) == 10
-    assert "publishing each 50 s instead of each 60 s" in estimate(THOUSAND, "us-east-1", table).advice
-    assert estimate(replace(THOUSAND, publish_s=50), "us-east-1", table).advice == ""
+    assert samples_in_a_block(table) == 64
+    often = replace(THOUSAND, sample_s=1, publish_s=66)
+    assert "publishing each 64 s instead of each 66 s" in estimate(often, "us-east-1", table).advice
+    assert estimate(replace(often, publish_s=64), "us-east-1", table).advice == ""
 
 
 def test_every_price_quota_and_measurement_has_its_source(table: PriceTable) -> None:

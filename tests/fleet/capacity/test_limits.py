@@ -48,7 +48,7 @@ def test_a_limit_is_met_beyond_its_largest_fleet_and_not_at_it() -> None:
 
 
 def test_a_message_that_no_fleet_may_send_is_a_limit_for_every_fleet() -> None:
-    found = limits(Workload(1, sample_s=1, publish_s=300), price_table())
+    found = limits(Workload(1, sample_s=1, publish_s=2_000), price_table())
     assert (found[0].name, found[0].devices, found[0].is_met) == ("size of an IoT message", 0, True)
     assert by_name(Workload(1))["size of an IoT message"].devices is None
 

@@ -22,8 +22,8 @@ from fleet.flip.forwarding import (
     state_of_health_pct,
 )
 from fleet.products import Model
-from fleet.telemetry.message import READINGS as SAMPLE_READINGS
-from fleet.telemetry.message import Mode, Sample
+from fleet.telemetry.sample import READINGS as SAMPLE_READINGS
+from fleet.telemetry.sample import Mode, Sample
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HOME_13 = Model("Home 13", 13_500, 5_000, 5_000)

@@ -23,7 +23,8 @@ from fleet.flip.forwarding import GRACE, INTERVAL, Span, points
 from fleet.products import Model, model_named
 from fleet.services.forwarding import Forwarded, forward_once
 from fleet.settings import Settings
-from fleet.telemetry.message import Sample, parse
+from fleet.telemetry.message import parse
+from fleet.telemetry.sample import Sample
 from local_cloud.flip.steering import Steering
 from tests.fleet.flip_examples import battery, home
 from tests.messages import body, sample

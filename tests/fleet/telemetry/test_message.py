@@ -8,18 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.telemetry.message import (
-    MAX_BODY_BYTES,
-    READINGS,
-    DeviceMessage,
-    Mode,
-    QueueMessage,
-    Rejected,
-    Sample,
-    SpoiledMessage,
-    encode,
-    parse,
-)
+from fleet.telemetry.blocks import blocks_of
+from fleet.telemetry.message import MAX_BODY_BYTES, DeviceMessage, QueueMessage, Rejected, SpoiledMessage, encode, parse
+from fleet.telemetry.sample import READINGS, Mode, Sample
 from tests.messages import NOON, body, sample
 
 
@@ -33,12 +24,16 @@ def test_a_good_message_keeps_every_value() -> None:
 
 def test_what_a_device_encodes_is_what_the_cloud_parses() -> None:
     told = json.loads(body())
-    device = {key: told[key] for key in ("schema", "boot_id", "last_command_sequence", "command_results")}
+    device = {key: told[key] for key in ("boot_id", "last_command_sequence", "command_results")}
+    added = {key: told[key] for key in ("thing_name", "received_at_ms", "client_id")}
     one = Sample(**{**sample(), "measured_at": NOON, "mode": Mode.CHARGE})
-    sent = json.loads(encode(DeviceMessage(samples=[one], **device)))
-    parsed = parse(json.dumps({**told, **sent}).encode())
-    assert isinstance(parsed, QueueMessage)
-    assert parsed.samples == [one]
+    for message in (
+        DeviceMessage(blocks=blocks_of([one]), **device),
+        DeviceMessage(schema=1, one_by_one=[one], **device),
+    ):
+        parsed = parse(json.dumps({**added, **json.loads(encode(message))}).encode())
+        assert isinstance(parsed, QueueMessage)
+        assert parsed.samples == [one]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +110,7 @@ def test_a_payload_cannot_speak_for_another_client() -> None:
 
 
 def test_a_schema_of_the_future_waits_in_quarantine() -> None:
-    verdict = parse(body(schema=2))
+    verdict = parse(body(schema=3))
     assert isinstance(verdict, Rejected)
     assert verdict.reason == "unknown_schema"
 

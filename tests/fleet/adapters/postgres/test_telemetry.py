@@ -11,7 +11,8 @@ from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.quarantine import replay, waiting
 from fleet.adapters.postgres.telemetry import Received, Stored, store
 from fleet.settings import Settings
-from fleet.telemetry.message import READINGS, parse
+from fleet.telemetry.message import parse
+from fleet.telemetry.sample import READINGS
 from tests.messages import NOON, body, sample
 
 
