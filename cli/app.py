@@ -153,13 +153,15 @@ def capacity(
     sample: Annotated[str, typer.Option(help="A sample each: 5s, 1m.")] = "5s",
     publish: Annotated[str, typer.Option(help="A message each: 60s, 5m.")] = "60s",
     keep: Annotated[str, typer.Option(help="Raw samples stay so long in the database: 15d, 30d.")] = "30d",
+    live: Annotated[str, typer.Option(help="A message each, in an event or while somebody looks: 5s.")] = "5s",
+    live_hours: Annotated[float, typer.Option(help="Hours a month of that, for each device.")] = 10.0,
     region: Annotated[str, typer.Option(help="AWS region of the prices.")] = "us-east-1",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line.")] = False,
 ) -> None:
     """What a fleet costs a month and which limit it meets first."""
     from cli.capacity import show
 
-    show(devices, sample, publish, keep, region, as_json)
+    show(devices, sample, publish, keep, live, live_hours, region, as_json)
 
 
 @app.command("env-example")

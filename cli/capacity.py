@@ -9,11 +9,18 @@ from fleet.capacity.quantities import parse_count, parse_seconds
 from fleet.capacity.workload import Workload
 
 
-def show(devices: str, sample: str, publish: str, keep: str, region: str, as_json: bool) -> None:
+def show(
+    devices: str, sample: str, publish: str, keep: str, live: str, live_hours: float, region: str, as_json: bool
+) -> None:
     """Print the estimate, as tables or as one JSON line. Raises `InvalidInput`."""
     table = price_table()
     workload = Workload(
-        parse_count(devices), parse_seconds(sample), parse_seconds(publish), parse_seconds(keep) / 86_400
+        parse_count(devices),
+        parse_seconds(sample),
+        parse_seconds(publish),
+        parse_seconds(keep) / 86_400,
+        live_s=parse_seconds(live),
+        live_hours_per_month=live_hours,
     )
     found = estimate(workload, region, table)
     if as_json:

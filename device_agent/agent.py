@@ -31,17 +31,21 @@ from fleet.tracing import OFF, Span, Traces
 logger = logging.getLogger(__name__)
 
 _SUBSCRIBE_AGAIN_S = 30.0
+_LONGEST_LIVE_S = 600.0
+"""Whatever the cloud says: who goes on looking has it say so again."""
 
 
 @dataclass(frozen=True)
 class Pace:
     """How often, how much, and how long alone: after `lost_after_s` without the cloud no command is followed.
 
-    Intervals in seconds, sizes in bytes.
+    Intervals in seconds, sizes in bytes. It publishes each `live_interval_s` while it follows a command or somebody
+    looks at it, and each `publish_interval_s` otherwise.
     """
 
     sample_interval_s: float = 5.0
     publish_interval_s: float = 60.0
+    live_interval_s: float = 5.0
     backlog_messages_per_s: float = 5.0
     max_samples: int = 200
     max_message_bytes: int = 100_000
@@ -113,6 +117,7 @@ class Agent:
         self._sample_due = clock.monotonic() + offset_s
         self._send_due = self._sample_due
         self._not_before = 0.0
+        self._live_until = -math.inf
         self._subscribe_due = math.inf
         self._in_flight: _InFlight | None = None
         self._tokens = 0
@@ -217,8 +222,8 @@ class Agent:
         samples = self.spool.oldest(self._pace.max_samples, self._pace.max_message_bytes)
         command_sequence, (number, results) = self._commands.last_sequence, self._commands.results()
         request = self._renewal.request if self._renewal else None
+        self._send_due = next_due(self._send_due, self._interval_s(now), now)
         if not samples and not results and not request and command_sequence == self._told_commands:
-            self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
             return
         self._tokens += 1
         first, last = (samples[0].sequence, samples[-1].sequence) if samples else (0, 0)
@@ -227,7 +232,6 @@ class Agent:
         )
         waiting = 0 < last < self._sequence
         self._in_flight = _InFlight(self._tokens, first, last, waiting, command_sequence, number, request, span)
-        self._send_due = next_due(self._send_due, self._pace.publish_interval_s, now)
         message = DeviceMessage(
             boot_id=self._boot_id,
             last_command_sequence=command_sequence,
@@ -237,6 +241,11 @@ class Agent:
             traceparent=span.traceparent or UNSET,
         )
         self._publisher.publish(encode(message), self._tokens)
+
+    def _interval_s(self, now: float) -> float:
+        if now < self._live_until or self._operation.follows_a_command:
+            return min(self._pace.live_interval_s, self._pace.publish_interval_s)
+        return self._pace.publish_interval_s
 
     def _write_sample(self) -> None:
         sample = self.readings.take(self._battery.read, self._sequence + 1)
@@ -282,6 +291,8 @@ class Agent:
             logger.warning("%s: %s", self.thing_name, message.reason)
             return
         self._contact.heard(now)
+        if message.live_s:
+            self._live_until = now + min(message.live_s, _LONGEST_LIVE_S)
         fresh = self._operation.receive(message, now)
         # A repeated command means that the cloud did not hear us: say it again.
         self._speak_up(now)

@@ -43,6 +43,10 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--sample-interval", type=float, default=pace.sample_interval_s, metavar="S")
     add("--publish-interval", type=float, default=pace.publish_interval_s, metavar="S")
+    add(
+        "--live-interval", type=float, default=pace.live_interval_s, metavar="S",
+        help="publish each S seconds while a command is followed or somebody looks at the battery",
+    )  # fmt: skip
     add("--max-samples", type=int, default=pace.max_samples, help="samples a message at most", metavar="N")
     add("--backlog-messages-per-s", type=float, default=pace.backlog_messages_per_s, metavar="R")
     add("--mode", choices=[mode.value for mode in Mode], default=Mode.SELF_CONSUMPTION.value)
@@ -77,6 +81,7 @@ def _pace(given: argparse.Namespace) -> Pace:
     return Pace(
         sample_interval_s=given.sample_interval,
         publish_interval_s=given.publish_interval,
+        live_interval_s=given.live_interval,
         backlog_messages_per_s=given.backlog_messages_per_s,
         max_samples=given.max_samples,
         lost_after_s=given.lost_after,

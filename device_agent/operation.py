@@ -28,6 +28,7 @@ class Operation:
 
     def __init__(self, store: CommandStore, battery: Battery, clock: Clock, contact: Contact) -> None:
         self.due = clock.monotonic()
+        self.follows_a_command = False
         self._contact = contact
         self._store = store
         self._battery = battery
@@ -76,6 +77,7 @@ class Operation:
         return changed, list(held.values())
 
     def _tell(self, command: DeviceCommand | None) -> bool:
+        self.follows_a_command = command is not None
         owner = self._battery.owner
         return self._battery.obey(instruction_for(command, owner) if command else owner)
 

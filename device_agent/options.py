@@ -46,6 +46,7 @@ class Options:
         positive = {
             "--sample-interval": self.pace.sample_interval_s,
             "--publish-interval": self.pace.publish_interval_s,
+            "--live-interval": self.pace.live_interval_s,
             "--backlog-messages-per-s": self.pace.backlog_messages_per_s,
             "--connects-per-s": self.connects_per_s,
             "--report-interval": self.report_interval_s,

@@ -47,6 +47,10 @@ def _of_iot_core(workload: Workload, table: PriceTable) -> list[Limit]:
         ),
         _grows(workload, "IoT publishes a second", load.messages_per_s, table, "iot_publishes_per_s", more),
         _grows(
+            workload, "IoT publishes a second, all of them live", load.live_messages_per_s, table,
+            "iot_publishes_per_s", f"a longer --live-interval at the devices, or {more}",
+        ),
+        _grows(
             workload, "IoT rule evaluations a second", load.messages_per_s, table, "iot_rule_evaluations_per_s", more,
         ),
         _fixed("publishes a second of one connection", 1 / workload.publish_s, table, "iot_connection_publishes_per_s"),

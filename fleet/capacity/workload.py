@@ -14,7 +14,8 @@ _MOST_DEVICES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Workload:
-    """`devices` that take a sample each `sample_s` seconds and publish each `publish_s`.
+    """`devices` that take a sample each `sample_s` seconds and publish each `publish_s`; each `live_s` while they
+    follow a command or somebody looks at them, `live_hours_per_month`.
 
     `basic_ingest`: straight into the rule, without the broker's fee. `keep_days`: raw samples stay so long in the
     database, 15 at least; then they are in the archive. `commands_per_month`: to each device. Raises `InvalidInput`.
@@ -26,6 +27,8 @@ class Workload:
     keep_days: float = 30.0
     basic_ingest: bool = True
     commands_per_month: float = 30.0
+    live_s: float = 5.0
+    live_hours_per_month: float = 10.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.devices <= _MOST_DEVICES:
@@ -37,6 +40,11 @@ class Workload:
                 f"Publishing each {self.publish_s:g} s does not go with a sample each {self.sample_s:g} s: "
                 "publish as often as you sample or less often, once a day at least."
             )
+        if not 0.01 <= self.live_s <= _DAY_S:
+            raise InvalidInput(f"Publishing live each {self.live_s:g} s cannot be priced: use 10ms to 1d.")
+        if not 0 <= self.live_hours_per_month <= MONTH_S / 3600:
+            hours = f"{self.live_hours_per_month:g}"
+            raise InvalidInput(f"A battery cannot be live for {hours} hours a month: use 0 to {MONTH_S / 3600:g}.")
         if not LEAST_DAYS_KEPT <= self.keep_days <= 3650:
             raise InvalidInput(
                 f"Raw samples cannot be kept for {self.keep_days:g} days: use {LEAST_DAYS_KEPT}d to 3650d, since a "
@@ -52,10 +60,13 @@ class Load:
     message_bytes: float
     messages_per_s: float
     samples_per_s: float
+    live_messages_per_s: float
+    live_share: float
 
     @property
     def messages_per_month(self) -> float:
-        return self.messages_per_s * MONTH_S
+        """The live ones included."""
+        return MONTH_S * (self.messages_per_s * (1 - self.live_share) + self.live_messages_per_s * self.live_share)
 
     @property
     def samples_per_month(self) -> float:
@@ -63,13 +74,18 @@ class Load:
 
 
 def load_of(workload: Workload, table: PriceTable) -> Load:
-    """The load; a message's bytes are those that our agent's encoding has, with the topic."""
+    """The load; a message's bytes are those that our agent's encoding has, with the topic.
+
+    `live_messages_per_s`: while all are live at once, as in an event of the whole fleet. `live_share`: of the month.
+    """
     samples = max(1, math.ceil(workload.publish_s / workload.sample_s - 1e-9))
     return Load(
         samples_per_message=samples,
         message_bytes=message_bytes(samples, table),
         messages_per_s=workload.devices / workload.publish_s,
         samples_per_s=workload.devices / workload.sample_s,
+        live_messages_per_s=workload.devices / min(workload.live_s, workload.publish_s),
+        live_share=workload.live_hours_per_month * 3600 / MONTH_S,
     )
 
 

@@ -72,12 +72,16 @@ class DeviceCommand(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CommandMessage(msgspec.Struct, frozen=True):
-    """All that is pending for the device `thing_name`, in sequence: nobody else follows it."""
+    """All that is pending for the device `thing_name`, in sequence: nobody else follows it.
+
+    `live_s`: somebody looks at it, and for so many seconds it is to report at its live pace.
+    """
 
     thing_name: str
     commands: list[DeviceCommand]
     clock: Clock = Clock()
     schema: int = SCHEMA
+    live_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,13 @@ from fleet.adapters.flip.retries import RetryPolicy
 from fleet.adapters.postgres import Connection, connect, run
 from fleet.adapters.postgres.command_answers import count_in_answers
 from fleet.adapters.postgres.command_reports import Report, Reports
-from fleet.adapters.postgres.command_sending import claim_messages, end_departed, end_overdue, mark_delivered
+from fleet.adapters.postgres.command_sending import (
+    claim_looks,
+    claim_messages,
+    end_departed,
+    end_overdue,
+    mark_delivered,
+)
 from fleet.adapters.postgres.listening import listening
 from fleet.errors import Conflict, FleetError, InvalidInput, NotConfigured, NotFound, Refused
 from fleet.figures import Figures
@@ -33,7 +39,7 @@ _NEVER = (NotFound, InvalidInput, Conflict)
 
 @dataclass(frozen=True)
 class Dispatched(Figures):
-    """What a while of dispatching did. `messages` went out, each with one or more commands; `answered` batteries;
+    """What a while of dispatching did. `messages` went out, each with commands or a look; `answered` batteries;
     `departed` are commands of homes that their batteries left."""
 
     messages: int = 0
@@ -151,6 +157,7 @@ def _answers(connection: Connection) -> Dispatched:
 def _messages(connection: Connection, publisher: DevicePublisher, sign: Callable[[bytes], bytes]) -> Dispatched:
     with connection.transaction():
         claimed = claim_messages(connection, datetime.now(UTC), _BATTERIES_AT_ONCE)
+        claimed += claim_looks(connection, datetime.now(UTC), _BATTERIES_AT_ONCE)
     if not claimed:
         return Dispatched()
     errors = publisher.publish([(one.thing_name, sign(one.body)) for one in claimed])

@@ -149,6 +149,11 @@ def my_batteries(account: Account) -> list[Battery]:
     return read_view(account.client, "my_batteries", Battery, "thing_name")
 
 
+def look_at(account: Account, thing_name: str) -> None:
+    """Have it report every few seconds for two minutes, if it can be reached."""
+    call(account.client, "look_at_battery", {"p_thing_name": thing_name})
+
+
 def history(account: Account, thing_name: str, start: datetime, end: datetime) -> list[Bucket]:
     """At most `POINTS` buckets from `start` to `end`, oldest first."""
     arguments = {

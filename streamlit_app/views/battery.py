@@ -8,12 +8,13 @@ from streamlit_app.services.accounts import Account
 from streamlit_app.services.batteries import Battery, Freshness, freshness
 from streamlit_app.views.battery_history import show_history
 from streamlit_app.views.freshness_badge import show_freshness
+from streamlit_app.views.looking import look_at
 from streamlit_app.views.register_outcome import show_commissioning
 from streamlit_app.views.register_site import ask_for_site
 from streamlit_app.views.registration_record import show_record
 from streamlit_app.views.sign_in import require_account
 
-_EVERY_S = 10
+_EVERY_S = 5
 _SKEW_WORTH_SAYING_S = 120
 
 
@@ -63,6 +64,7 @@ def _live(thing_name: str) -> None:
         battery = next((found for found in batteries.my_batteries(account) if found.thing_name == thing_name), None)
         if battery is None:
             st.rerun()
+        look_at(account, [battery.thing_name], visit.now())
         with st.container(border=True, key="live"):
             with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
                 st.subheader("Now", anchor=False)

@@ -9,9 +9,10 @@ from streamlit_app.services import batteries, events
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.batteries import Battery
 from streamlit_app.views.freshness_badge import show_freshness
+from streamlit_app.views.looking import look_at
 from streamlit_app.views.sign_in import require_account
 
-_EVERY_S = 20
+_EVERY_S = 10
 
 
 def show() -> None:
@@ -27,6 +28,7 @@ def _batteries() -> None:
         if (account := visit.account()) is None:
             st.rerun()
         found = batteries.my_batteries(account)
+        look_at(account, [battery.thing_name for battery in found], visit.now())
         if found:
             _say_next_event(account, visit.now())
         for battery in found:

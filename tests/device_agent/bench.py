@@ -106,10 +106,10 @@ class Bench:
     def acknowledge(self) -> None:
         self.round(Acknowledged(self.tokens[-1]))
 
-    def tell(self, *commands: DeviceCommand, clock: CloudClock | None = None) -> None:
+    def tell(self, *commands: DeviceCommand, clock: CloudClock | None = None, live_s: float | None = None) -> None:
         """A message from the cloud, whose clock shows the same as the device's unless told otherwise."""
-        clock = clock or CloudClock(self.wall)
-        self.round(CommandsReceived(SIGNER.sign(encode(CommandMessage(self.thing_name, list(commands), clock)))))
+        message = CommandMessage(self.thing_name, list(commands), clock or CloudClock(self.wall), live_s=live_s)
+        self.round(CommandsReceived(SIGNER.sign(encode(message))))
 
     def samples(self) -> list[Sample]:
         """Every sample that was sent, once."""

@@ -24,7 +24,7 @@ from device_agent.link import Link, LinkState
 from device_agent.schedule import backoff_s, next_due
 from fleet.commands.message import CANCEL, DeviceCommand
 from fleet.errors import NotConfigured, Refused
-from tests.device_agent.bench import Bench
+from tests.device_agent.bench import Bench, order
 
 
 @pytest.fixture
@@ -42,6 +42,48 @@ def test_it_samples_every_5_seconds_and_sends_every_60(bench) -> None:
     bench.acknowledge()
     bench.pass_time(60)
     assert [len(numbers) for numbers in bench.sequences()] == [1, 12, 24]
+
+
+def test_a_battery_that_somebody_looks_at_sends_each_5_seconds_until_nobody_does(bench) -> None:
+    bench.connect()
+    bench.acknowledge()
+    bench.pass_time(20)
+    bench.tell(live_s=30)
+    bench.run(30)
+    live = len(bench.sent)
+    assert live in range(6, 9)
+    bench.run(120)
+    assert len(bench.sent) - live in range(2, 4), "the slow pace again"
+    sequences = [number for numbers in bench.sequences() for number in numbers]
+    assert sequences == sorted(set(sequences))
+
+
+def test_nobody_is_looked_at_for_longer_than_ten_minutes_at_a_time(bench) -> None:
+    bench.connect()
+    bench.tell(live_s=1e9)
+    bench.run(600)
+    live = len(bench.sent)
+    bench.run(600)
+    assert len(bench.sent) - live < live / 8
+
+
+def test_a_battery_that_follows_a_command_sends_each_5_seconds(bench) -> None:
+    bench.connect()
+    bench.tell(order(bench, 60, 60))
+    bench.run(59)
+    before = len(bench.sent)
+    bench.run(61)
+    during = len(bench.sent) - before
+    bench.run(120)
+    assert before <= 3 and during in range(11, 16) and len(bench.sent) - before - during in range(2, 5)
+
+
+def test_who_publishes_more_often_than_that_goes_on_so(tmp_path) -> None:
+    bench = Bench(tmp_path / "spool.sqlite3", Pace(1, 2, live_interval_s=5))
+    bench.connect()
+    bench.tell(live_s=60)
+    bench.run(20)
+    assert len(bench.sent) > 8
 
 
 def test_one_message_is_in_flight_and_the_next_waits_for_its_acknowledgement(bench) -> None:

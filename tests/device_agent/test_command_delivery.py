@@ -1,6 +1,7 @@
 """Commands to the real process, over real mutual TLS: executed in the telemetry, answered, and resumed after a kill."""
 
 import sqlite3
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,6 +85,22 @@ def test_commands_are_answered_at_once_whatever_the_publish_interval(cloud, star
     eventually(lambda: told(cloud, folder)[-1] == 5, "the cumulative acknowledgement")
     assert statuses(cloud, folder) == [(2, "FAILED"), (5, "CANCELED")]
     assert "no list of commands" in agent.says()
+    assert agent.stop() == 0
+
+
+def test_who_looks_at_a_battery_sees_it_live_within_seconds(cloud, start_agent, eventually) -> None:
+    """At a publish interval of a minute."""
+    folder = cloud.new_device()
+    agent = start_agent("run", folder, "--sample-interval", "1", "--live-interval", "1")
+    eventually(lambda: acknowledged(folder) >= 1, "connected")
+    before, looked = len(cloud.receive(folder.name)), time.monotonic()
+    look = CommandMessage(folder.name, [], Clock(datetime.now(UTC)), live_s=60)
+    cloud.publish(folder, SIGNER.sign(encode(look)))
+    eventually(lambda: len(cloud.receive(folder.name)) > before, "the first answer")
+    assert time.monotonic() - looked < 3
+    eventually(lambda: len(cloud.receive(folder.name)) > before + 4, "a message a second")
+    assert time.monotonic() - looked < 12
+    assert statuses(cloud, folder) == []
     assert agent.stop() == 0
 
 

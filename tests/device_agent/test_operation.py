@@ -56,7 +56,7 @@ def test_what_changes_is_told_within_a_second_whatever_the_publish_interval(benc
         ]
     assert bench.sent[1].last_command_sequence == 1
     assert [(round(at), statuses) for at, _, statuses in told if statuses] == [(11, ["RUNNING"]), (21, ["DONE"])]
-    assert len(bench.sent) == 4
+    assert len(bench.sent) == 5, "the first, three times what changed, and once while the command ran"
 
 
 def test_a_refusal_comes_with_the_acknowledgement(bench) -> None:

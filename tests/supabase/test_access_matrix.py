@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
 STORAGE = {"fleet.telemetry_dirty", "fleet.telemetry_archives"}
-DISPATCH = {"fleet.command_cursors", "fleet.command_messages", "fleet.command_answers"}
+DISPATCH = {"fleet.command_cursors", "fleet.command_messages", "fleet.command_answers", "fleet.looks"}
 WATCHING = {"fleet.alarms", "fleet.alarm_notices"}
 LIFE = {"fleet.certificates", "fleet.rotations", "fleet.left_homes"}
 CLOSED = {"fleet.used_links", "fleet.app_credentials", *FORWARDING, *DISPATCH, *STORAGE, *LIFE, *WATCHING}
@@ -137,6 +137,7 @@ def _control(fleet: Fleet, device: str, site_id: str) -> tuple[str, str]:
     fleet.sql("INSERT INTO fleet.rotations (thing_name, former_certificate_id) VALUES (%s, 'former')", device)
     fleet.sql("INSERT INTO fleet.left_homes (thing_name) VALUES (%s)", device)
     fleet.sql("INSERT INTO fleet.alarms VALUES ('device-silent', %s, 'is silent', now(), now(), NULL)", device)
+    fleet.sql("INSERT INTO fleet.looks VALUES (%s, now())", device)
     fleet.sql("INSERT INTO fleet.alarm_notices VALUES (%s, now())", device)
     fleet.sql("INSERT INTO fleet.unexplained_acknowledgements VALUES (%s, 7, 2, 1, now(), now())", device)
     fleet.sql(
@@ -361,6 +362,7 @@ ATTACKS: dict[str, list[tuple[Attack, str]]] = {
         (lambda w, ben: may_bind(ben, w, w.device, p_app_credential="guess"), "PT403"),
         (lambda w, ben: may_bind(ben, w, w.device), "PT409"),
     ],
+    "look_at_battery": [(lambda w, ben: ben.call("look_at_battery", p_thing_name=w.device), "PT404")],
     "save_site": [(lambda w, ben: ben.call("save_site", p_site_id=w.site_id, p_site=HOME), "PT404")],
     "release_device": [(lambda w, ben: ben.call("release_device", p_thing_name=w.device), "PT404")],
     "transfer_device": [

@@ -55,6 +55,7 @@ RELATIONS = {
     "fleet.command_messages": [],
     "fleet.command_answers": [],
     "fleet.unexplained_acknowledgements": READ,
+    "fleet.looks": [],
     "fleet.alarms": [],
     "fleet.alarm_notices": [],
     "public.my_events": READ,
@@ -62,12 +63,13 @@ RELATIONS = {
 }
 API = {
     "bind_device", "command_life", "dispatch_overview", "dispatch_power", "dispatch_report", "fleet_overview",
-    "may_bind", "my_command_results", "quarantine_overview", "registration_record", "release_device", "request_flip",
-    "save_site", "telemetry_readiness", "telemetry_series", "transfer_device", "unexplained_overview",
-    "webhook_overview",
+    "look_at_battery", "may_bind", "my_command_results", "quarantine_overview", "registration_record",
+    "release_device", "request_flip", "save_site", "telemetry_readiness", "telemetry_series", "transfer_device",
+    "unexplained_overview", "webhook_overview",
 }  # fmt: skip
 DEFINERS = {
     "public.bind_device",
+    "public.look_at_battery",
     "public.may_bind",
     "public.release_device",
     "public.transfer_device",

@@ -313,3 +313,21 @@ def test_retiring_a_battery_that_nobody_registered_records_no_change_of_hands(fl
         DeviceLedger(connection).retired(ThingName(device))
     assert fleet.sql("SELECT step::text FROM fleet.devices WHERE thing_name = %s", device) == [{"step": "retired"}]
     assert fleet.sql("SELECT FROM fleet.registration_events WHERE thing_name = %s", device) == []
+
+
+def test_who_looks_at_a_battery_has_it_report_often_and_asks_once_a_minute(
+    fleet: Fleet, ann: Person, operator: Person
+) -> None:
+    device = fleet.battery_of(ann)
+    for person in (ann, ann, operator):
+        person.call("look_at_battery", p_thing_name=device)
+    (look,) = fleet.sql(
+        "SELECT until, until - now() AS left, told_until FROM fleet.looks WHERE thing_name = %s", device
+    )
+    assert timedelta(seconds=100) < look["left"] <= timedelta(minutes=2) and look["told_until"] is None
+    fleet.sql("UPDATE fleet.looks SET until = now() + interval '59 seconds' WHERE thing_name = %s", device)
+    ann.call("look_at_battery", p_thing_name=device)
+    (look,) = fleet.sql("SELECT until - now() AS left FROM fleet.looks WHERE thing_name = %s", device)
+    assert look["left"] > timedelta(seconds=100)
+    with refused("PT404"):
+        fleet.person().call("look_at_battery", p_thing_name=device)

@@ -68,6 +68,23 @@ def claim_messages(connection: Connection, now: datetime, limit: int) -> list[Ou
     ]
 
 
+def claim_looks(connection: Connection, now: datetime, limit: int) -> list[Outgoing]:
+    """For at most `limit` batteries that somebody looks at: that they are to report often. Said once; who goes on
+    looking asks again. In the caller's transaction."""
+    looks = {row["thing_name"]: row["until"] for row in run(connection, "commands.claim_looks", now=now, limit=limit)}
+    if not looks:
+        return []
+    clocks = {row["thing_name"]: row for row in run(connection, "commands.clocks", thing_names=sorted(looks))}
+    return [
+        Outgoing(
+            thing,
+            encode(CommandMessage(thing, [], _clock(clocks.get(thing), now), live_s=(until - now).total_seconds())),
+            (),
+        )
+        for thing, until in sorted(looks.items())
+    ]
+
+
 def mark_delivered(connection: Connection, sent: Iterable[Outgoing], now: datetime) -> None:
     """IoT Core took these. A command that somebody changes at this moment is left as it is."""
     revisions = dict(pair for one in sent for pair in one.commands)

@@ -11,7 +11,7 @@ from fleet.capacity.prices import PriceTable, price_table
 from fleet.capacity.workload import Workload, load_of, samples_in_a_block
 from fleet.errors import InvalidInput
 
-THOUSAND = Workload(1_000, sample_s=5, publish_s=60)
+THOUSAND = Workload(1_000, sample_s=5, publish_s=60, live_hours_per_month=0)
 
 
 @pytest.fixture
@@ -37,6 +37,16 @@ def test_a_thousand_devices_by_hand(table: PriceTable) -> None:
     assert found["api_gateway_request"] == pytest.approx(1_000 * 30 * 4 * 3.50 / 1e6)
     # 12 samples a message for a year, 96 bytes each: 605.5 GB.
     assert found["s3_storage"] == pytest.approx(43.8e6 * 12 * 12 * 96 / 1e9 * 0.023)
+
+
+def test_hours_that_a_battery_is_live_are_messages_more() -> None:
+    """Ten hours at a message each 5 s are 7,200 instead of 600 a device."""
+    live, quiet = amounts(replace(THOUSAND, live_hours_per_month=10)), amounts(THOUSAND)
+    assert live["iot_rule"] - quiet["iot_rule"] == pytest.approx(6.6 * 0.15)
+    assert live["sqs_request"] - quiet["sqs_request"] == pytest.approx(6.6 * 1.2 * 0.40)
+    assert live["s3_storage"] == quiet["s3_storage"], "the samples are the same"
+    slower = amounts(replace(THOUSAND, live_s=600, live_hours_per_month=700))
+    assert slower["iot_rule"] == pytest.approx(quiet["iot_rule"]), "live is never slower than otherwise"
 
 
 def test_the_brokers_fee_is_what_basic_ingest_saves() -> None:
@@ -109,6 +119,8 @@ def test_an_unknown_region_is_refused_in_a_sentence(table: PriceTable) -> None:
         ({"devices": 0}, "A fleet of 0 devices cannot be priced"),
         ({"devices": 2_000_000_000}, "use 1 to 1,000,000,000"),
         ({"sample_s": 0}, "use 10ms to 1d"),
+        ({"live_s": 0}, "use 10ms to 1d"),
+        ({"live_hours_per_month": 800}, "use 0 to 730"),
         ({"sample_s": 60, "publish_s": 5}, "publish as often as you sample or less often"),
         ({"keep_days": 14.9}, "cannot be kept for 14.9 days: use 15d"),
     ],

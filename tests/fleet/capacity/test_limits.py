@@ -35,11 +35,17 @@ def test_samples_sent_one_by_one_meet_the_publish_quota_twelve_times_earlier() -
     assert by_name(batches)["IoT publishes a second"].devices == 1_200_000
 
 
+def test_an_event_of_the_whole_fleet_meets_the_publish_quota_first() -> None:
+    name = "IoT publishes a second, all of them live"
+    assert by_name(Workload(1_000))[name].devices == 100_000
+    assert by_name(Workload(1_000, live_s=30))[name].devices == 600_000
+
+
 def test_limits_come_in_the_order_in_which_a_growing_fleet_meets_them() -> None:
     found = limits(Workload(1_000), price_table())
     assert [limit.name for limit in found[:2]] == ["IoT connects a second after an outage", "disk of one database"]
     assert [limit.devices for limit in found[:2]] == [30_000, 65_874]
-    assert limits(Workload(1_000, keep_days=15), price_table())[1].devices == 131_748
+    assert by_name(Workload(1_000, keep_days=15))["disk of one database"].devices == 131_748
 
 
 def test_a_limit_is_met_beyond_its_largest_fleet_and_not_at_it() -> None:

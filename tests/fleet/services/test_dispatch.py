@@ -17,8 +17,11 @@ from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.retries import RetryPolicy
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.command_reports import Report, Reports
+from fleet.adapters.postgres.command_sending import claim_looks
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.telemetry import Received, store
+from fleet.commands.message import CommandMessage
+from fleet.commands.message import parse as parse_commands
 from fleet.errors import NotConfigured, Refused, Unavailable
 from fleet.flip import CommissionRequest
 from fleet.infrastructure.names import InfrastructureNames
@@ -198,6 +201,23 @@ def test_a_command_is_published_and_its_answer_counted_in(fleet_settings: Settin
         store(connection, [(Received("m", text, now), parse(text))])
         assert dispatch(fleet_settings, 0) == Dispatched(answered=1)
         assert command_of(connection)["state"] == "acknowledged"
+
+
+@pytest.mark.integration
+def test_a_battery_that_somebody_looks_at_is_told_once_a_look(fleet_settings: Settings) -> None:
+    with connect(fleet_settings) as connection:
+        add_device(connection)
+        connection.execute("INSERT INTO fleet.looks VALUES ('battery-1', now() + interval '2 minutes')")
+        connection.commit()
+        assert [dispatch(fleet_settings, 0).messages for _ in range(2)] == [1, 0]
+        connection.execute("UPDATE fleet.looks SET until = until + interval '1 minute'")
+        connection.commit()
+        (message,) = claim_looks(connection, datetime.now(UTC), 10)
+        told_ = parse_commands(message.body)
+        assert isinstance(told_, CommandMessage)
+        assert (told_.thing_name, told_.commands) == ("battery-1", []) and 170 < (told_.live_s or 0) <= 180
+        connection.execute("UPDATE fleet.looks SET told_until = NULL, until = now() - interval '1 second'")
+        assert claim_looks(connection, datetime.now(UTC), 10) == [], "nobody looks any more"
 
 
 @pytest.mark.integration

@@ -319,3 +319,12 @@ WHERE command_id = %(command_id)s
 -- Flip did not take it: again after a while, or, without `next`, never; what became due since stays due.
 UPDATE fleet.commands SET report_attempts = report_attempts + 1, next_report_at = %(next)s, report_failure = %(failure)s
 WHERE command_id = %(command_id)s AND (report, report_revision) = (%(report)s, %(revision)s)
+
+-- name: claim_looks
+-- Batteries that somebody looks at and that were not told so yet. Who holds a row tells it.
+UPDATE fleet.looks SET told_until = until
+WHERE thing_name IN (
+    SELECT thing_name FROM fleet.looks WHERE until > %(now)s AND told_until IS DISTINCT FROM until
+    ORDER BY thing_name LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING thing_name, until
