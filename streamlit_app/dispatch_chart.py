@@ -26,22 +26,24 @@ def power_frame(power: FleetPower, zone: tzinfo) -> pd.DataFrame:
             ]
         previous = bucket.bucket_start
         values = {_CHARGING: bucket.charge_power_w, _DISCHARGING: bucket.discharge_power_w}
-        rows += [{_TIME: previous, _SERIES: name, _POWER: watts / 1000} for name, watts in values.items()]
+        rows += [
+            {_TIME: previous, _SERIES: name, _POWER: None if watts is None else watts / 1000}
+            for name, watts in values.items()
+        ]
     return _in_zone(pd.DataFrame(rows, columns=[_TIME, _SERIES, _POWER]), zone)
 
 
-def power_chart(power: FleetPower, key: DispatchKey, asked_power_w: float, zone: tzinfo) -> Chart:
-    """Charging and discharging over time, the asked power as a dashed step, and marks at start and end."""
+def power_chart(power: FleetPower, key: DispatchKey, zone: tzinfo) -> Chart:
+    """Charging and discharging over time, the asked power as dashed steps, and marks at start and end."""
     x, y = alt.X(f"{_TIME}:T", title=None, axis=alt.Axis(format="%H:%M")), alt.Y(f"{_POWER}:Q", title=_POWER)
     colours = alt.Scale(domain=[_DISCHARGING, _CHARGING, _ASKED])
     colour = alt.Color(f"{_SERIES}:N", scale=colours, legend=alt.Legend(title=None, orient="bottom"))
     moment = alt.Tooltip(f"{_TIME}:T", title="Time", format="%b %d, %H:%M:%S")
     tooltip = [moment, f"{_SERIES}:N", alt.Tooltip(f"{_POWER}:Q", format=".2f")]
     layers = [alt.Chart(power_frame(power, zone)).mark_line().encode(x, y, colour, tooltip=tooltip)]
-    ends = [key.starts_at, key.ends_at or power.window_end]
-    if asked_power_w and key.mode in ("CHARGE", "DISCHARGE"):
-        asked = pd.DataFrame([{_TIME: at, _SERIES: _ASKED, _POWER: asked_power_w / 1000} for at in ends])
-        dashed = alt.Chart(_in_zone(asked, zone)).mark_line(strokeDash=[6, 4])
+    if power.asked:
+        asked = pd.DataFrame([{_TIME: step.at, _SERIES: _ASKED, _POWER: step.power_w / 1000} for step in power.asked])
+        dashed = alt.Chart(_in_zone(asked, zone)).mark_line(strokeDash=[6, 4], interpolate="step-after")
         layers.append(dashed.encode(x, y, colour, tooltip=tooltip))
     marks = _in_zone(pd.DataFrame({_TIME: [at for at in (key.starts_at, key.ends_at) if at]}), zone)
     layers.append(alt.Chart(marks).mark_rule(opacity=0.4, strokeDash=[2, 3]).encode(x))
@@ -53,12 +55,16 @@ def power_in_words(power: FleetPower, key: DispatchKey) -> str:
     inside = [one for one in power.buckets if key.starts_at <= one.bucket_start < power.window_end]
     if not inside:
         return "There are no readings from this time."
-    given, taken = [one.discharge_power_w for one in inside], [one.charge_power_w for one in inside]
     return (
-        f"Discharging: mean {_kw(sum(given) / len(given))}, at most {_kw(max(given))}. "
-        f"Charging: mean {_kw(sum(taken) / len(taken))}, at most {_kw(max(taken))}. "
+        f"Discharging: {_course([one.discharge_power_w for one in inside])}. "
+        f"Charging: {_course([one.charge_power_w for one in inside])}. "
         f"Readings of {min(one.devices for one in inside)} to {max(one.devices for one in inside)} batteries at a time."
     )
+
+
+def _course(powers_w: list[float | None]) -> str:
+    read = [watts for watts in powers_w if watts is not None]
+    return f"mean {_kw(sum(read) / len(read))}, at most {_kw(max(read))}" if read else "not measured"
 
 
 def _kw(watts: float) -> str:

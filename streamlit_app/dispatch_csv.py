@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from fleet.commands.energies import share_pct
 from streamlit_app.services.dispatches import DeviceReport, DispatchKey
 from streamlit_app.spreadsheets import spreadsheet_text
 
@@ -26,7 +27,9 @@ def _row(key: DispatchKey, gap_s: int, device: DeviceReport) -> dict[str, object
         "command_id": device.command_id,
         "starts_at_utc": key.starts_at,
         "ends_at_utc": key.ends_at,
-        "measured_until_utc": device.window_end,
+        "asked_until_utc": device.window_end,
+        "known_until_utc": device.known_until,
+        "readings": device.data_standing,
         "mode": key.mode,
         "power_mode": device.power_mode,
         "setpoint_w": device.setpoint_w,
@@ -44,8 +47,13 @@ def _row(key: DispatchKey, gap_s: int, device: DeviceReport) -> dict[str, object
         "reported_at_utc": device.reported_at,
         "report_standing": device.report_standing,
         "report_failure": device.report_failure,
+        "asked_s": device.asked_s,
+        "measured_s": device.measured_s,
+        "asked_first_energy_wh": device.asked_first_energy_wh,
         "asked_energy_wh": device.asked_energy_wh,
+        "asked_while_measured_wh": device.asked_while_measured_wh,
         "measured_energy_wh": device.measured_energy_wh,
+        "delivered_share_pct": share_pct(device.asked_while_measured_wh, device.measured_energy_wh),
         "charged_energy_wh": device.charged_energy_wh,
         "discharged_energy_wh": device.discharged_energy_wh,
         "samples": device.samples,

@@ -13,7 +13,9 @@ _DOES = {
     "SELF_CONSUMPTION": "uses your own solar power",
     "STANDBY": "rests",
 }
+_TO_COME = frozenset({"late", "on_its_way"})
 _VERB = {"CHARGE": "took", "DISCHARGE": "gave"}
+_WORTH_SAYING_WH = 10
 _ASLEEP = "The battery could not be reached yet."
 
 
@@ -24,7 +26,11 @@ def does(mode: str | None, setpoint_w: float | None = None) -> str:
 
 
 def outcome(result: CommandResult, now: datetime) -> str:
-    """What became of a command, in a sentence or two."""
+    """What became of a command, in a few sentences: with what was asked at first, and how complete the readings are."""
+    return _became(result, now) + _readings(result, now) + _at_first(result, now)
+
+
+def _became(result: CommandResult, now: datetime) -> str:
     if result.state == "failed":
         return f"It did not work: {result.reason.rstrip('.') or 'the battery gave no reason'}."
     if result.flip_status == "OPT_OUT":
@@ -45,29 +51,56 @@ def _on_its_way(result: CommandResult, now: datetime) -> str:
     if is_over:
         return "It is over; the battery has not reported yet how it went."
     if result.state == "running":
-        measured = result.measured_energy_wh
-        return (
-            "Under way."
-            if measured is None
-            else f"Under way: it {_VERB[result.mode]} {words.exact_energy(measured)} so far."
-        )
+        return f"Under way: it {_gave(result)} so far." if _is_measured(result) else "Under way."
     if result.state == "acknowledged":
         return "The battery has it" + (" and begins on time." if now < result.starts_at else ".")
     return "The battery is being told." if now < result.starts_at else _ASLEEP
 
 
 def _done(result: CommandResult) -> str:
-    verb, measured, asked = _VERB.get(result.mode), result.measured_energy_wh, result.asked_energy_wh
+    verb = _VERB.get(result.mode)
     if verb is None:
         return "Done."
-    if measured is None:
-        return f"Done; how much it {verb} was not measured."
-    if asked is None:
-        return f"Done: it {verb} {words.exact_energy(measured)}."
-    return f"Done: it {verb} {words.exact_energy(measured)} of the {words.exact_energy(asked)} that it was asked for."
+    if _is_measured(result):
+        return f"Done: it {_gave(result)}."
+    return "Done." if result.data_standing in _TO_COME else f"Done; how much it {verb} was not measured."
 
 
 def _partly(result: CommandResult) -> str:
     """What it did before it was taken from it; nothing worth a word below 10 Wh."""
-    measured = result.measured_energy_wh
-    return f" Until then it {_VERB[result.mode]} {words.exact_energy(measured)}." if measured and measured >= 10 else ""
+    is_worth_it = _is_measured(result) and (result.measured_energy_wh or 0) >= _WORTH_SAYING_WH
+    return f" Until then it {_gave(result)}." if is_worth_it else ""
+
+
+def _is_measured(result: CommandResult) -> bool:
+    return result.measured_energy_wh is not None and result.mode in _VERB
+
+
+def _gave(result: CommandResult) -> str:
+    """What it gave or took, of what was asked over the same time."""
+    gave = f"{_VERB[result.mode]} {words.exact_energy(result.measured_energy_wh)}"
+    asked = result.asked_while_measured_wh
+    return gave if asked is None else f"{gave} of the {words.exact_energy(asked)} that it was asked for"
+
+
+def _readings(result: CommandResult, now: datetime) -> str:
+    """What the figures do not hold yet, or never will."""
+    if result.mode not in _VERB or result.state in ("failed", "expired"):
+        return ""
+    if result.data_standing == "late":
+        if result.known_until is None or result.known_until <= result.starts_at:
+            return " Its readings are late, and may still come."
+        return f" Its readings from {words.at(result.known_until, now)} on are late, and may still come."
+    if result.data_standing == "incomplete" and _is_measured(result):
+        return " For a part of the time there are no readings; it is not counted."
+    return ""
+
+
+def _at_first(result: CommandResult, now: datetime) -> str:
+    """What was asked at first, once it is over and another than in the end."""
+    first, asked = result.asked_first_energy_wh, result.asked_energy_wh
+    is_over = not result.is_open or (result.ends_at is not None and result.ends_at <= now)
+    if first is None or asked is None or not is_over or abs(first - asked) < _WORTH_SAYING_WH:
+        return ""
+    in_the_end = f"in the end for {words.exact_energy(asked)}" if asked else "in the end for nothing"
+    return f" At first it was asked for {words.exact_energy(first)}, {in_the_end}."

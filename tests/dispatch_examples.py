@@ -54,20 +54,25 @@ def add_transition(run_sql: RunSql, command_id: str, to_state: str, cause: str, 
 def add_readings(
     run_sql: RunSql,
     thing_name: str,
-    readings: Iterable[tuple[datetime, float, float]],
+    readings: Iterable[tuple[datetime, float | None, float | None]],
     power_w: float | Sequence[float] = 2000.0,
+    numbers: Sequence[int] | None = None,
 ) -> None:
     """Samples of (measured_at, charged Wh, discharged Wh), in the battery's own order, received 2 s later.
 
-    `power_w` is the discharging power of all of them, or of each.
+    `power_w` is the discharging power of all of them, or of each; `numbers` are their sequences, 1 and so on without.
     """
     every = list(readings)
     powers = [power_w] * len(every) if isinstance(power_w, float | int) else power_w
-    listed = [[one[0].isoformat(), one[1], one[2], watts] for one, watts in zip(every, powers, strict=True)]
+    sequences = numbers or range(1, len(every) + 1)
+    listed = [
+        [one[0].isoformat(), one[1], one[2], watts, number]
+        for one, watts, number in zip(every, powers, sequences, strict=True)
+    ]
     run_sql(
-        "INSERT INTO fleet.telemetry SELECT %s, (reading ->> 0)::timestamptz, number,"
+        "INSERT INTO fleet.telemetry SELECT %s, (reading ->> 0)::timestamptz, (reading ->> 4)::bigint,"
         " (reading ->> 0)::timestamptz + interval '2 s', now(), 'DISCHARGE', true, 0, (reading ->> 3)::float8,"
         " (reading ->> 1)::float8, (reading ->> 2)::float8, 5000, 10000, 50, 20, 300, 0, 0, 0"
-        " FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS listed (reading, number) RETURNING 1",
+        " FROM jsonb_array_elements(%s::jsonb) AS listed (reading) RETURNING 1",
         thing_name, json.dumps(listed),
     )  # fmt: skip

@@ -1,12 +1,12 @@
 """What operators see of dispatches: commands of one start, end and mode, to many batteries. W, Wh, s; times UTC."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
+from fleet.commands.energies import Energies, sum_up
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.rows import call, call_rows, read_one
 
@@ -59,7 +59,10 @@ class DispatchKey:
 class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     """A battery's part in a dispatch. Energies and samples are None before it began; energies also when not measured.
 
-    `measured_energy_wh` is in the mode's direction. `clock_skew_s`: the smallest received less measured.
+    `asked_first_energy_wh` is what Flip asked for at first; `asked_energy_wh` as it was changed, up to `window_end`;
+    `asked_while_measured_wh` and `measured_energy_wh`, in the mode's direction, are over the same time: `measured_s` of
+    `asked_s`. Readings are known up to `known_until`; `data_standing` is that of `fleet.commands.energies`.
+    `clock_skew_s`: the smallest received less measured.
     `report_standing`: in_time, late, waiting or overdue; `reported` is what Flip was told of the current revision,
     `report_failure` why it does not take it, once that was given up.
     """
@@ -83,7 +86,13 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     report_standing: str = "waiting"
     report_failure: str = ""
     window_end: datetime | None = None
+    known_until: datetime | None = None
+    data_standing: str = "not_asked"
+    asked_s: float | None = None
+    measured_s: float | None = None
+    asked_first_energy_wh: float | None = None
     asked_energy_wh: float | None = None
+    asked_while_measured_wh: float | None = None
     measured_energy_wh: float | None = None
     charged_energy_wh: float | None = None
     discharged_energy_wh: float | None = None
@@ -95,20 +104,31 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PowerBucket(msgspec.Struct, frozen=True, kw_only=True):
-    """The power of all batteries together; `devices` had a sample in this bucket."""
+    """The power of all batteries together; `devices` had a reading in this bucket. None: none had that one."""
 
     bucket_start: datetime
     devices: int
-    charge_power_w: float
-    discharge_power_w: float
+    charge_power_w: float | None = None
+    discharge_power_w: float | None = None
+
+
+class AskedPower(msgspec.Struct, frozen=True, kw_only=True):
+    """What all batteries together were asked for, from a moment until the next."""
+
+    at: datetime
+    power_w: float
 
 
 class FleetPower(msgspec.Struct, frozen=True, kw_only=True):
-    """The course over a dispatch and a little around it; `window_end` is as far as it has come."""
+    """The course over a dispatch and a little around it; `window_end` is as far as it has come.
+
+    `asked` has each change of what was asked, also those ahead; the last one is its end.
+    """
 
     bucket_s: float
     window_end: datetime
     buckets: list[PowerBucket] = []
+    asked: list[AskedPower] = []
 
 
 class WebhookRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +152,7 @@ class LifeStep(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Summary:
-    """A dispatch in figures. `asked_of_measured_wh`: asked for of those batteries that were measured."""
+    """A dispatch in figures."""
 
     devices: int
     delivered: int
@@ -143,11 +163,7 @@ class Summary:
     reported_ok: int
     reported_failed: int
     reported_late: int
-    asked_energy_wh: float | None
-    asked_of_measured_wh: float | None
-    measured_energy_wh: float | None
-    measured_devices: int
-    asked_power_w: float
+    energies: Energies
     devices_with_gaps: int
     failures: dict[str, int]
 
@@ -179,8 +195,7 @@ def webhooks(account: Account) -> list[WebhookRow]:
 
 
 def summary(devices: list[DeviceReport]) -> Summary:
-    """The figures of a dispatch. Sums are over batteries with a figure, None where none has one."""
-    measured = [one for one in devices if one.measured_energy_wh is not None]
+    """The figures of a dispatch."""
     told = Counter(one.reported for one in devices if one.reported)
     return Summary(
         devices=len(devices),
@@ -192,18 +207,9 @@ def summary(devices: list[DeviceReport]) -> Summary:
         reported_ok=told["OK"],
         reported_failed=told.total() - told["OK"],
         reported_late=sum(one.report_standing in ("late", "overdue") for one in devices),
-        asked_energy_wh=_total(one.asked_energy_wh for one in devices),
-        asked_of_measured_wh=_total(one.asked_energy_wh for one in measured),
-        measured_energy_wh=_total(one.measured_energy_wh for one in measured),
-        measured_devices=len(measured),
-        asked_power_w=sum(one.setpoint_w or 0 for one in devices if one.flip_status == "OK"),
+        energies=sum_up(devices),
         devices_with_gaps=sum(bool(one.gap_count) for one in devices),
         failures=dict(
             Counter(one.reason or "no reason given" for one in devices if one.state == "failed").most_common()
         ),
     )
-
-
-def _total(figures: Iterable[float | None]) -> float | None:
-    known = [figure for figure in figures if figure is not None]
-    return sum(known) if known else None

@@ -67,7 +67,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a battery was asked to do and what became of it. Energies None: not measured, or no setpoint was asked for.
+    """What a battery was asked to do and what became of it. Energies None: not measured, or no setpoint was asked.
+
+    `asked_first_energy_wh`, `asked_energy_wh` (up to now), `asked_while_measured_wh`, `measured_energy_wh`,
+    `known_until` and `data_standing` are those of `DeviceReport`.
 
     `state`: received, pending, delivered, acknowledged, running, done, failed, canceled, superseded or expired;
     `flip_status`: OK, CANCELED, OPT_OUT or a new word.
@@ -83,16 +86,14 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     flip_status: str = "OK"
     state: str = "received"
     reason: str = ""
+    asked_first_energy_wh: float | None = None
     asked_energy_wh: float | None = None
-    charged_energy_wh: float | None = None
-    discharged_energy_wh: float | None = None
+    asked_while_measured_wh: float | None = None
+    measured_energy_wh: float | None = None
+    known_until: datetime | None = None
+    data_standing: str = "not_asked"
     gap_total_s: float | None = None
     window_end: datetime | None = None
-
-    @property
-    def measured_energy_wh(self) -> float | None:
-        """In the direction that was asked for; None for other modes."""
-        return {"CHARGE": self.charged_energy_wh, "DISCHARGE": self.discharged_energy_wh}.get(self.mode)
 
     @property
     def is_open(self) -> bool:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from fleet.commands.energies import Energies
 from streamlit_app import dispatch_chart, places, visit, words
 from streamlit_app.dispatch_csv import dispatch_csv
 from streamlit_app.services import dispatches
@@ -14,6 +15,7 @@ from streamlit_app.views.sign_in import require_account
 
 _EVERY_S = 10
 _GAP_MIN = 3
+_NAMED = 10
 _NARROW_PX = 320
 
 
@@ -58,7 +60,8 @@ def _figures(key: DispatchKey, gap_s: int) -> None:
         figures = dispatches.summary(devices)
         _counts(figures)
         _energies(figures, key)
-        _chart(account, key, figures)
+        _readings(figures.energies)
+        _chart(account, key)
         show_devices(devices)
         _download(key, gap_s, devices)
         show_life(account, devices)
@@ -83,33 +86,51 @@ def _counts(figures: Summary) -> None:
 
 
 def _energies(figures: Summary, key: DispatchKey) -> None:
+    energies = figures.energies
     with st.container(horizontal=True):
-        st.metric("Asked for", _asked(figures))
-        st.metric("Measured", words.exact_energy(figures.measured_energy_wh), help=_FORMULA)
-        st.metric("Of what was asked for", _share(figures), help="Of those batteries that were measured.")
-        st.metric("Batteries measured", f"{figures.measured_devices} of {figures.devices}")
+        st.metric("Asked for at first", _asked(energies.asked_first_wh), help="The whole of it, as Flip said it first.")
+        st.metric(
+            "Asked for", _asked(energies.asked_wh), help="Up to now, with opt-outs and changes from their moment on."
+        )
+        st.metric("Delivered", words.exact_energy(energies.delivered_wh), help=_FORMULA)
+        st.metric("Of what was asked for", words.share(energies.share_pct), help=_SHARE)
+        st.metric("Batteries measured", f"{energies.measured_devices} of {figures.devices}")
+        st.metric("Late", len(energies.late), help="Batteries whose readings end early, and may still come.")
+        st.metric(
+            "Not reported", len(energies.missing), help="Batteries that lack readings, and none will come any more."
+        )
         st.metric("Batteries with gaps", figures.devices_with_gaps)
     if key.mode not in ("CHARGE", "DISCHARGE"):
         st.caption("This mode asks for no energy; what went in and out of each battery is in the table.")
 
 
-def _asked(figures: Summary) -> str:
-    return "none" if figures.asked_energy_wh is None else words.exact_energy(figures.asked_energy_wh)
+def _readings(energies: Energies) -> None:
+    """Which batteries the figures do not tell all of, and what is compared in the end."""
+    if energies.late:
+        st.warning(words.plain(f"Late, and not counted as missing: {_named(energies.late)}."))
+    if energies.missing:
+        st.warning(words.plain(f"Without readings of some or all of the time: {_named(energies.missing)}."))
+    if energies.compared_wh is not None:
+        compared = f"{words.exact_energy(energies.delivered_wh)} of {words.exact_energy(energies.compared_wh)}"
+        st.caption(words.plain(f"Compared over the time that is measured: {compared}."))
 
 
-def _share(figures: Summary) -> str:
-    if figures.measured_energy_wh is None or not figures.asked_of_measured_wh:
-        return "unknown"
-    return words.share(100 * figures.measured_energy_wh / figures.asked_of_measured_wh)
+def _named(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
-def _chart(account: Account, key: DispatchKey, figures: Summary) -> None:
+def _asked(energy_wh: float | None) -> str:
+    return "none" if energy_wh is None else words.exact_energy(energy_wh)
+
+
+def _chart(account: Account, key: DispatchKey) -> None:
     if visit.now() < key.starts_at:
         st.info(f"It begins {words.ahead(key.starts_at, visit.now())}; the chart fills from then on.")
         return
     power = dispatches.power(account, key)
     text = dispatch_chart.power_in_words(power, key)
-    chart = dispatch_chart.power_chart(power, key, figures.asked_power_w, visit.local_zone())
+    chart = dispatch_chart.power_chart(power, key, visit.local_zone())
     st.altair_chart(chart, key="dispatch_power", alt=f"Power of all batteries. {text}")
     st.caption(words.plain(f"{text} Times are in your time zone: {visit.local_zone()}."))
 
@@ -126,6 +147,7 @@ def _download(key: DispatchKey, gap_s: int, devices: list[DeviceReport]) -> None
 
 
 _FORMULA = (
-    "What the batteries' counters grew within the window, from sample to sample. A step over its start or end is "
+    "What the batteries' counters grew while it was asked, from sample to sample. A step over its start or end is "
     "shared out by time, and counts nothing if it is longer than 5 minutes."
 )
+_SHARE = "Of the same batteries over the same time: what was asked while no readings are there is left out."

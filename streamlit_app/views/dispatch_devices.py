@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from fleet.commands.energies import share_pct
 from streamlit_app import visit, words
 from streamlit_app.services import dispatches
 from streamlit_app.services.accounts import Account
@@ -9,6 +10,11 @@ from streamlit_app.services.dispatches import DeviceReport
 from streamlit_app.spreadsheets import Table, show_table
 
 _STANDINGS = {"in_time": "in time", "late": "late", "waiting": "not yet", "overdue": "not yet, late"}
+
+_READINGS = {
+    "not_asked": "not asked yet", "complete": "complete", "on_its_way": "on their way", "late": "late",
+    "incomplete": "some missing", "not_reported": "not reported", "archived": "in the archive",
+}  # fmt: skip
 
 
 def show_devices(devices: list[DeviceReport]) -> None:
@@ -19,8 +25,12 @@ def show_devices(devices: list[DeviceReport]) -> None:
         "Flip's word": [one.flip_status for one in devices],
         "Reason": [one.reason for one in devices],
         "Told to Flip": [_told(one) for one in devices],
+        "Asked at first (Wh)": [_rounded(one.asked_first_energy_wh) for one in devices],
         "Asked (Wh)": [_rounded(one.asked_energy_wh) for one in devices],
-        "Measured (Wh)": [_rounded(one.measured_energy_wh) for one in devices],
+        "Asked while measured (Wh)": [_rounded(one.asked_while_measured_wh) for one in devices],
+        "Delivered (Wh)": [_rounded(one.measured_energy_wh) for one in devices],
+        "Share (%)": [_rounded(share_pct(one.asked_while_measured_wh, one.measured_energy_wh)) for one in devices],
+        "Readings": [_READINGS.get(one.data_standing, one.data_standing) for one in devices],
         "Charged (Wh)": [_rounded(one.charged_energy_wh) for one in devices],
         "Discharged (Wh)": [_rounded(one.discharged_energy_wh) for one in devices],
         "Samples": [one.samples for one in devices],

@@ -54,7 +54,7 @@ def _show_without_event(found: list[Event], results: list[CommandResult], now: d
 def _picture(found: list[Event], results: list[CommandResult], now: datetime) -> tuple[object, ...]:
     """What the page shows, as far as it may change by itself."""
     under_way = [(event.event_id, event.is_running(now)) for event in events.coming(found, now)]
-    return under_way, found, [(one.command_id, one.state, one.measured_energy_wh) for one in results]
+    return under_way, found, [(one.command_id, one.state, one.measured_energy_wh, one.data_standing) for one in results]
 
 
 @st.fragment(run_every=_EVERY_S)

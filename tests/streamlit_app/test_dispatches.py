@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pandas as pd
 import pytest
 
 from streamlit_app.dispatch_chart import power_chart, power_frame, power_in_words
 from streamlit_app.dispatch_csv import dispatch_csv
 from streamlit_app.services.dispatches import (
+    AskedPower,
     DeviceReport,
     DispatchKey,
     FleetPower,
@@ -32,35 +34,40 @@ def rows(*devices: DeviceReport) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(dispatch_csv(KEY, 180, devices).decode(), newline="")))
 
 
-def test_the_share_is_of_the_batteries_that_were_measured() -> None:
+def test_a_dispatch_is_summed_up_over_its_batteries() -> None:
     figures = summary(
         [
-            device(asked_energy_wh=300.0, measured_energy_wh=290.0, setpoint_w=2000.0, reported="OK", gap_count=1),
-            device(asked_energy_wh=300.0, state="failed", reason="too hot", setpoint_w=2000.0, reported="FAILED_FAULT",
+            device(asked_energy_wh=300.0, asked_while_measured_wh=250.0, measured_energy_wh=240.0, reported="OK",
+                   gap_count=1, data_standing="late"),
+            device(asked_energy_wh=300.0, state="failed", reason="too hot", reported="FAILED_FAULT",
                    report_standing="late"),
-            device(flip_status="OPT_OUT", state="canceled", setpoint_w=2000.0, report_standing="overdue"),
+            device(flip_status="OPT_OUT", state="canceled", report_standing="overdue"),
         ]
     )  # fmt: skip
-    assert (figures.asked_energy_wh, figures.asked_of_measured_wh, figures.measured_energy_wh) == (600, 300, 290)
-    assert (figures.measured_devices, figures.devices, figures.asked_power_w) == (1, 3, 4000)
+    assert (figures.energies.asked_wh, figures.energies.share_pct, figures.energies.late) == (600, 96, ("battery-1",))
+    assert (figures.energies.measured_devices, figures.devices) == (1, 3)
     assert (figures.reported_ok, figures.reported_failed, figures.reported_late) == (1, 1, 2)
     assert (figures.states, figures.failures) == ({"done": 1, "failed": 1, "canceled": 1}, {"too hot": 1})
     assert (figures.opted_out, figures.canceled, figures.devices_with_gaps) == (1, 0, 1)
-
-
-def test_what_nobody_measured_is_unknown_and_not_zero() -> None:
-    figures = summary([device()])
-    assert (figures.asked_energy_wh, figures.measured_energy_wh) == (None, None)
 
 
 def test_the_csv_has_units_utc_and_every_gap() -> None:
     pacific = START.astimezone(ZoneInfo("America/Los_Angeles"))
     gap = Gap(START, START + timedelta(minutes=4))
     (row,) = rows(
-        device(measured_energy_wh=333.25, setpoint_w=2000.0, acknowledged_at=pacific, gaps=[gap], gap_count=1)
+        device(
+            measured_energy_wh=333.25,
+            asked_while_measured_wh=333.333,
+            data_standing="complete",
+            setpoint_w=2000.0,
+            acknowledged_at=pacific,
+            gaps=[gap],
+            gap_count=1,
+        )
     )
     assert (row["starts_at_utc"], row["acknowledged_at_utc"]) == ("2026-11-24T17:00:00.000Z",) * 2
     assert (row["measured_energy_wh"], row["setpoint_w"], row["asked_energy_wh"]) == ("333.25", "2000", "")
+    assert (row["delivered_share_pct"], row["readings"]) == ("99.975", "complete")
     assert row["gaps_above_180_s"] == "1"
     assert row["gaps_utc"] == "2026-11-24T17:00:00.000Z/2026-11-24T17:04:00.000Z"
     assert all(name.endswith(("_utc", "_w", "_wh", "_s", "_pct")) for name in row if "energy" in name or "_at" in name)
@@ -108,6 +115,15 @@ def test_a_pause_interrupts_the_line() -> None:
 
 
 def test_the_chart_shows_what_was_asked_for_and_when() -> None:
-    layers = power_chart(power(0, 1, 2), KEY, 4000, UTC).to_dict()["layer"]
-    assert len(layers) == 3
-    assert len(power_chart(power(), DispatchKey(START, None, "BACKUP"), 4000, UTC).to_dict()["layer"]) == 2
+    steps = [AskedPower(at=START, power_w=4000), AskedPower(at=START + timedelta(minutes=2), power_w=2000)]
+    course = msgspec.structs.replace(power(0, 1, 2), asked=steps)
+    layers = power_chart(course, KEY, UTC).to_dict()["layer"]
+    assert len(layers) == 3 and layers[1]["mark"]["interpolate"] == "step-after"
+    assert len(power_chart(power(), DispatchKey(START, None, "BACKUP"), UTC).to_dict()["layer"]) == 2
+
+
+def test_a_power_that_no_battery_read_is_no_power_of_0() -> None:
+    buckets = [PowerBucket(bucket_start=START, devices=1, discharge_power_w=1000)]
+    course = FleetPower(bucket_s=60, window_end=START + timedelta(minutes=3), buckets=buckets)
+    assert "Discharging: mean 1.00 kW, at most 1.00 kW. Charging: not measured." in power_in_words(course, KEY)
+    assert power_frame(course, UTC)["Power (kW)"].isna().tolist() == [True, False]

@@ -149,7 +149,7 @@ def test_an_operator_sees_a_dispatch_in_figures(world: HomeownerWorld, home: Hom
     [listed] = [one for one in dispatches.overview(operator, 100, 0) if one.starts_at == start]
     assert (listed.devices, listed.done, listed.mode) == (1, 1, "DISCHARGE")
     figures = dispatches.summary(dispatches.report(operator, key, 180))
-    assert figures.measured_energy_wh == pytest.approx(300)
-    assert (figures.devices_with_gaps, figures.measured_devices) == (1, 1)
+    assert figures.energies.delivered_wh == pytest.approx(300)
+    assert (figures.devices_with_gaps, figures.energies.measured_devices) == (1, 1)
     assert {bucket.discharge_power_w for bucket in dispatches.power(operator, key).buckets} == {2000}
     assert [step.cause for step in dispatches.life(operator, command_id)] == ["Flip sent it"]

@@ -102,16 +102,20 @@ def test_what_was_not_measured_is_not_zero(fleet: Fleet, operator: Person, start
     one_battery(fleet, start)
     (row,) = report(operator, start)
     assert (row["samples"], row["discharged_energy_wh"], row["measured_energy_wh"]) == (0, None, None)
-    assert (row["gap_count"], row["gap_total_s"], row["clock_skew_s"]) == (1, 600, None)
+    assert (row["data_standing"], row["gap_count"], row["clock_skew_s"]) == ("late", 0, None)
+    longer_ago = start - timedelta(days=15)
+    one_battery(fleet, longer_ago)
+    (row,) = report(operator, longer_ago)
+    assert (row["data_standing"], row["gap_count"], row["gap_total_s"]) == ("not_reported", 1, 600)
 
 
-def test_nothing_is_asked_for_without_a_setpoint_or_once_it_was_taken_back(
+def test_without_a_setpoint_no_energy_is_asked_for_and_none_of_what_was_taken_back_before_it_began(
     fleet: Fleet, operator: Person, start: datetime
 ) -> None:
     follows = one_battery(fleet, start, power_mode="FOLLOW_LOAD", setpoint_w=None)
     opted_out = one_battery(fleet, start, flip_status="OPT_OUT", state="canceled")
     asked = {row["thing_name"]: row["asked_energy_wh"] for row in report(operator, start)}
-    assert asked == {follows: None, opted_out: None}
+    assert asked == {follows: None, opted_out: 0}
 
 
 def test_a_running_dispatch_is_asked_for_as_far_as_it_has_come(fleet: Fleet, operator: Person) -> None:

@@ -51,6 +51,7 @@ RELATIONS = {
     "fleet.flip_events": READ,
     "fleet.commands": READ,
     "fleet.command_transitions": READ,
+    "fleet.command_revisions": READ,
     "fleet.command_cursors": [],
     "fleet.command_messages": [],
     "fleet.command_answers": [],
@@ -79,12 +80,13 @@ DEFINERS = {
 CALLED_BY_INVOKERS = {
     "claims", "current_user_id", "is_operator", "require_user", "require_operator", "is_state_code", "interval_start",
     "clean_text", "accounts", "require_visible_device", "hours_by_minute", "visible_rollups", "telemetry_buckets",
-    "command_window_end", "command_readings", "counted_wh", "command_measurements", "asked_energy_wh",
-    "report_standing", "require_dispatch",
+    "command_window_end", "command_readings", "counted_wh", "command_asks", "command_energies", "asked_setpoint_w",
+    "data_standing", "report_standing", "require_dispatch",
 }  # fmt: skip
 INLINED = {
     "claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition",
-    "archive_part", "command_window_end", "command_readings", "counted_wh", "asked_energy_wh", "report_standing",
+    "archive_part", "command_window_end", "command_readings", "counted_wh", "command_asks", "asked_setpoint_w",
+    "data_standing", "report_standing",
 }  # fmt: skip
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
 

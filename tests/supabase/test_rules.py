@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 LINKS = cases("link_age")
 STEPS = cases("counter_steps")
 EDGE_S = 300.0
-"""What `fleet.command_measurements` gives: nothing of it is asked where the whole step is inside the window."""
+"""What `fleet.command_energies` gives: nothing of it is asked where the whole step is inside the window."""
 
 
 def binds(database: Settings, lifetime_s: int, age_s: int) -> bool:
