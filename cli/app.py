@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli.flip import flip_app
-from cli.groups import devices_app, quarantine_app, webhooks_app
+from cli.groups import devices_app, dispatches_app, quarantine_app, webhooks_app
 from fleet.errors import FleetError
 from fleet.settings import env_example, get_settings, load_environment
 
@@ -24,6 +24,7 @@ terraform_app = typer.Typer(no_args_is_help=True, help="The Terraform configurat
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(devices_app, name="devices")
 app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(dispatches_app, name="dispatches")
 app.add_typer(terraform_app, name="terraform")
 app.add_typer(account_app, name="account")
 app.add_typer(flip_app, name="flip")

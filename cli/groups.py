@@ -1,4 +1,4 @@
-"""The commands of `fleet` about what came and what there is: devices, the quarantine, webhooks.
+"""The commands of `fleet` about what came and what there is: devices, the quarantine, webhooks, dispatches.
 
 Imports are inside, as in `app`: `fleet --help` loads none of them.
 """
@@ -14,6 +14,7 @@ from fleet.items import attempt
 from fleet.settings import get_settings
 
 quarantine_app = typer.Typer(no_args_is_help=True, help="Queue messages that could not be stored.")
+dispatches_app = typer.Typer(no_args_is_help=True, help="What was asked of the batteries, and what they delivered.")
 devices_app = typer.Typer(no_args_is_help=True, help="The provisioning ledger.")
 webhooks_app = typer.Typer(no_args_is_help=True, help="What Flip posted, and what was posted in its name.")
 
@@ -41,6 +42,24 @@ def decommission_devices(names: list[str]) -> None:
         failed = failed or (done if isinstance(done, FleetError) else None)
     if failed is not None:
         raise typer.Exit(failed.exit_code)
+
+
+@dispatches_app.command("list")
+def list_dispatches(limit: Annotated[int, typer.Option(min=1, max=500)] = 20) -> None:
+    """The latest dispatches, in Wh: asked at first, asked up to now, delivered of that, and whose readings are late."""
+    from cli.dispatches import list_latest
+
+    list_latest(limit)
+
+
+@dispatches_app.command("show")
+def show_dispatch(
+    starts_at: Annotated[str, typer.Argument(help="A time with its offset, as the list has it.")],
+) -> None:
+    """The batteries of what starts then, one a line: the same figures, and up to when its readings are known."""
+    from cli.dispatches import show
+
+    show(starts_at)
 
 
 @quarantine_app.command("list")
