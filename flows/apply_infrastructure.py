@@ -1,15 +1,18 @@
 """Bring the AWS resources to what `terraform/` describes."""
 
+from typing import Any
+
 from prefect import flow, runtime
 
 from fleet.errors import Conflict
 from fleet.infrastructure.plan import Plan
 from flows.approval import require_approval
+from flows.ending import ended
 from tasks.terraform import apply_plan, bootstrap_state, keep_outputs, make_plan
 
 
 @flow(name="apply-infrastructure", description=__doc__)
-def apply_infrastructure(unattended: bool = False) -> dict[str, str]:
+def apply_infrastructure(unattended: bool = False) -> Any:
     """Plan, ask for approval in the Prefect UI, apply exactly that plan, and keep the outputs.
 
     Where nobody is asked and something turns out to exist already, it plans and applies once more and adopts that.
@@ -27,8 +30,9 @@ def apply_infrastructure(unattended: bool = False) -> dict[str, str]:
     except Conflict:
         if not unattended:
             raise
-        _apply(make_plan(f"{run}-again"))
-    return keep_outputs()
+        plan = make_plan(f"{run}-again")
+        _apply(plan)
+    return ended(f"Applied: {plan.summary}", [], keep_outputs())
 
 
 def _apply(plan: Plan) -> None:

@@ -1,15 +1,18 @@
 """Remove every AWS resource of the project, messages in the queues included; the state's bucket stays."""
 
+from typing import Any
+
 from prefect import flow, runtime
 
 from fleet.errors import InvalidInput
 from fleet.infrastructure.outputs import OUTPUTS_FILE
 from fleet.settings import get_settings
+from flows.ending import ended
 from tasks.terraform import apply_plan, make_plan
 
 
 @flow(name="destroy-infrastructure", description=__doc__)
-def destroy_infrastructure(project: str) -> str:
+def destroy_infrastructure(project: str) -> Any:
     """Destroy the infrastructure of the project whose name is typed.
 
     Args:
@@ -22,4 +25,4 @@ def destroy_infrastructure(project: str) -> str:
     if not plan.is_empty:
         apply_plan(plan)
     (settings.state_dir / OUTPUTS_FILE).unlink(missing_ok=True)
-    return str(plan.summary)
+    return ended(f"Applied: {plan.summary}", [], str(plan.summary))

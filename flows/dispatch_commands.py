@@ -6,12 +6,13 @@ from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.services.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
+from flows.ending import ended
 from flows.runners import threads
 from flows.schedule import HANDOVER_S, seconds_late, slices
 from tasks.commands import dispatch_slice, report_dispatching, report_slice
@@ -46,9 +47,8 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
     sent = sum((one for one in results if isinstance(one, Dispatched)), Dispatched())
     told = sum((one for one in results if isinstance(one, Reported)), Reported())
     figures = report_dispatching(sent, told, time.monotonic() - started)
-    if problem := problem_of(sent, [str(one) for one in results if isinstance(one, BaseException)]):
-        return Failed(message=problem)
-    return Completed(message=", ".join(f"{value} {name}" for name, value in figures.items()), data=figures)
+    problem = problem_of(sent, [str(one) for one in results if isinstance(one, BaseException)])
+    return ended(", ".join(f"{value} {name}" for name, value in figures.items()), [problem] if problem else [], figures)
 
 
 def problem_of(sent: Dispatched, failures: list[str]) -> str:

@@ -4,13 +4,14 @@ import time
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed, Failed
+from prefect.states import Completed
 
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.errors import FleetError, InvalidInput
 from fleet.flip.forwarding import GRACE
 from fleet.services.forwarding import Forwarded
 from fleet.settings import get_settings
+from flows.ending import ended
 from tasks.flip import follow_batteries, forward_intervals, report_forwarding
 
 
@@ -24,7 +25,7 @@ def forward_telemetry(time_budget_s: float = 240, grace_s: float = GRACE.total_s
     """
     if grace_s < GRACE.total_seconds():
         raise InvalidInput(f"The grace is {grace_s:g} s: give late samples {GRACE.total_seconds():g} s at least.")
-    end, total = time.monotonic() + time_budget_s, Forwarded()
+    end, total, problems = time.monotonic() + time_budget_s, Forwarded(), list[str]()
     with one_at_a_time(get_settings(), "forward_telemetry") as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is forwarding now.")
@@ -33,6 +34,8 @@ def forward_telemetry(time_budget_s: float = 240, grace_s: float = GRACE.total_s
             while time.monotonic() < end and (sent := forward_intervals(grace_s)).sent:
                 total += sent
         except FleetError as error:
-            report_forwarding(total, grace_s)
-            return Failed(message=f"{error} What was not taken waits for the next run.")
-    return report_forwarding(total, grace_s)
+            problems.append(f"{error} What was not taken waits for the next run.")
+    figures = report_forwarding(total, grace_s)
+    if left := total.rejected + total.unanswered:
+        problems.append(f"Flip did not take {left} intervals: the table artifact says which and why.")
+    return ended(f"{total.sent} intervals sent, {total.accepted} taken by Flip", problems, figures)

@@ -4,12 +4,14 @@ import time
 from typing import Any
 
 from prefect import flow
+from prefect.futures import PrefectFuture
 from prefect.states import Completed
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import some_at_a_time
 from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
+from flows.ending import ended
 from flows.schedule import seconds_late
 from tasks.storage import roll_up_telemetry
 from tasks.telemetry import ingest_slice, report_ingestion
@@ -36,15 +38,29 @@ def ingest_telemetry(time_budget_s: float = 315, batch_messages: int = 2_000, wa
             return Completed(name="Skipped", message="As many runs as FLEET_INGESTION_WORKERS says are ingesting now.")
         if not any_device(settings, wait_s=end - time.monotonic()):
             return Completed(name="Skipped", message="No device is provisioned yet.")
-        rolling_up = roll_up_telemetry.submit()  # what was stored before, beside storing
-        while True:
-            left = max(0.0, end - time.monotonic())
-            pace = Pace(batch_messages, wait_s)
-            ingest_slice(settings.names.telemetry_queue, min(_SLICE_S, left), pace, tally)
-            if left <= _SLICE_S:
-                break
-            if rolling_up.state.is_final():
-                rolling_up = roll_up_telemetry.submit()
-    report = report_ingestion(settings.names.telemetry_queue, tally.stored, time.monotonic() - started)
-    rolling_up.result()  # its failure is this run's failure, once all is stored and told
-    return report
+        problems, rolling_up = _ingest(end, Pace(batch_messages, wait_s), tally)
+    stored = tally.stored
+    report = report_ingestion(settings.names.telemetry_queue, stored, time.monotonic() - started)
+    rolled_up: list[int | BaseException] = [one.result(raise_on_failure=False) for one in rolling_up]
+    problems += [one for one in rolled_up if isinstance(one, BaseException)]
+    done = (
+        f"{stored.messages} messages received, {stored.samples} samples stored, {stored.duplicates} known, "
+        f"{stored.quarantined} messages quarantined"
+    )
+    return ended(done, problems, report)
+
+
+def _ingest(end: float, pace: Pace, tally: Tally) -> tuple[list[BaseException], list[PrefectFuture[int]]]:
+    """Slice after slice until `end` (monotonic) or one fails: its error, and the roll-ups that were begun beside."""
+    queue = get_settings().names.telemetry_queue
+    rolling_up = [roll_up_telemetry.submit()]  # what was stored before, beside storing
+    while True:
+        left = max(0.0, end - time.monotonic())
+        slice_s = min(_SLICE_S, left)
+        ended_with = ingest_slice(queue, slice_s, pace, tally, return_state=True).result(raise_on_failure=False)
+        if isinstance(ended_with, BaseException):
+            return [ended_with], rolling_up
+        if left <= _SLICE_S:
+            return [], rolling_up
+        if rolling_up[-1].state.is_final():
+            rolling_up.append(roll_up_telemetry.submit())

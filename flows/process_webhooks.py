@@ -11,6 +11,7 @@ from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.flip.signature import SigningKeys
 from fleet.services.webhook_intake import IntakeFigures
 from fleet.settings import get_settings
+from flows.ending import ended
 from flows.runners import threads
 from flows.schedule import HANDOVER_S, seconds_late, slices
 from tasks.webhooks import poll_commands, process_slice, report_webhooks
@@ -35,7 +36,17 @@ def process_webhooks(time_budget_s: float = 60, wait_s: float = 5, overtime_s: f
             return Completed(name="Skipped", message="Another run is already doing this.")
         if not any_device(settings, wait_s=end - time.monotonic()):
             return Completed(name="Skipped", message="No device is provisioned yet.")
-        polled = poll_commands.submit()
-        for seconds in slices(settings, _WORK, end, overtime_s):
-            total += process_slice(seconds, wait_s)
-    return report_webhooks(settings.names.webhook_queue, total, polled.result(), time.monotonic() - started)
+        polling = poll_commands.submit()
+        each = slices(settings, _WORK, end, overtime_s)
+        results = [process_slice(left, wait_s, return_state=True).result(raise_on_failure=False) for left in each]
+    total = sum((one for one in results if isinstance(one, IntakeFigures)), total)
+    problems: list[object] = [one for one in results if isinstance(one, BaseException)]
+    polled = polling.result(raise_on_failure=False)
+    if isinstance(polled, BaseException):
+        polled = {"problem": str(polled)}
+    if "problem" in polled:
+        problems.append(f"Flip was not asked for its commands: {polled['problem']}")
+    figures = report_webhooks(settings.names.webhook_queue, total, polled, time.monotonic() - started)
+    return ended(
+        f"{total.received} webhooks received, {total.applied} applied, {total.refused} refused", problems, figures
+    )

@@ -3,9 +3,10 @@
 from typing import Annotated, Any
 
 from prefect import flow
-from prefect.states import Completed
 from pydantic import Field
 
+from fleet.errors import FleetError
+from flows.ending import ended
 from tasks.transfer import hand_on, let_go_at_flip
 
 
@@ -23,6 +24,9 @@ def transfer_device(
         thing_name: The battery.
         to_email: The next owner's address, who has signed in once; empty: whoever registers it next.
     """
-    done = hand_on(thing_name, to_email.strip().lower())
-    left = let_go_at_flip(thing_name)
-    return Completed(message=f"{thing_name} {done}. {left}".rstrip(), data={"battery": thing_name})
+    done = f"{thing_name} {hand_on(thing_name, to_email.strip().lower())}"
+    try:
+        left = let_go_at_flip(thing_name)
+    except FleetError as error:
+        return ended(done, [f"Flip has not let go of it: {error} Run it again for that."])
+    return ended(f"{done}. {left}".rstrip(". "), [], {"battery": thing_name})

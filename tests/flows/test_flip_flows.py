@@ -106,6 +106,15 @@ def test_requests_are_worked_off_intervals_go_out_and_an_outage_only_delays_them
     runs = [prefect_server.run(REQUESTS, time_budget_s=1), prefect_server.run(FORWARDING)]
     assert [prefect_server.wait(run)["type"] for run in runs] == ["COMPLETED", "COMPLETED"]
     assert status(connection, late) == "succeeded"
+    add_battery(
+        connection, "battery-8", site, registered_at=since, status="commissioned"
+    )  # Flip was never told of this one
+    measure(connection, "battery-8", since, [0, 1])
+    refused = prefect_server.wait(prefect_server.run(FORWARDING))
+    assert refused["type"] == "FAILED" and "Flip did not take" in refused["message"]
+    assert "intervals sent, 0 taken by Flip" in refused["message"]
+    connection.execute("DELETE FROM fleet.registrations WHERE thing_name = 'battery-8'")
+    connection.commit()
     starts = {point["start_time"] for point in flip_server.received("telemetry")}
     assert len(flip_server.received("telemetry")) == len(starts) + 1, "only the interval that we forgot came twice"
 

@@ -65,6 +65,7 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
 
     state = prefect_server.wait(prefect_server.run("ingest-telemetry/test", time_budget_s=1, wait_s=1))
     assert state["type"] == "COMPLETED", state["message"]
+    assert state["message"] == "4 messages received, 2 samples stored, 2 known, 2 messages quarantined."
     figures = {row["figure"]: row["value"] for row in json.loads(prefect_server.artifacts("ingestion")[0]["data"])}
     assert figures["messages received"] == 4
     assert (figures["samples stored"], figures["duplicates"], figures["messages quarantined"]) == (2, 2, 2)
@@ -106,6 +107,26 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
             {"n": 4},
             {"n": 3},
         )
+
+
+def test_a_roll_up_that_fails_makes_a_failed_run_that_says_what_was_stored_all_the_same(
+    fleet_settings: Settings,
+    queue: Queue,
+    send: Callable[[bytes], None],
+    prefect_server: Any,
+    run_here: Serve,
+) -> None:
+    run_here(FLOWS, environment_of(fleet_settings))
+    add_device(fleet_settings, "battery-1")
+    with connect(fleet_settings) as connection:
+        connection.execute("ALTER TABLE fleet.telemetry_1min ADD CONSTRAINT broken CHECK (samples < 0)")
+    send(body(samples=[sample(1), sample(2)]))
+    prefect_server.wait(prefect_server.run("ingest-telemetry/test", time_budget_s=1, wait_s=1))
+    send(body(samples=[sample(3)]))
+    state = prefect_server.wait(prefect_server.run("ingest-telemetry/test", time_budget_s=1, wait_s=1))
+    assert state["type"] == "FAILED"
+    assert "broken" in state["message"] and "1 messages received, 1 samples stored" in state["message"]
+    assert queue.depth() == 0
 
 
 def test_a_database_that_is_down_fails_the_run_with_a_sentence_and_loses_nothing(

@@ -90,6 +90,20 @@ def test_a_battery_is_moved_and_one_that_there_is_not_is_said_to_be_none(
     assert state["type"] == "FAILED" and "There is no battery moved-9" in state["message"]
 
 
+def test_a_battery_is_moved_also_where_flip_cannot_be_asked_and_the_run_says_both(
+    fleet_settings: Settings, prefect_server: Any, run_here: Serve
+) -> None:
+    no_flip = {"FLEET_FLIP_BASE_URL": "flip.example", "FLEET_FLIP_TOKEN": "any"}
+    run_here("flows.transfer_device:transfer_device", environment_of(fleet_settings) | no_flip)
+    with connect(fleet_settings) as connection:
+        add_battery(connection, "moved-2", add_site(connection), status="commissioned")
+    state = prefect_server.wait(prefect_server.run("transfer-device/test", thing_name="moved-2"))
+    assert state["type"] == "FAILED" and state["message"].startswith("Flip has not let go of it: FLEET_FLIP_BASE_URL")
+    assert "Done: moved-2 is nobody's until its next link." in state["message"]
+    with connect(fleet_settings) as connection:
+        assert connection.execute("SELECT FROM fleet.registrations WHERE thing_name = 'moved-2'").fetchall() == []
+
+
 @pytest.fixture
 def settings_of_its_own(other_aws_settings: Settings, fleet_settings: Settings) -> Settings:
     """An account with nothing in it: what other tests left behind is in no book of this one's."""

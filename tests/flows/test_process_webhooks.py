@@ -62,6 +62,13 @@ def test_webhooks_are_taken_in_run_after_run_and_what_none_told_is_asked_of_flip
     for figure in ('"webhooks received", "value": 3', '"refused", "value": 1', '"asked of Flip: listed", "value": 2'):
         assert figure in shown, shown
 
+    flip_server.inject(path="/v1", status=503, retry_after_s=3600, times=1000)
+    httpx.post(url, json={}, headers=forged, trust_env=False)
+    state = prefect_server.wait(prefect_server.run(FLOW, time_budget_s=0, wait_s=1, overtime_s=0))
+    assert state["type"] == "FAILED", "a run that could not ask Flip is not green"
+    assert "Flip was not asked for its commands" in state["message"]
+    assert "1 webhooks received, 0 applied, 1 refused" in state["message"]
+
 
 def test_without_a_key_to_believe_webhooks_by_the_run_fails_and_says_what_to_set(
     prefect_server: Any, run_here: Serve, fleet_settings: Settings
