@@ -96,7 +96,16 @@ AS $$
             (SELECT min(departure.happened_at) FROM fleet.registration_events AS departure
              WHERE departure.thing_name = own.thing_name AND departure.from_owner_id IS NOT NULL
                 AND departure.happened_at >= own.received_at),
-            CASE WHEN own.state = 'superseded' THEN own.finished_at END
+            CASE WHEN own.state = 'superseded' THEN own.finished_at END,
+            -- It had left already, for no home that Flip knew: what came was for the one before.
+            CASE WHEN own.state = 'failed' AND own.started_at IS NULL AND (
+                SELECT latest.from_owner_id IS NOT NULL FROM fleet.registration_events AS latest
+                WHERE latest.thing_name = own.thing_name AND latest.happened_at < own.received_at
+                ORDER BY latest.event_id DESC LIMIT 1
+            ) AND NOT EXISTS (
+                SELECT FROM fleet.registrations AS owned
+                WHERE owned.thing_name = own.thing_name AND owned.commissioned_at <= own.received_at
+            ) THEN own.starts_at END
         ) AS ended_at
         FROM fleet.commands AS own WHERE own.command_id = ANY (p_command_ids)
     )

@@ -44,6 +44,16 @@ def say(fleet: Fleet, start: datetime, device: str, word: dict[str, Any], comman
         assert Commands(connection).receive(command, heard_at, heard_at) == "applied"
 
 
+def leave(fleet: Fleet, device: str, at: datetime) -> None:
+    """The battery left its home then, and is nobody's."""
+    fleet.sql(
+        "INSERT INTO fleet.registration_events"
+        " (thing_name, kind, from_owner_id, actor_id, certificate_id, happened_at)"
+        " VALUES (%s, 'released', gen_random_uuid(), gen_random_uuid(), '', %s)",
+        device, at,
+    )  # fmt: skip
+
+
 def samples(start: datetime, parts: Iterable[dict[str, Any]]) -> tuple[list[Reading], list[float]]:
     """A sample each half minute of the parts, whose counters grow by the later sample's power; and the powers."""
     readings: list[Reading] = []
@@ -69,17 +79,14 @@ def test_asked_and_delivered_are_compared_over_the_same_time(fleet: Fleet, name:
     case = {"now": 90, "words": [], "readings": [], "asked": None, "compared": None, "measured": None, **CASES[name]}
     start = datetime.now(UTC) - case["now"] * MINUTE
     device, command_id = fleet.device(), f"cmd_{random.getrandbits(60)}"
+    if (left := case.get("left", 0)) < 0:
+        leave(fleet, device, start + left * MINUTE)
     for word in ({"heard": -10}, *case["words"]):
         say(fleet, start, device, word, command_id)
+    if left > 0:
+        leave(fleet, device, start + left * MINUTE)
     if "rival" in case:
         say(fleet, start, device, {"heard": 5, "from": case["rival"]}, f"{command_id}_rival")
-    if "left" in case:
-        fleet.sql(
-            "INSERT INTO fleet.registration_events"
-            " (thing_name, kind, from_owner_id, actor_id, certificate_id, happened_at)"
-            " VALUES (%s, 'released', gen_random_uuid(), gen_random_uuid(), '', %s)",
-            device, start + case["left"] * MINUTE,
-        )  # fmt: skip
     add_readings(fleet.sql, device, *samples(start, case["readings"]))
     row = energies(fleet, command_id)
     found = [

@@ -1,7 +1,7 @@
 """Migrations apply from empty, once, and keep the Supabase CLI's books."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from fleet.adapters.postgres.telemetry import Received, store
 from fleet.errors import Conflict, NotConfigured, Unavailable
 from fleet.settings import Settings
 from fleet.telemetry.message import parse
+from tests.command_examples import HEARD, HOUR, START, add_device, receive, told
 from tests.messages import NOON, body
 
 
@@ -118,3 +119,30 @@ def test_a_bad_address_is_one_sentence_without_the_password(url: str, error: typ
     with pytest.raises(error, match="DATABASE_URL") as caught:
         migrate(Settings.model_validate({"DATABASE_URL": url}))
     assert "very-secret" not in str(caught.value)
+
+
+def test_commands_that_were_changed_before_their_words_were_kept_get_them_from_what_was_said_to_the_battery(
+    database_url: str,
+) -> None:
+    settings, minute = Settings(database_url=SecretStr(database_url)), timedelta(minutes=1)
+    migrate(settings, until="20261127000299")
+    with connect(settings) as connection:
+        add_device(connection)
+        words = [
+            told(),
+            told(setpoint_w=1000.0, ends_at=START + 2 * HOUR, said=HEARD + minute),
+            told(setpoint_w=1000.0, ends_at=START + 2 * HOUR, status="OPT_OUT", said=HEARD + 2 * minute),
+        ]
+        for number, word in enumerate(words):
+            assert receive(connection, word, HEARD + number * minute) == "applied"
+    migrate(settings)
+    with connect(settings) as connection:
+        kept = connection.execute(
+            "SELECT revision, heard_at, flip_status, starts_at, ends_at, mode, setpoint_w FROM fleet.command_revisions"
+            " ORDER BY revision"
+        ).fetchall()
+    assert [tuple(row.values()) for row in kept] == [
+        (1, HEARD, "OK", START, START + HOUR, "DISCHARGE", 2000),
+        (2, HEARD + minute, "OK", START, START + 2 * HOUR, "DISCHARGE", 1000),
+        (3, HEARD + 2 * minute, "OPT_OUT", START, START + 2 * HOUR, "DISCHARGE", 1000),
+    ]
