@@ -92,7 +92,7 @@ def _energies(figures: Summary, key: DispatchKey) -> None:
         st.metric(
             "Asked for", _asked(energies.asked_wh), help="Up to now, with opt-outs and changes from their moment on."
         )
-        st.metric("Delivered", words.exact_energy(energies.delivered_wh), help=_FORMULA)
+        st.metric("Energy delivered", words.exact_energy(energies.delivered_wh), help=_FORMULA)
         st.metric("Of what was asked for", words.share(energies.share_pct), help=_SHARE)
         st.metric("Batteries measured", f"{energies.measured_devices} of {figures.devices}")
         st.metric("Late", len(energies.late), help="Batteries whose readings end early, and may still come.")

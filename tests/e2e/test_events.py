@@ -105,6 +105,18 @@ def test_the_history_says_what_the_battery_really_did(world: HomeownerWorld, vis
     start = now - 90 * MINUTE
     add_command(world.run_sql, device, start, start + 30 * MINUTE)
     add_readings(world.run_sql, device, [(start + n * MINUTE, 0.0, 32.0 * n) for n in range(31)])
+    late, left = start - 180 * MINUTE, start - 360 * MINUTE
+    add_command(world.run_sql, device, late, late + 30 * MINUTE)
+    course = [(late + n * MINUTE, 0.0, 3000 + 30.0 * n) for n in range(16)]
+    add_readings(world.run_sql, device, course, numbers=range(201, 217))
+    opted_out = add_command(world.run_sql, device, left, left + 30 * MINUTE)
+    world.run_sql(
+        "UPDATE fleet.commands SET revision = 2, flip_status = 'OPT_OUT', state = 'canceled', revised_at = %s"
+        " WHERE command_id = %s RETURNING 1",
+        left + 10 * MINUTE, opted_out,
+    )  # fmt: skip
+    course = [(left + n * MINUTE, 0.0, 2000 + 2000 / 60 * n) for n in range(31)]
+    add_readings(world.run_sql, device, course, numbers=range(101, 132))
     past = [
         (
             {"state": "failed", "reason": f"the inverter is too hot {HOSTILE_INPUTS['script']}"},
@@ -121,6 +133,9 @@ def test_the_history_says_what_the_battery_really_did(world: HomeownerWorld, vis
         add_command(world.run_sql, device, begin, begin + 10 * MINUTE, **changes)
     homeowner.open("/events")
     homeowner.sees("Done: it gave 960 Wh of the 1.00 kWh that it was asked for.")
+    homeowner.sees("Done: it gave 450 Wh of the 500 Wh that it was asked for. Its readings from")
+    homeowner.sees("Until then it gave 333 Wh of the 333 Wh that it was asked for.")
+    homeowner.sees("At first it was asked for 1.00 kWh, in the end for 333 Wh.")
     for _, sentence in past:
         homeowner.sees(sentence)
     homeowner.settled()
@@ -145,13 +160,20 @@ def test_an_operator_follows_a_dispatch_and_takes_its_proof_away(world: Homeowne
         changes = {**heard, **told, "state": "done"}
         if number == 10:
             changes = {**heard, "state": "failed", "reason": "the inverter is too hot"}
-        if number == 11:
-            changes = {"state": "canceled", "flip_status": "OPT_OUT"}
         command_id = add_command(world.run_sql, name, start, end, **changes)
+        if number == 11:  # in the middle, and it goes on for half a minute
+            world.run_sql(
+                "UPDATE fleet.commands SET revision = 2, flip_status = 'OPT_OUT', state = 'canceled', revised_at = %s"
+                " WHERE command_id = %s RETURNING 1",
+                start + 5 * MINUTE, command_id,
+            )  # fmt: skip
         add_transition(world.run_sql, command_id, "received", "Flip sent it", start - 10 * MINUTE)
         seconds = [n for n in range(-180, 1080, 10) if number != 9 or not 300 < n < 600]
-        watts = 2000.0 if number < 10 else 0.0
-        course = [(start + timedelta(seconds=n), 0.0, 100 + max(0, min(n, 900)) * watts / 3600) for n in seconds]
+        if number == 8:  # the rest is late
+            seconds = [n for n in seconds if n <= 300]
+        watts = 0.0 if number == 10 else 2000.0
+        lasts_s = 330 if number == 11 else 900
+        course = [(start + timedelta(seconds=n), 0.0, 100 + max(0, min(n, lasts_s)) * watts / 3600) for n in seconds]
         powers = [watts if start <= moment < end else 0.0 for moment, _, _ in course]
         add_readings(world.run_sql, name, course, powers)
     world.run_sql(
@@ -168,8 +190,11 @@ def test_an_operator_follows_a_dispatch_and_takes_its_proof_away(world: Homeowne
     operator.page.get_by_role("link", name=f"{start.astimezone(ZoneInfo('America/Los_Angeles')):%H:%M} to").click()
     operator.sees("1 failed: the inverter is too hot")
     operator.sees("12 of 12")
-    operator.sees("at most 20.00 kW. Charging: mean 0.00 kW")
-    operator.sees("5.00 kWh")
+    operator.sees("at most 22.00 kW. Charging: mean 0.00 kW")
+    for figure in ("6.00 kWh", "5.67 kWh", "4.83 kWh", "91 %"):  # at first, as it was changed, delivered, its share
+        operator.sees(figure)
+    operator.sees(f"Late, and not counted as missing: {names[8]}.")
+    operator.sees("Compared over the time that is measured: 4.83 kWh of 5.33 kWh.")
     expect(operator.page.get_by_test_id("stVegaLiteChart").locator("canvas, svg.marks").first).to_be_visible()
     operator.settled()
     assert operator.page.get_by_test_id("stMainBlockContainer").bounding_box()["width"] > 1_000  # wide, as the list is
