@@ -35,6 +35,12 @@ class TcpProxy:
                 _break(one)
             self._sockets.clear()
 
+    def lead_to(self, upstream: tuple[str, int]) -> None:
+        """Elsewhere from now on; what is open breaks."""
+        self.cut()
+        self._upstream = upstream
+        self.mend()
+
     def mend(self) -> None:
         """The network is back."""
         with self._lock:

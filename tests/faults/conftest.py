@@ -1,6 +1,7 @@
 """A fleet that runs, for each test."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -25,8 +26,14 @@ _VISIBLE_AGAIN_S = 3
 @pytest.fixture
 def fleet(fleet_settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
     """Provisioned, with agents and a worker at work and the first samples in the table."""
-    settings = fleet_settings
-    _provision(settings, orders_from_count(BATTERIES, f"bat-{tmp_path.name[-20:]}".replace("_", "-"), "home-13"))
+    with running_fleet(fleet_settings, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def running_fleet(settings: Settings, tmp_path: Path, spool: Path | None = None) -> Iterator[Fleet]:
+    """The same with a spool that is elsewhere, say."""
+    provision_all(settings, orders_from_count(BATTERIES, f"bat-{tmp_path.name[-20:]}".replace("_", "-"), "home-13"))
     sqs, name = aws.client(settings, "sqs"), settings.names.telemetry_queue
     url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
     sqs.purge_queue(QueueUrl=url)
@@ -35,7 +42,7 @@ def fleet(fleet_settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
     aws_port = int(settings.aws_endpoint_url.rpartition(":")[2])
     with TcpProxy(("127.0.0.1", settings.iot_port)) as broker, TcpProxy(("127.0.0.1", aws_port)) as cable:
         _connect_by(broker, settings)
-        made = Fleet(settings, tmp_path, broker, cable)
+        made = Fleet(settings, tmp_path, broker, cable, spool or tmp_path / "spool")
         try:
             made.start_agents()
             made.start_worker()
@@ -56,7 +63,7 @@ def _connect_by(broker: TcpProxy, settings: Settings) -> None:
         file.write_bytes(msgspec.json.encode(msgspec.structs.replace(config, port=broker.port)))
 
 
-def _provision(settings: Settings, orders: list[Order]) -> None:
+def provision_all(settings: Settings, orders: list[Order]) -> None:
     registry, factory = IotCore(settings), factory_of(settings)
     with connect(settings) as connection:
         ledger = DeviceLedger(connection)

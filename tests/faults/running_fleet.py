@@ -35,6 +35,7 @@ class Fleet:
     home: Path
     broker: TcpProxy
     aws: TcpProxy
+    spool: Path
     agents: "subprocess.Popen[bytes]" = field(init=False)
     worker: "subprocess.Popen[bytes]" = field(init=False)
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
@@ -43,14 +44,18 @@ class Fleet:
     def things(self) -> list[str]:
         return sorted(file.parent.name for file in self.settings.artifacts_dir.glob(f"*/{DEVICE_FILE}"))
 
-    def start_agents(self) -> None:
+    def start_agents(self, **environment: str) -> None:
         """Four samples a second each, sent each second; what was acknowledged stays in the spool to be counted."""
-        options = ["--sample-interval", "0.25", "--publish-interval", "1", "--spool", str(self.home / "spool")]
+        options = ["--sample-interval", "0.25", "--publish-interval", "1", "--spool", str(self.spool)]
         options += ["--keep-acknowledged", "100000", "--reconnect-max", "2", "--acknowledgement-timeout", "5"]
-        self.agents = self._start(
+        self.agents = self.start(
             "device_agent.main", "simulate", "--folders", str(self.settings.artifacts_dir), "--count", str(BATTERIES),
-            "--connects-per-s", "100", *options,
+            "--connects-per-s", "100", *options, **environment,
         )  # fmt: skip
+
+    def agents_say(self) -> str:
+        """What they logged so far."""
+        return (self.home / "device_agent.main.log").read_text()
 
     def kill_agents(self) -> None:
         """No last words."""
@@ -58,11 +63,12 @@ class Fleet:
         self.agents.wait()
 
     def start_worker(self) -> "subprocess.Popen[bytes]":
-        self.worker = self._start("tests.faults.worker")
+        self.worker = self.start("tests.faults.worker")
         return self.worker
 
-    def _start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, **environment_of(self.settings)}
+    def start(self, *arguments: str, **more: str) -> "subprocess.Popen[bytes]":
+        """A process of this fleet's; it ends with the test."""
+        environment = {**os.environ, **environment_of(self.settings), **more}
         environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{self.aws.port}"
         with (self.home / f"{arguments[0]}.log").open("ab") as log:
             process = subprocess.Popen(
@@ -75,7 +81,7 @@ class Fleet:
         """Every sample that any battery measured, by the spool."""
         found: dict[Sample, Reading] = {}
         for thing in self.things:
-            with SpoolReader(self.home / "spool", thing) as spool:
+            with SpoolReader(self.spool, thing) as spool:
                 for sequence, measured_at, body in spool.samples():
                     found[thing, sequence, measured_at] = msgspec.json.decode(body, type=Reading)
         return found
@@ -86,11 +92,18 @@ class Fleet:
             rows = connection.execute("SELECT thing_name, sequence, measured_at FROM fleet.telemetry").fetchall()
         return [(row["thing_name"], row["sequence"], row["measured_at"]) for row in rows]
 
+    def newest(self) -> dict[str, datetime]:
+        """When the newest sample in the table was measured, by battery."""
+        found: dict[str, datetime] = {}
+        for name, _, at in self.stored():
+            found[name] = max(at, found.get(name, at))
+        return found
+
     def runs_until(self, samples: int) -> None:
         """Return when so many are in the table."""
         eventually(lambda: len(self.stored()) >= samples, f"{samples} samples in the table")
 
-    def ends_whole(self) -> dict[Sample, Reading]:
+    def ends_whole(self, besides: str = "") -> dict[Sample, Reading]:
         """Back by itself: what was measured by now arrives. Then, the agents stopped in order and what is on its way
         waited for, every sample of the spool is in the table, once."""
         self.runs_until(len(self.taken()))
@@ -98,8 +111,8 @@ class Fleet:
         assert self.agents.wait(timeout=40) == 0
         taken = self.taken()
         assert len(taken) > BATTERIES
-        eventually(lambda: len(self.stored()) >= len(taken), "everything in the table", within_s=90)
-        stored = self.stored()
+        eventually(lambda: taken.keys() <= set(self.stored()), "everything in the table", within_s=90)
+        stored = [one for one in self.stored() if one[0] != besides]
         assert len(stored) == len(set(stored)), "a sample is there twice"
         assert set(stored) == taken.keys()
         return taken

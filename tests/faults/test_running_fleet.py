@@ -22,7 +22,7 @@ def test_agents_are_killed_while_they_publish(fleet: Fleet) -> None:
 
 
 def test_a_worker_is_killed_between_receiving_and_committing(fleet: Fleet) -> None:
-    with _telemetry_held(fleet):
+    with telemetry_held(fleet):
         fleet.worker.kill()
         fleet.worker.wait()
     fleet.start_worker()
@@ -30,7 +30,7 @@ def test_a_worker_is_killed_between_receiving_and_committing(fleet: Fleet) -> No
 
 
 def test_a_worker_is_killed_between_committing_and_deleting(fleet: Fleet) -> None:
-    with _telemetry_held(fleet):
+    with telemetry_held(fleet):
         fleet.aws.cut()
         before = len(fleet.stored())
     eventually(lambda: len(fleet.stored()) > before, "the commit")
@@ -108,7 +108,7 @@ def test_commands_survive_the_death_of_both_sides(fleet: Fleet) -> None:
 
 
 @contextmanager
-def _telemetry_held(fleet: Fleet) -> Iterator[None]:
+def telemetry_held(fleet: Fleet) -> Iterator[None]:
     """Inside, the worker has received messages and waits for the table that they go to."""
     with connect(fleet.settings) as connection:
         connection.execute("LOCK TABLE fleet.telemetry IN SHARE MODE")
