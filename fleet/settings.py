@@ -107,6 +107,9 @@ class Settings(BaseSettings):
         None, description="Unpacked provider mirror for machines without a registry. Empty: looked for."
     )
     terraform_timeout_s: float = Field(1800, gt=0, description="A Terraform command is stopped after this, seconds.")
+    terraform_lock_timeout_s: float = Field(
+        60, ge=0, description="How long a plan or an apply waits for another one to end, seconds; then it says whose."
+    )
     alarm_email: str = Field("", description="Address that receives alarms. Empty: alarms without a subscriber.")
     sender_email: str = Field(
         "fleet@example.com",

@@ -8,19 +8,22 @@ from fleet.errors import Conflict
 from fleet.infrastructure.plan import Plan
 from flows.approval import require_approval
 from flows.ending import ended
-from tasks.terraform import apply_plan, bootstrap_state, keep_outputs, make_plan
+from tasks.terraform import apply_plan, bootstrap_state, free_lock, keep_outputs, make_plan
 
 
 @flow(name="apply-infrastructure", description=__doc__)
-def apply_infrastructure(unattended: bool = False) -> Any:
+def apply_infrastructure(unattended: bool = False, lock_to_free: str = "") -> Any:
     """Plan, ask for approval in the Prefect UI, apply exactly that plan, and keep the outputs.
 
     Where nobody is asked and something turns out to exist already, it plans and applies once more and adopts that.
 
     Args:
         unattended: Apply without asking anybody.
+        lock_to_free: The id of the lock that a run left behind when it died; a run that was refused says it.
     """
     bootstrap_state()
+    if lock_to_free:
+        free_lock(lock_to_free)
     run = str(runtime.flow_run.id)
     plan = make_plan(run)
     if not plan.is_empty and not unattended:

@@ -8,19 +8,22 @@ from fleet.errors import InvalidInput
 from fleet.infrastructure.outputs import OUTPUTS_FILE
 from fleet.settings import get_settings
 from flows.ending import ended
-from tasks.terraform import apply_plan, make_plan
+from tasks.terraform import apply_plan, free_lock, make_plan
 
 
 @flow(name="destroy-infrastructure", description=__doc__)
-def destroy_infrastructure(project: str) -> Any:
+def destroy_infrastructure(project: str, lock_to_free: str = "") -> Any:
     """Destroy the infrastructure of the project whose name is typed.
 
     Args:
         project: The project's name (FLEET_PROJECT), typed out so that nobody destroys another one by mistake.
+        lock_to_free: The id of the lock that a run left behind when it died; a run that was refused says it.
     """
     settings = get_settings()
     if project != settings.project:
         raise InvalidInput(f"{project!r} is not this project's name ({settings.project!r}): nothing was destroyed.")
+    if lock_to_free:
+        free_lock(lock_to_free)
     plan = make_plan(str(runtime.flow_run.id), destroy=True)
     if not plan.is_empty:
         apply_plan(plan)

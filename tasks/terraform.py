@@ -27,6 +27,12 @@ def bootstrap_state() -> bool:
     return Terraform(deployer_settings(), _to_log).bootstrap()
 
 
+@task(task_run_name="free lock {lock_id}")
+def free_lock(lock_id: str) -> None:
+    """Take Terraform's lock from a run that died with it."""
+    Terraform(deployer_settings(), _to_log).free_lock(lock_id)
+
+
 @task(
     task_run_name="plan {name}",
     retries=2,

@@ -44,6 +44,11 @@ class Fleet:
     def things(self) -> list[str]:
         return sorted(file.parent.name for file in self.settings.artifacts_dir.glob(f"*/{DEVICE_FILE}"))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of this fleet has in its environment; it reaches AWS by the cable that may be cut."""
+        return {**environment_of(self.settings), "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.aws.port}"}
+
     def start_agents(self, **environment: str) -> None:
         """Four samples a second each, sent each second; what was acknowledged stays in the spool to be counted."""
         options = ["--sample-interval", "0.25", "--publish-interval", "1", "--spool", str(self.spool)]
@@ -68,8 +73,7 @@ class Fleet:
 
     def start(self, *arguments: str, **more: str) -> "subprocess.Popen[bytes]":
         """A process of this fleet's; it ends with the test."""
-        environment = {**os.environ, **environment_of(self.settings), **more}
-        environment["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{self.aws.port}"
+        environment = {**os.environ, **self.environment, **more}
         with (self.home / f"{arguments[0]}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", *arguments], env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log
@@ -116,6 +120,15 @@ class Fleet:
         assert len(stored) == len(set(stored)), "a sample is there twice"
         assert set(stored) == taken.keys()
         return taken
+
+    def is_whole_so_far(self, within_s: float = 60.0) -> int:
+        """What was measured by now, which arrives; how many samples. The agents go on."""
+        taken = self.taken().keys()
+        assert len(taken) > BATTERIES
+        eventually(lambda: taken <= set(self.stored()), "everything that was measured in the table", within_s)
+        stored = self.stored()
+        assert len(stored) == len(set(stored)), "a sample is there twice"
+        return len(taken)
 
     def tell(self, starts_in_s: float, duration_s: float) -> tuple[datetime, datetime]:
         """A command for each battery, as Flip gives it; from when to when."""

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -21,6 +22,7 @@ from fleet.errors import NotConfigured
 GRACE_S = 20
 """How long an interrupted Terraform may take to write its state and free its lock, seconds."""
 
+_LOOKS_EVERY_S, _CHUNK_BYTES = 0.1, 2**20
 _PROVIDER = Path("registry.terraform.io/hashicorp/aws")
 
 
@@ -135,29 +137,33 @@ def run(
 ) -> Finished:
     """Run one Terraform command (its name, its arguments, its options) and hand each line on as it comes.
 
-    It is interrupted, then killed, when `timeout_s` is over or when this call is left by an exception.
+    It is interrupted, then killed, when `timeout_s` is over or when this call is left by an exception. When this
+    process is killed, Terraform goes on to its end: it writes into a file that nobody else has a name for, and no
+    broken pipe ends it with its state unwritten and its lock held.
     """
     command, positional, options = arguments
     builder = CommandBuilder(terraform_bin_path=program.executable)
     argv = builder.generate_cmd_string(f"{program.prefix} {command}".strip(), *positional, **options)
     try:
-        with tempfile.TemporaryFile() as errors:
+        with tempfile.TemporaryFile() as written, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 argv,
                 cwd=folder,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=written,
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C in a terminal is ours to pass on, once
             )
-            output, timed_out = _read(process, timeout_s, on_line)
+            output, timed_out = _read(process, written, timeout_s, on_line)
             return Finished(process.returncode, output, _tail(errors), timed_out)
     finally:
         builder.temp_var_files.clean_up()
 
 
-def _read(process: subprocess.Popen[bytes], timeout_s: float, on_line: Callable[[bytes], None]) -> tuple[bytes, bool]:
+def _read(
+    process: subprocess.Popen[bytes], written: IO[bytes], timeout_s: float, on_line: Callable[[bytes], None]
+) -> tuple[bytes, bool]:
     over = threading.Event()
 
     def time_is_over() -> None:
@@ -169,14 +175,29 @@ def _read(process: subprocess.Popen[bytes], timeout_s: float, on_line: Callable[
     deadline.start()
     lines: list[bytes] = []
     try:
-        for line in process.stdout or ():
+        for line in _lines(process, written):
             lines.append(line)
             on_line(line)
-        process.wait()
     finally:
         deadline.cancel()
         _stop(process)
     return b"".join(lines), over.is_set()
+
+
+def _lines(process: subprocess.Popen[bytes], written: IO[bytes]) -> Iterator[bytes]:
+    """Each line soon after it is written, until the process is over and all of it was read."""
+    read, half = 0, b""
+    while True:
+        is_over = process.poll() is not None  # asked first: what it wrote last is read after its end
+        while chunk := os.pread(written.fileno(), _CHUNK_BYTES, read):  # where it writes is Terraform's to move
+            read += len(chunk)
+            *whole, half = (half + chunk).split(b"\n")
+            yield from (line + b"\n" for line in whole)
+        if is_over:
+            yield from [half] if half else []
+            return
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LOOKS_EVERY_S)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

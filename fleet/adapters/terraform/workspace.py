@@ -31,6 +31,7 @@ from fleet.settings import Settings
 INIT_TIMEOUT_S = 300
 _MAX_ERRORS = 3
 _OTHER_ROOTS = ("backend", "workers")
+_LOCKED, _STALE = "Error acquiring the state lock", "Saved plan is stale"
 _EXISTS = re.compile(r"\b(Entity|Resource)AlreadyExists")
 """AWS's refusal to make a thing twice. Terraform did not know of it: a create was done and its answer lost."""
 
@@ -42,8 +43,8 @@ def _ignore(line: Line) -> None:
 class Terraform:
     """Terraform for one project's settings.
 
-    `on_line` receives each line as Terraform prints it. `lock_timeout_s` is how long a plan or an apply waits for
-    another one to end before it fails with `Conflict`, which names who holds the lock and since when.
+    `on_line` receives each line as Terraform prints it. A plan or an apply waits `terraform_lock_timeout_s` of the
+    settings for another one to end, then it fails with `Conflict`, which names who holds the lock and since when.
     `file_system` is where shared provider mirrors are looked for. Raises `NotConfigured` if there is no Terraform.
     Credentials go to Terraform by environment only.
     """
@@ -52,12 +53,11 @@ class Terraform:
         self,
         settings: Settings,
         on_line: Callable[[Line], None] = _ignore,
-        lock_timeout_s: float = 60,
         file_system: Path = Path("/"),
     ) -> None:
         self._settings = settings
         self._on_line = on_line
-        self._lock_timeout = f"{lock_timeout_s:.0f}s"
+        self._lock_timeout = f"{settings.terraform_lock_timeout_s:.0f}s"
         self._program = cli.find_program()
         self._mirror = cli.find_mirror(settings.terraform_mirror, Path.home(), file_system)
         self._root = settings.terraform_dir.resolve()
@@ -200,6 +200,19 @@ class Terraform:
         self._checked(self._run("apply", [str(plan.file)], options), "apply the plan", store)
         plan.file.unlink()
 
+    def free_lock(self, lock_id: str) -> None:
+        """Take the lock of that id from whoever died with it. Raises `NotFound` where it is another one's, or nobody's.
+
+        Whoever asks has made sure that its holder is dead: one that lives would go on beside the next.
+        """
+        holder = lock_holder(self._settings, self.init())
+        if holder is None or lock_id != holder.ID:
+            held = f"{holder.ID} of {holder.Who} since {holder.Created} is" if holder else "none is"
+            raise NotFound(
+                f"There is no lock {lock_id} to free, {held} held: start the flow again without lock_to_free."
+            )
+        self._checked(self._run("force-unlock", [lock_id], {"force": IsFlagged}, quiet=True), "free its lock")
+
     def outputs(self) -> Outputs:
         """What the applied infrastructure hands out."""
         finished = self._run("output", options={"json": IsFlagged}, quiet=True)
@@ -289,8 +302,13 @@ class Terraform:
         if store and may_be_lock and (holder := lock_holder(self._settings, store)):
             raise Conflict(
                 f"Terraform's state is locked by {holder.Who} since {holder.Created} ({holder.Operation}): "
-                f"wait for that run, or if it died: terraform force-unlock {holder.ID}."
+                f"wait for that run, or if it died, start the flow again with lock_to_free={holder.ID} "
+                f"(by hand: terraform force-unlock {holder.ID})."
             )
+        if may_be_lock and any(_LOCKED in line.text for line in problems):
+            raise Unavailable("Terraform's state was locked by another run until a moment ago: try again.")
+        if any(_STALE in line.text for line in problems):
+            raise Conflict("Another run has changed the infrastructure since this plan was made: start the flow again.")
         told = " ".join(line.text for line in problems[:_MAX_ERRORS]) or finished.errors or "it said nothing"
         if any(_EXISTS.search(line.text) for line in problems):
             raise Conflict(f"Terraform could not {doing}, run the flow again and it adopts what exists: {told}")

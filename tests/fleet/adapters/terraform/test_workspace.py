@@ -165,7 +165,7 @@ def test_what_exists_and_the_state_does_not_know_is_adopted(infrastructure: Appl
 def test_a_locked_state_is_told_with_holder_and_time(infrastructure: Applied) -> None:
     settings, _ = infrastructure
     with locked(settings), pytest.raises(Conflict, match="locked by operator@laptop since 2026-11-20T10:00:00Z"):
-        Terraform(settings, lock_timeout_s=1).plan("locked")
+        Terraform(settings.model_copy(update={"terraform_lock_timeout_s": 1})).plan("locked")
     assert lock_holder(settings, state_store(settings)) is None
 
 
