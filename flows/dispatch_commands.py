@@ -14,7 +14,7 @@ from fleet.services.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
 from flows.ending import ended
 from flows.runners import threads
-from flows.schedule import HANDOVER_S, seconds_late, slices
+from flows.schedule import HANDOVER_S, end_of_work, slices
 from tasks.commands import dispatch_slice, report_dispatching, report_slice
 
 _WORK = "dispatch_commands"
@@ -34,7 +34,7 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
         time_budget_s: Seconds from the scheduled start that it works at least; the schedule's interval.
         overtime_s: Seconds that it works on after that, unless the next run is there.
     """
-    started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
+    started, end = time.monotonic(), end_of_work(time_budget_s)
     with one_at_a_time(get_settings(), _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is dispatching now.")

@@ -12,7 +12,7 @@ from fleet.adapters.postgres.locks import some_at_a_time
 from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
 from flows.ending import ended
-from flows.schedule import seconds_late
+from flows.schedule import end_of_work
 from tasks.storage import roll_up_telemetry
 from tasks.telemetry import ingest_slice, report_ingestion
 
@@ -30,7 +30,7 @@ def ingest_telemetry(time_budget_s: float = 315, batch_messages: int = 2_000, wa
         batch_messages: Messages a commit, at most.
         wait_s: Seconds that a long poll waits for the first message, at most 20.
     """
-    started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
+    started, end = time.monotonic(), end_of_work(time_budget_s)
     settings, tally = get_settings(), Tally()
     left = end - time.monotonic()
     with some_at_a_time(settings, "ingest_telemetry", settings.ingestion_workers, wait_s=left) as mine:

@@ -14,7 +14,7 @@ from fleet.capacity.connections import at_once
 from fleet.services.flip_requests import WorkedOff
 from fleet.settings import get_settings
 from flows.runners import Tasks, threads
-from flows.schedule import seconds_late
+from flows.schedule import end_of_work
 from tasks.flip import report_requests, work_off_request
 
 _LOOKS_EVERY_S = 2.0
@@ -31,7 +31,7 @@ def process_flip_requests(time_budget_s: float = 54) -> Any:
     Args:
         time_budget_s: Seconds from the scheduled start until no new request is begun; below the schedule's interval.
     """
-    end, settings = time.monotonic() + time_budget_s - seconds_late(), get_settings()
+    end, settings = end_of_work(time_budget_s), get_settings()
     with one_at_a_time(settings, "process_flip_requests") as mine:
         if not mine:
             return Completed(name="Skipped", message="Another run is already doing this.")

@@ -13,7 +13,7 @@ from fleet.services.webhook_intake import IntakeFigures
 from fleet.settings import get_settings
 from flows.ending import ended
 from flows.runners import threads
-from flows.schedule import HANDOVER_S, seconds_late, slices
+from flows.schedule import HANDOVER_S, end_of_work, slices
 from tasks.webhooks import poll_commands, process_slice, report_webhooks
 
 _WORK = "process_webhooks"
@@ -28,7 +28,7 @@ def process_webhooks(time_budget_s: float = 60, wait_s: float = 5, overtime_s: f
         wait_s: Seconds that a long poll waits for the first message, at most 20.
         overtime_s: Seconds that it works on after that, unless the next run is there.
     """
-    started, end = time.monotonic(), time.monotonic() + time_budget_s - seconds_late()
+    started, end = time.monotonic(), end_of_work(time_budget_s)
     settings, total = get_settings(), IntakeFigures()
     SigningKeys(settings.flip_webhook_secret.get_secret_value())  # without a key no webhook can be believed
     with one_at_a_time(settings, _WORK, wait_s=HANDOVER_S) as mine:

@@ -1,6 +1,7 @@
 """`python -m flows.serve`: every flow, deployed and served by this process; `prefect.yaml` is for work pools."""
 
 import argparse
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -27,14 +28,12 @@ from flows.reconcile_flip import reconcile_flip
 from flows.replay_quarantine import replay_quarantine
 from flows.revoke_devices import revoke_devices
 from flows.rotate_certificates import rotate_certificates
+from flows.schedule import STARTING_S
 from flows.starting import wait_for_prefect
 from flows.transfer_device import transfer_device
 from flows.watch_fleet import watch_fleet
 
 RUNS_AT_ONCE = 20
-STARTING_S = 15.0
-"""Seconds that a run's process takes to start on a busy machine: so long the run before goes on."""
-
 ROTATED_BEFORE_DAYS = 30
 """A battery that is off for weeks gets its new certificate in time, too."""
 
@@ -85,21 +84,21 @@ def _deployment(flow: Flow[..., Any], *tags: str, **options: Any) -> RunnerDeplo
 
 
 def main() -> None:
-    """Serve until stopped; schedules go on after a restart."""
+    """Serve every flow until stopped."""
     parser = argparse.ArgumentParser(description="Serve every flow of the fleet on this machine.")
     parser.add_argument("--ingest-every", type=float, default=300, metavar="SECONDS")
     arguments = parser.parse_args()
     load_environment()
+    serve_until_stopped(deployments(arguments.ingest_every, get_settings().ingestion_workers))
+
+
+def serve_until_stopped(made: Iterable[RunnerDeployment]) -> None:
+    """Wait for Prefect, have its automations be ours, and take runs; schedules go on after a restart."""
     logs.choose(get_settings())
     wait_for_prefect()
     alarms.ensure(get_settings())
     catch_up_with_one_run()
-    serve(
-        *deployments(arguments.ingest_every, get_settings().ingestion_workers),
-        pause_on_shutdown=False,
-        limit=RUNS_AT_ONCE,
-        heartbeat_seconds=automations.HEARTBEAT_S,
-    )
+    serve(*made, pause_on_shutdown=False, limit=RUNS_AT_ONCE, heartbeat_seconds=automations.HEARTBEAT_S)
 
 
 if __name__ == "__main__":

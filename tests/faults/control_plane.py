@@ -47,9 +47,23 @@ class ControlPlane:
         """No last words, neither of the server's services."""
         self.server.kill()
 
+    def end_server(self) -> None:
+        """By SIGTERM."""
+        self.server.stop()
+
+    def environment(self, more: dict[str, str]) -> dict[str, str]:
+        """That of this process, the server's address, and what is named."""
+        return {**os.environ, **QUIET, "PREFECT_HOME": str(self.home), "PREFECT_API_URL": self.url, **more}
+
+    def call(self, module: str, arguments: Sequence[str], environment: dict[str, str]) -> None:
+        """A program to its end, in the checkout."""
+        command = [sys.executable, "-m", module, *arguments]
+        everything = self.environment(environment)
+        subprocess.run(command, cwd=CHECKOUT, env=everything, check=True, capture_output=True, timeout=60)
+
     def begin(self, module: str, arguments: Sequence[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
         """A process that takes runs."""
-        everything = {**os.environ, **QUIET, "PREFECT_HOME": str(self.home), "PREFECT_API_URL": self.url, **environment}
+        everything = self.environment(environment)
         with (self.home / f"{module}.log").open("ab") as log:
             taker = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments], cwd=CHECKOUT, env=everything,
@@ -105,6 +119,10 @@ class ControlPlane:
         """The runs of that flow that began, oldest first."""
         query = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"}
         return [run for run in self.api.post("/flow_runs/filter", **query) if run["start_time"]]
+
+    def ended(self, flow: str) -> int:
+        """How many runs of that flow came to their end."""
+        return sum(run["state"]["type"] == "COMPLETED" for run in self.runs(flow))
 
     def paused(self) -> list[str]:
         """Deployments and schedules that are not at work."""

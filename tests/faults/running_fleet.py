@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from device_agent.spool_reader import SpoolReader
-from fleet.adapters.postgres import connect
+from fleet.adapters.postgres import connect, one
 from fleet.adapters.postgres.commands import Commands
 from fleet.devices import DEVICE_FILE
 from fleet.settings import Settings
@@ -67,6 +67,11 @@ class Fleet:
         self.agents.kill()
         self.agents.wait()
 
+    def end_agents(self) -> None:
+        """In order: what a battery has under way it ends."""
+        self.agents.terminate()
+        assert self.agents.wait(timeout=40) == 0
+
     def start_worker(self) -> "subprocess.Popen[bytes]":
         self.worker = self.start("tests.faults.worker")
         return self.worker
@@ -96,12 +101,18 @@ class Fleet:
             rows = connection.execute("SELECT thing_name, sequence, measured_at FROM fleet.telemetry").fetchall()
         return [(row["thing_name"], row["sequence"], row["measured_at"]) for row in rows]
 
-    def newest(self) -> dict[str, datetime]:
+    def newest_by_battery(self) -> dict[str, datetime]:
         """When the newest sample in the table was measured, by battery."""
         found: dict[str, datetime] = {}
         for name, _, at in self.stored():
             found[name] = max(at, found.get(name, at))
         return found
+
+    def newest(self) -> datetime:
+        """When what is in the table was measured last."""
+        with connect(self.settings) as connection:
+            row = one(connection.execute("SELECT max(measured_at) AS newest FROM fleet.telemetry"))
+        return row["newest"] or datetime.min.replace(tzinfo=UTC)
 
     def runs_until(self, samples: int) -> None:
         """Return when so many are in the table."""
@@ -111,8 +122,7 @@ class Fleet:
         """Back by itself: what was measured by now arrives. Then, the agents stopped in order and what is on its way
         waited for, every sample of the spool is in the table, once."""
         self.runs_until(len(self.taken()))
-        self.agents.terminate()
-        assert self.agents.wait(timeout=40) == 0
+        self.end_agents()
         taken = self.taken()
         assert len(taken) > BATTERIES
         eventually(lambda: taken.keys() <= set(self.stored()), "everything in the table", within_s=90)
@@ -142,9 +152,12 @@ class Fleet:
         return starts_at, ends_at
 
     def states(self) -> dict[str, int]:
-        """How many commands are in which state."""
+        """How many commands of its batteries are in which state."""
         with connect(self.settings) as connection:
-            rows = connection.execute("SELECT state, count(*) AS number FROM fleet.commands GROUP BY state").fetchall()
+            rows = connection.execute(
+                "SELECT state, count(*) AS number FROM fleet.commands WHERE thing_name = ANY(%s) GROUP BY state",
+                [self.things],
+            ).fetchall()
         return {row["state"]: row["number"] for row in rows}
 
     def obeyed_once(self, taken: dict[Sample, Reading], starts_at: datetime, ends_at: datetime) -> None:

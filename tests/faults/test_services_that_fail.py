@@ -277,10 +277,12 @@ def test_a_battery_that_floods_holds_up_no_other(fleet: Fleet) -> None:
         "device_agent.main", "run", str(fleet.settings.artifacts_dir / name), "--sample-interval", "0.002",
         "--publish-interval", "0.02", "--live-interval", "0.02", "--backlog-messages-per-s", "50",
     )  # fmt: skip
-    eventually(lambda: name in fleet.newest(), "the flood")
+    eventually(lambda: name in fleet.newest_by_battery(), "the flood")
     for _ in range(5):
-        before = fleet.newest()
-        eventually(lambda before=before: all(fleet.newest()[each] > before[each] for each in others), "others", 10)
+        before = fleet.newest_by_battery()
+        eventually(
+            lambda before=before: all(fleet.newest_by_battery()[each] > before[each] for each in others), "others", 10
+        )
     flood.kill()
     flood.wait()
     counted = Counter(thing for thing, _, _ in fleet.stored())
@@ -298,7 +300,9 @@ def test_clocks_a_day_ahead_then_put_right_then_slow_lose_and_double_nothing(fle
     moved = {"LD_PRELOAD": library(), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
     fleet.start_agents(**moved, DONT_FAKE_MONOTONIC="1", NO_FAKE_STAT="1")
     ahead = datetime.now(UTC) + timedelta(hours=23)
-    eventually(lambda: len([at for at in fleet.newest().values() if at > ahead]) == BATTERIES, "samples of tomorrow")
+    eventually(
+        lambda: len([at for at in fleet.newest_by_battery().values() if at > ahead]) == BATTERIES, "samples of tomorrow"
+    )
     for offset in ("+0", "-600"):
         clock.write_text(offset)
         fleet.runs_until(len(fleet.taken()) + 8 * BATTERIES)

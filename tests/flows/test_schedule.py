@@ -1,9 +1,11 @@
-"""The slices of a run: as many as its time has, and none at once after one that failed at once."""
+"""How long a run works, in slices: as many as its time has, and none at once after one that failed at once."""
 
 import time
 
+import pytest
+
 from fleet.settings import Settings
-from flows.schedule import slices
+from flows.schedule import seconds_to_work, slices
 
 
 def test_a_slice_that_ends_at_once_is_followed_by_the_next_after_a_while() -> None:
@@ -20,3 +22,8 @@ def test_a_slice_that_takes_its_time_is_followed_by_the_next_at_once() -> None:
         time.sleep(seconds)
     assert time.monotonic() - began < 0.5
     assert len(started) == 1
+
+
+@pytest.mark.parametrize(("late_s", "works_s"), [(-2, 60), (0, 60), (8, 52), (15, 45), (480, 45)])
+def test_a_start_counts_as_work_and_being_minutes_late_does_not(late_s: float, works_s: float) -> None:
+    assert seconds_to_work(60, late_s) == works_s

@@ -4,11 +4,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from flows.starting import wait_for_prefect
+from flows.automations import NO_PAUSE
+from flows.starting import begin_what_must_not_pause, wait_for_prefect
+from flows.work import taken_from
 from tests.conftest import free_port
 
 
@@ -68,3 +71,28 @@ def test_one_that_does_not_know_us_ends_the_process_at_once(status: int) -> None
     port = free_port()
     with prefect_at(port), answering(port, status), pytest.raises(SystemExit, match="set PREFECT_API_AUTH_STRING"):
         wait_for_prefect(600)
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_what_must_not_pause_is_begun_once_where_its_pool_and_queue_are_served(prefect_server: Any) -> None:
+    prefect_server.post("/work_pools/", name="at-once", type="process", base_job_template={})
+    flow = prefect_server.post("/flows/", name="at-once")["id"]
+
+    def deployed(name: str, *tags: str, queue: str = "default", paused: bool = False) -> None:
+        place = {"work_pool_name": "at-once", "work_queue_name": queue}
+        prefect_server.post("/deployments/", name=name, flow_id=flow, tags=list(tags), paused=paused, **place)
+
+    deployed("here", NO_PAUSE)
+    deployed("elsewhere", NO_PAUSE, queue="another")
+    deployed("stopped", NO_PAUSE, paused=True)
+    deployed("by its schedule alone")
+    with temporary_settings({PREFECT_API_URL: prefect_server.url}):
+        assert begin_what_must_not_pause("of-others") == []
+        assert begin_what_must_not_pause("at-once", ["default"]) == ["here"]
+        assert begin_what_must_not_pause("at-once") == ["elsewhere"], "its run waits to be taken already"
+
+
+def test_pool_and_queues_are_read_as_a_worker_is_given_them() -> None:
+    assert taken_from(["--pool", "fleet", "--limit", "8", "--type", "process"]) == ("fleet", [])
+    assert taken_from(["-p", "fleet", "-q", "a", "--work-queue", "b", "--run-once"]) == ("fleet", ["a", "b"])
