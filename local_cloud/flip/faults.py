@@ -27,6 +27,8 @@ class Fault(BaseModel):
     retry_after_s: Annotated[float, Field(ge=0)] | None = None
     is_after: bool = False
     body: Any = None
+    text: str | None = None
+    """Answers with this instead of JSON: what a proxy on the way says, or an answer that was cut short."""
 
 
 class Faults:
@@ -70,5 +72,7 @@ class Faults:
 
 def _faulty(fault: Fault) -> Response:
     headers = {} if fault.retry_after_s is None else {"Retry-After": f"{fault.retry_after_s:g}"}
+    if fault.text is not None:
+        return Response(fault.text, fault.status or 500, headers=headers, media_type="text/html")
     body = fault.body if fault.body is not None else {"message": "A fault that was asked for."}
     return JSONResponse(body, fault.status or 500, headers=headers)

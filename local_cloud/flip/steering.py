@@ -59,7 +59,7 @@ class Steering:
         self.ask("PATCH", f"enrollments/{enrollment_id}", {"status": status, "status_reason": reason})
 
     def inject(self, **fault: Any) -> None:
-        """`path`, `status`, `times`, `latency_s`, `retry_after_s`, `method`, `is_after`: see `Fault`."""
+        """`path`, `status`, `times`, `latency_s`, `retry_after_s`, `method`, `is_after`, `body`, `text`: a `Fault`."""
         self.ask("POST", "faults", fault)
 
     def heal(self) -> None:

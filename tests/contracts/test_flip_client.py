@@ -180,7 +180,9 @@ def test_a_flip_that_knows_one_word_for_failures_is_told_that_word_once() -> Non
 
     def older(request: httpx.Request) -> httpx.Response:
         told.append(json.loads(request.content))
-        return httpx.Response(200 if told[-1]["device_status"] == "FAILED" else 422, json=examples("ErrorBody")[0])
+        if told[-1]["device_status"] == "FAILED":
+            return httpx.Response(200, json=examples("CommandAny")[0])
+        return httpx.Response(422, json=examples("ErrorBody")[0])
 
     with FlipClient("https://flip.example", SecretStr("token"), http=httpx.MockTransport(older)) as flip:
         flip.acknowledge_command("c", "FAILED_OFFLINE", "No answer.")

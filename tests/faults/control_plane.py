@@ -115,6 +115,12 @@ class ControlPlane:
         self.kill_runs()
         self.kill_server()
 
+    def has(self, deployment: str) -> bool:
+        """Whether `FLOW/DEPLOYMENT` is there."""
+        flow, _, name = deployment.partition("/")
+        query = {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [name]}}}
+        return bool(self.api.post("/deployments/filter", **query))
+
     def runs(self, flow: str) -> list[dict[str, Any]]:
         """The runs of that flow that began, oldest first."""
         query = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"}

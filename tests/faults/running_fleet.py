@@ -47,7 +47,12 @@ class Fleet:
     @property
     def environment(self) -> dict[str, str]:
         """What a process of this fleet has in its environment; it reaches AWS by the cable that may be cut."""
-        return {**environment_of(self.settings), "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.aws.port}"}
+        return {
+            **environment_of(self.settings),
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.aws.port}",
+            "FLEET_FLIP_BASE_URL": self.settings.flip_base_url,
+            "FLEET_FLIP_TOKEN": self.settings.flip_token.get_secret_value(),
+        }
 
     def start_agents(self, **environment: str) -> None:
         """Four samples a second each, sent each second; what was acknowledged stays in the spool to be counted."""

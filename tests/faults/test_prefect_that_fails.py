@@ -48,8 +48,11 @@ class Served:
 
 
 def fleet_that_flip_knows(settings: Settings, flip: FlipClient, houses: int, intervals: int) -> set[tuple[str, str]]:
-    """Batteries with measured intervals that are closed by now; each by its battery and start, as Flip is told them."""
-    since = interval_of(datetime.now(UTC)) - (intervals + 2) * INTERVAL
+    """Batteries with measured intervals that are closed by now; each by its battery and start, as Flip is told them.
+
+    The last one was closed within the last five minutes: its end is as long ago as late samples are waited for.
+    """
+    since = interval_of(datetime.now(UTC)) - (intervals + 1) * INTERVAL
     names = [f"house-{uuid.uuid4().hex[:8]}" for _ in range(houses)]
     with connect(settings) as connection:
         site = add_site(connection)

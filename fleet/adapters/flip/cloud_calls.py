@@ -6,7 +6,7 @@ import msgspec
 
 from fleet.adapters.flip.pages import Page, every_page
 from fleet.adapters.flip.session import Session, one, segment
-from fleet.errors import Conflict, FleetError
+from fleet.errors import Conflict, FleetError, Unavailable
 from fleet.flip import (
     MAX_POINTS,
     Accepted,
@@ -23,6 +23,7 @@ from fleet.flip import (
     read_commissioned,
     read_each,
     read_item_results,
+    read_one,
 )
 
 _LONGEST_REASON = 500
@@ -31,6 +32,10 @@ _LONGEST_REASON = 500
 class _Acknowledgement(msgspec.Struct, frozen=True, omit_defaults=True):
     device_status: str
     device_status_reason: str | None = None
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: str
 
 
 class CloudCalls:
@@ -102,4 +107,6 @@ class CloudCalls:
             self._acknowledge(command_id, _Acknowledgement("FAILED"))
 
     def _acknowledge(self, command_id: str, answer: _Acknowledgement) -> None:
-        self._session.cloud("acknowledge the command", "PATCH", f"/v1/command/{segment(command_id)}", answer)
+        said = self._session.cloud("acknowledge the command", "PATCH", f"/v1/command/{segment(command_id)}", answer)
+        if not isinstance(read_one(_Named, said, "command"), Accepted):  # a 200 of whoever stands between, say
+            raise Unavailable("Flip did not answer with the command that was acknowledged: try again later.")
