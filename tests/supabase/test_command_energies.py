@@ -163,7 +163,11 @@ def test_a_word_that_was_kept_is_never_rewritten(fleet: Fleet) -> None:
     start = datetime.now(UTC) - 90 * MINUTE
     command_id = add_command(fleet.sql, fleet.device(), start, start + HOUR_MIN * MINUTE)
     fleet.sql("UPDATE fleet.commands SET setpoint_w = 1, revised_at = now() WHERE command_id = %s", command_id)
-    fleet.sql("UPDATE fleet.commands SET setpoint_w = 500, revision = 2 WHERE command_id = %s", command_id)
+    for setpoint_w, revision in ((500, 2), (1, 1), (1, 2)):
+        fleet.sql(
+            "UPDATE fleet.commands SET setpoint_w = %s, revision = %s WHERE command_id = %s",
+            setpoint_w, revision, command_id,
+        )  # fmt: skip
     rows = fleet.sql(
         "SELECT revision, setpoint_w FROM fleet.command_revisions WHERE command_id = %s ORDER BY 1", command_id
     )
