@@ -85,8 +85,8 @@ CALLED_BY_INVOKERS = {
 }  # fmt: skip
 INLINED = {
     "claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition",
-    "archive_part", "command_window_end", "command_readings", "counted_wh", "command_asks", "asked_setpoint_w",
-    "data_standing", "report_standing",
+    "archive_part", "command_window_end", "command_readings", "counted_wh", "asked_setpoint_w", "data_standing",
+    "report_standing",
 }  # fmt: skip
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
 
