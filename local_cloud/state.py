@@ -59,6 +59,7 @@ class State:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if holder := self.supervisor():
             raise Conflict(f"The embedded cloud runs already (process {holder.pid}): stop it with `make down`.")
+        self.folder.chmod(0o700)  # also one that somebody else made: keys and the state are in it
         record = {"pid": os.getpid(), "created": psutil.Process().create_time(), "children": {}}
         self._supervisor_file.write_text(json.dumps(record))
 

@@ -66,7 +66,7 @@ def parse_outputs(output_json: bytes) -> Outputs:
 
 def save_outputs(state_dir: Path, outputs: Outputs) -> Path:
     """Write `outputs.json` (mode 0600) for the other parts of the project, and return its path."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = state_dir / OUTPUTS_FILE
     write_owner_only(file, msgspec.json.format(msgspec.json.encode(asdict(outputs))))
     return file

@@ -29,6 +29,12 @@ def test_only_one_supervisor_holds_the_state(folder: Path) -> None:
     State(folder).hold()
 
 
+def test_a_folder_that_somebody_else_made_is_closed_to_everybody_else(folder: Path) -> None:
+    (folder / "state").mkdir(mode=0o755)
+    State(folder / "state").hold()
+    assert (folder / "state").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_recycled_process_id_is_no_supervisor(folder: Path) -> None:
     (folder / "supervisor.json").write_text(f'{{"pid": {os.getpid()}, "created": 1.0, "children": {{}}}}')
     assert State(folder).supervisor() is None
