@@ -19,7 +19,7 @@ from tests.faults.running_fleet import BATTERIES, Fleet, eventually
 from tests.fleet.flip_examples import commissioning
 from tests.registered_homes import add_battery, add_site, measure
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 INGESTION, DISPATCHING, FORWARDING = "ingest-telemetry", "dispatch-commands", "forward-telemetry"
 BACK_WITHIN_S = 60
 """What is at most between a fault's end and the next sample in the table, on a machine with two cores."""
@@ -133,7 +133,8 @@ def test_two_serve_one_schedule_and_nothing_is_done_twice(
     }
     for _ in range(2):
         served.serve(INGESTION, DISPATCHING, FORWARDING, **settings)
-    starts_at, ends_at = fleet.tell(starts_in_s=30, duration_s=4)
+    eventually(lambda: bool(served.plane.runs(DISPATCHING)), "a run of dispatching", within_s=90)
+    starts_at, ends_at = fleet.tell(starts_in_s=20, duration_s=4)
     eventually(lambda: fleet.states() == {"done": BATTERIES}, "every command is done")
     fleet.is_whole_so_far()
     fleet.obeyed_once(fleet.taken(), starts_at, ends_at)

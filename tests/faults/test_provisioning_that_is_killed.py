@@ -16,7 +16,7 @@ from fleet.settings import Settings
 from tests.faults.control_plane import ControlPlane
 from tests.faults.running_fleet import Fleet, eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 STEPS = ("certificate_requested", "certificate_created", "registered", "done")
 DEPLOYMENT = "provision-devices/test"
 # Whoever writes a device's step of its name waits for the lock: what the step says was done, and is not written down.

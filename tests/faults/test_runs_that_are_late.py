@@ -15,7 +15,7 @@ from tests.faults.control_plane import ControlPlane
 from tests.faults.running_fleet import Fleet, eventually
 from tests.faults.test_prefect_that_fails import fleet_that_flip_knows
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 LATE = timedelta(minutes=8)
 FLOWS = ("ingest_telemetry", "forward_telemetry", "watch_fleet", "dispatch_commands")
 
