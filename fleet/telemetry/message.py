@@ -74,6 +74,11 @@ class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             return self.one_by_one
         return [each for block in self.blocks or [] for each in block.samples()]
 
+    @property
+    def sample_count(self) -> int:
+        """How many those are, without making them."""
+        return sum(map(len, self.blocks)) if self.blocks else len(self.one_by_one or [])
+
 
 class QueueMessage(DeviceMessage, frozen=True, kw_only=True, gc=False):
     """What arrives on the queue: the device's message and what the topic rule says of it."""
@@ -252,7 +257,7 @@ def _refuse(message: QueueMessage) -> Rejected | None:
     if blocks != (message.schema == SCHEMA) or one_by_one != (message.schema == _EARLIER_SCHEMA):
         detail = "Schema 2 has its samples in `blocks`, and schema 1 in `samples`."
         return Rejected("invalid", detail, message.thing_name)
-    if sum(len(block) for block in message.blocks or []) > MAX_SAMPLES:
+    if message.sample_count > MAX_SAMPLES:
         return Rejected("invalid", f"There are more than {MAX_SAMPLES} samples in it.", message.thing_name)
     if message.client_id is not None and message.client_id != message.thing_name:
         return Rejected(

@@ -42,7 +42,7 @@ def leave_answers(connection: Connection, messages: Sequence[QueueMessage]) -> N
             patience=PATIENCE,
             **_of(told),
         )
-    if bare := _newest(_in_order(message for message in messages if not message.samples)):
+    if bare := _newest(_in_order(message for message in messages if not message.sample_count)):
         run(connection, "commands.follow_acknowledgement", **_of(list(bare.values())))
 
 

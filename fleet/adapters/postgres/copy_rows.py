@@ -5,11 +5,14 @@ Source: PostgreSQL, COPY, "Binary Format".
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from typing import Any
 
+from fleet.telemetry.blocks import Block
 from fleet.telemetry.message import QueueMessage
-from fleet.telemetry.sample import READINGS, Mode, Sample
+from fleet.telemetry.sample import READINGS, Mode
 
 # The message's columns, then the sample's in the order of `fleet.telemetry.message.Sample`.
 STAGED_COLUMNS = (
@@ -29,6 +32,9 @@ _BEFORE_MODE = struct.Struct(">iqiq")
 _AFTER_MODE = struct.Struct(">ididididididididi?idididid")
 _NULL = struct.pack(">i", -1)
 _MODES = {mode: struct.pack(">i", len(mode.value)) + mode.value.encode() for mode in Mode}
+_NUMBERS = READINGS[1:]
+"""All but the mode, in the order of a row."""
+_LENGTHS: list[Any] = [each for name in _NUMBERS for each in (1 if name == "grid_online" else 8, None)]
 _READING, _TRUTH = struct.Struct(">id"), struct.Struct(">i?")
 
 
@@ -44,30 +50,34 @@ def encoded(messages: Iterable[QueueMessage], stored_at: datetime) -> tuple[byte
                         len(boot_id), boot_id)
             + _BY_MESSAGE.pack(8, message.last_command_sequence, 8, received, 8, stored)
         )  # fmt: skip
-        count += len(message.samples)
-        for s in message.samples:
-            parts += (
-                head,
-                _BEFORE_MODE.pack(8, s.sequence, 8, (s.measured_at - _EPOCH) // _MICROSECOND),
-                _MODES[s.mode] if s.mode else _NULL,
-                _readings(s),
-            )
+        count += message.sample_count
+        for block in message.blocks or ():
+            _add_block(parts, head, block)
+        for sample in message.one_by_one or ():
+            measured = (sample.measured_at - _EPOCH) // _MICROSECOND
+            _add(parts, head, sample.sequence, measured, sample.mode, [getattr(sample, name) for name in _NUMBERS])
     parts.append(_TRAILER)
     return b"".join(parts), count
 
 
-def _readings(s: Sample) -> bytes:
-    try:
-        if s.grid_online is not None:  # which would be packed as false
-            return _AFTER_MODE.pack(
-                8, s.battery_charge_power_w, 8, s.battery_discharge_power_w, 8, s.battery_charged_energy_wh,
-                8, s.battery_discharged_energy_wh, 8, s.battery_stored_energy_wh, 8, s.battery_capacity_energy_wh,
-                8, s.state_of_charge_pct, 8, s.backup_reserve_pct, 1, s.grid_online, 8, s.home_power_w,
-                8, s.home_energy_wh, 8, s.solar_power_w, 8, s.solar_energy_wh,
-            )  # fmt: skip
-    except struct.error:
-        pass  # one of them is None
-    return b"".join(_reading(getattr(s, name)) for name in READINGS[1:])
+def _add_block(parts: list[bytes], head: bytes, block: Block) -> None:
+    """Its samples, without making them."""
+    first = (block.first_measured_at - _EPOCH) // _MICROSECOND
+    columns = [column if type(column := getattr(block, name)) is list else repeat(column) for name in READINGS]
+    for number, (after_ms, mode, *numbers) in enumerate(zip(block.after_ms, *columns, strict=False)):
+        _add(parts, head, block.first_sequence + number, first + after_ms * 1000, mode, numbers)
+
+
+def _add(
+    parts: list[bytes], head: bytes, sequence: int, measured: int, mode: Mode | None, numbers: Sequence[float | None]
+) -> None:
+    parts += (head, _BEFORE_MODE.pack(8, sequence, 8, measured), _MODES[mode] if mode else _NULL)
+    if None in numbers:
+        parts += map(_reading, numbers)
+    else:
+        arguments = _LENGTHS.copy()
+        arguments[1::2] = numbers
+        parts.append(_AFTER_MODE.pack(*arguments))
 
 
 def _reading(value: float | bool | None) -> bytes:

@@ -178,8 +178,14 @@ _received_at_ms = attrgetter("received_at_ms")
 
 
 def _worst_skew(messages: Iterable[QueueMessage]) -> timedelta:
-    skews = [message.received_at - message.samples[-1].measured_at for message in messages if message.samples]
+    skews = [message.received_at - _last_measured_at(message) for message in messages if message.sample_count]
     return max(min(skews), max(skews), key=abs) if skews else timedelta(0)
+
+
+def _last_measured_at(message: QueueMessage) -> datetime:
+    if message.blocks:
+        return message.blocks[-1].at(message.blocks[-1].after_ms[-1])
+    return message.samples[-1].measured_at
 
 
 @cache
