@@ -86,7 +86,9 @@ def published(infrastructure: Applied, device: Connect, payload: bytes) -> str:
 
 
 def test_the_rule_says_who_sent_a_message_whatever_the_payload_claims(infrastructure: Applied, device: Connect) -> None:
-    claim = {"thing_name": OTHER, "client_id": OTHER, "received_at_ms": 1, "samples": [], "boot_id": "b"}
+    claim = {
+        "schema": 1, "thing_name": OTHER, "client_id": OTHER, "received_at_ms": 1, "samples": [], "boot_id": "b",
+    }  # fmt: skip
     message = parse(published(infrastructure, device, json.dumps(claim).encode()).encode())
     assert not isinstance(message, Rejected)
     assert (message.thing_name, message.client_id) == (THING, THING)
