@@ -81,13 +81,10 @@ _KINDS: list[tuple[type[psycopg.Error], type[FleetError], str]] = [
         "PostgreSQL stopped a statement before its end, and nothing of it was kept ({}): the same call may go through "
         "when the database has less to do.",
     ),
-    (
-        psycopg.OperationalError,
-        Unavailable,
-        "PostgreSQL did not answer: check that it runs and that DATABASE_URL is right (fleet doctor).",
-    ),
+    (psycopg.OperationalError, Unavailable, "PostgreSQL cannot go on: {}; the same call may go through later."),
     (psycopg.Error, FleetError, "PostgreSQL does not take a statement of ours: {}."),
 ]
+_NO_ANSWER = "PostgreSQL did not answer: check that it runs and that DATABASE_URL is right (fleet doctor)."
 
 
 @contextmanager
@@ -106,6 +103,8 @@ def translated() -> Iterator[None]:
 
 
 def _ours(error: psycopg.Error) -> FleetError:
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:  # no server said it
+        return Unavailable(_NO_ANSWER)
     kind, sentence = next((kind, sentence) for cause, kind, sentence in _KINDS if isinstance(error, cause))
     return kind(sentence.format(_first_line(error)))
 
