@@ -7,8 +7,14 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.credentials import Credentials
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.credentials import Credentials, RefreshableCredentials
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
 from botocore.parsers import ResponseParserError
 from pydantic import SecretStr
 
@@ -148,6 +154,8 @@ def ca_file() -> str | None:
 def _configured() -> Iterator[None]:
     try:
         yield
+    except CredentialRetrievalError as error:
+        raise Unavailable(f"AWS credentials could not be fetched: {error}") from error
     except (ValueError, BotoCoreError) as error:
         raise NotConfigured(f"AWS_REGION or AWS_ENDPOINT_URL cannot be used: {error}.") from error
 
@@ -168,6 +176,18 @@ def translated(doing: str) -> Iterator[None]:
         ) from error
     except (BotoCoreError, ResponseParserError) as error:
         raise Unavailable(f"AWS could not be reached {doing}: {error}") from error
+    except RuntimeError as error:
+        if not _is_of_credentials(error):
+            raise
+        raise Unavailable(f"AWS could not be asked {doing}: {error}") from error
+
+
+def _is_of_credentials(error: RuntimeError) -> bool:
+    """Whether botocore says by it that the new credentials it was given have expired too; it has no class for that."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals["__name__"] == RefreshableCredentials.__module__
 
 
 def _status(error: ClientError) -> int:
