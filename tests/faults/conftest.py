@@ -20,6 +20,7 @@ from fleet.settings import Settings
 from tests.database_server import DatabaseServer
 from tests.device_agent.tcp_proxy import TcpProxy
 from tests.faults.control_plane import ControlPlane
+from tests.faults.failing_aws import FailingAws
 from tests.faults.running_fleet import BATTERIES, Fleet
 
 _VISIBLE_AGAIN_S = 3
@@ -31,6 +32,15 @@ def fleet(fleet_settings: Settings, tmp_path: Path) -> Iterator[Fleet]:
     """Provisioned, with agents and a worker at work and the first samples in the table."""
     with running_fleet(fleet_settings, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def failing_aws(fleet: Fleet) -> Iterator[FailingAws]:
+    """In front of the endpoint that the fleet's worker has."""
+    made = FailingAws(fleet.settings.aws_endpoint_url)
+    fleet.aws.lead_to(("127.0.0.1", made.port))
+    yield made
+    made.close()
 
 
 @contextmanager

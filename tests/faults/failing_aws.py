@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tests.http_receiver import QuietHandler
@@ -30,8 +30,15 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Fault = Callable[[str, Callable[[], Answer]], Answer | None]
-"""Given an operation and how to have it done: what is answered instead; None closes the connection without a word."""
+class Call(NamedTuple):
+    """What is asked, and with whose key."""
+
+    operation: str
+    access_key: str
+
+
+Fault = Callable[[Call, Callable[[], Answer]], Answer | None]
+"""Given a call and how to have it done: what is answered instead; None closes the connection without a word."""
 
 
 def refusal(status: int, code: str, message: str) -> Answer:
@@ -51,7 +58,8 @@ class FailingAws:
     def __init__(self, endpoint: str) -> None:
         self._host = urlsplit(endpoint).netloc
         self.fault: Fault | None = None
-        self.failed = 0
+        self.met, self.failed = 0, 0
+        """Calls while a fault was set; those of them that were refused or not answered."""
         outer = self
 
         class Handler(QuietHandler):
@@ -74,19 +82,21 @@ class FailingAws:
     @contextmanager
     def failing(self, fault: Fault) -> Iterator[None]:
         """With this fault, inside."""
-        self.fault, self.failed = fault, 0
+        self.fault, self.met, self.failed = fault, 0, 0
         yield
         self.fault = None
 
     def _serve(self, handler: QuietHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         operation = (handler.headers.get("X-Amz-Target") or handler.path).rpartition(".")[2]
+        signed_by = (handler.headers.get("Authorization") or "").partition("Credential=")[2].partition("/")[0]
         fault = self.fault
 
         def forward() -> Answer:
             return self._forward(handler, body)
 
-        answer = fault(operation, forward) if fault else forward()
+        answer = fault(Call(operation, signed_by), forward) if fault else forward()
+        self.met += fault is not None
         self.failed += fault is not None and answer in (None, INTERNAL, THROTTLED, EXPIRED)
         if answer is None:
             handler.close_connection = True
@@ -112,18 +122,23 @@ class FailingAws:
 def sometimes(answer: Answer, share: float = 0.4) -> Fault:
     """So often this, whatever was asked; the seed is always the same."""
     chance = random.Random(5)
-    return lambda _operation, forward: answer if chance.random() < share else forward()
+    return lambda _call, forward: answer if chance.random() < share else forward()
 
 
 def always(answer: Answer) -> Fault:
-    return lambda _operation, _forward: answer
+    return lambda _call, _forward: answer
+
+
+def refused_when(has_expired: Callable[[str], bool]) -> Fault:
+    """What AWS says to keys that are over."""
+    return lambda call, forward: EXPIRED if has_expired(call.access_key) else forward()
 
 
 def done_without_a_word(share: float = 0.3) -> Fault:
     """Carried out, and the answer is lost."""
     chance = random.Random(6)
 
-    def fault(_operation: str, forward: Callable[[], Answer]) -> Answer | None:
+    def fault(_call: Call, forward: Callable[[], Answer]) -> Answer | None:
         answer = forward()
         return None if chance.random() < share else answer
 
@@ -131,7 +146,7 @@ def done_without_a_word(share: float = 0.3) -> Fault:
 
 
 def slow(seconds: float) -> Fault:
-    def fault(_operation: str, forward: Callable[[], Answer]) -> Answer:
+    def fault(_call: Call, forward: Callable[[], Answer]) -> Answer:
         time.sleep(seconds)
         return forward()
 
@@ -142,9 +157,9 @@ def twice_and_in_any_order() -> Fault:
     """What is received is held back, mixed up, and some of it given again: SQS promises neither order nor once."""
     chance, lock, pool = random.Random(7), threading.Lock(), list[dict[str, Any]]()
 
-    def fault(operation: str, forward: Callable[[], Answer]) -> Answer:
+    def fault(call: Call, forward: Callable[[], Answer]) -> Answer:
         answer = forward()
-        if operation != "ReceiveMessage" or answer.status != 200:
+        if call.operation != "ReceiveMessage" or answer.status != 200:
             return answer
         with lock:
             pool.extend(json.loads(answer.body).get("Messages", []))

@@ -67,6 +67,10 @@ class Fleet:
         """What they logged so far."""
         return (self.home / "device_agent.main.log").read_text()
 
+    def worker_says(self) -> str:
+        """What every worker so far logged."""
+        return (self.home / "tests.faults.worker.log").read_text()
+
     def kill_agents(self) -> None:
         """No last words."""
         self.agents.kill()
@@ -77,8 +81,8 @@ class Fleet:
         self.agents.terminate()
         assert self.agents.wait(timeout=40) == 0
 
-    def start_worker(self) -> "subprocess.Popen[bytes]":
-        self.worker = self.start("tests.faults.worker")
+    def start_worker(self, **environment: str) -> "subprocess.Popen[bytes]":
+        self.worker = self.start("tests.faults.worker", **environment)
         return self.worker
 
     def start(self, *arguments: str, **more: str) -> "subprocess.Popen[bytes]":
@@ -145,13 +149,13 @@ class Fleet:
         assert len(stored) == len(set(stored)), "a sample is there twice"
         return len(taken)
 
-    def tell(self, starts_in_s: float, duration_s: float) -> tuple[datetime, datetime]:
-        """A command for each battery, as Flip gives it; from when to when."""
+    def tell(self, starts_in_s: float, duration_s: float, name: str = "cmd") -> tuple[datetime, datetime]:
+        """A command for each battery, as Flip gives it; from when to when. Their ids begin with `name`."""
         starts_at = datetime.now(UTC) + timedelta(seconds=starts_in_s)
         ends_at, now = starts_at + timedelta(seconds=duration_s), datetime.now(UTC)
         with connect(self.settings) as connection:
             for thing in self.things:
-                command = told(f"cmd_{thing}", thing, starts_at=starts_at, ends_at=ends_at, said=now)
+                command = told(f"{name}_{thing}", thing, starts_at=starts_at, ends_at=ends_at, said=now)
                 assert Commands(connection).receive(command, now, now) == "applied"
             connection.commit()
         return starts_at, ends_at
@@ -165,16 +169,29 @@ class Fleet:
             ).fetchall()
         return {row["state"]: row["number"] for row in rows}
 
-    def obeyed_once(self, taken: dict[Sample, Reading], starts_at: datetime, ends_at: datetime) -> None:
-        """Each battery did it, within its time and at no other, and said so once for each state."""
+    def obeyed_once(
+        self,
+        taken: dict[Sample, Reading],
+        starts_at: datetime,
+        ends_at: datetime,
+        name: str = "cmd",
+        fast_s: float = 0.0,
+        within_s: float = 0.5,
+    ) -> None:
+        """Each battery did it, within its time and at no other, and said so once for each state.
+
+        Samples bear the time of a clock that is fast by `fast_s` (negative: slow)."""
+        begin = starts_at + timedelta(seconds=fast_s - within_s)
+        end = ends_at + timedelta(seconds=fast_s + within_s)
         for thing in self.things:
-            under = [at for (name, _, at), one in taken.items() if name == thing and one.mode is Mode.DISCHARGE]
+            under = [at for (battery, _, at), one in taken.items() if battery == thing and one.mode is Mode.DISCHARGE]
             assert under, f"{thing} did not discharge"
-            assert starts_at - timedelta(seconds=0.5) <= min(under) and max(under) <= ends_at + timedelta(seconds=0.5)
+            assert begin <= min(under) and max(under) <= end
         with connect(self.settings) as connection:
             steps = connection.execute(
                 "SELECT command_id, to_state, count(*) AS times FROM fleet.command_transitions"
-                " WHERE to_state IN ('running', 'done') GROUP BY command_id, to_state"
+                " WHERE to_state IN ('running', 'done') AND starts_with(command_id, %s) GROUP BY command_id, to_state",
+                [f"{name}_"],
             ).fetchall()
         assert {row["times"] for row in steps} == {1} and len(steps) == 2 * BATTERIES
 
