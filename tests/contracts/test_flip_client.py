@@ -13,7 +13,7 @@ from fleet.adapters.flip import FlipClient
 from fleet.adapters.flip.answers import refusal
 from fleet.adapters.flip.cloud_calls import CloudCalls
 from fleet.adapters.flip.site_calls import SiteCalls
-from fleet.errors import InvalidInput
+from fleet.errors import FleetError, InvalidInput
 from fleet.flip import (
     Accepted,
     DeviceSetting,
@@ -173,6 +173,29 @@ def test_a_call_sends_what_the_page_asks_for_and_reads_what_it_shows(call: str) 
         outcome = CALLS[call](flip)
     for each in outcome if isinstance(outcome, list) else []:
         assert isinstance(each, Accepted), each
+
+
+NO_ANSWER_IS_SHOWN = {"remove_device", "unenroll"}
+"""Calls whose pages show no body: what they did is looked up, by the caller or by reconciling."""
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>welcome</html>", b'{"ok": true}', b"{}", b"[]", b'"ok"', b"1", b"null"])
+@pytest.mark.parametrize("call", sorted(set(CALLS) - NO_ANSWER_IS_SHOWN - {"site_token"}))
+def test_a_success_that_is_none_of_flips_is_not_taken_for_one(call: str, body: bytes) -> None:
+    """Whoever stands between may answer 200 to anything."""
+
+    def between(request: httpx.Request) -> httpx.Response:
+        if "/auth/site/" in request.url.path:
+            return _example_answer(request)
+        return httpx.Response(200, content=body)
+
+    with FlipClient("https://flip.example", SecretStr("token"), http=httpx.MockTransport(between)) as flip:
+        try:
+            outcome = CALLS[call](flip)
+        except FleetError:
+            return
+    assert isinstance(outcome, list) and not any(isinstance(each, Accepted) for each in outcome)
+    assert outcome or body == b"[]", "an empty list is a list"
 
 
 def test_a_flip_that_knows_one_word_for_failures_is_told_that_word_once() -> None:

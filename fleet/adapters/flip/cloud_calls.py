@@ -23,7 +23,6 @@ from fleet.flip import (
     read_commissioned,
     read_each,
     read_item_results,
-    read_one,
 )
 
 _LONGEST_REASON = 500
@@ -49,6 +48,8 @@ class CloudCalls:
             answer = self._session.cloud("commission the site", "POST", "/v1/commission", request)
         except Conflict as error:
             return AlreadyExists(str(error))
+        if not isinstance(answer, dict) or "programs" not in answer:
+            raise Unavailable("Flip did not say what it commissioned: try again later, when it is found if it was.")
         return read_commissioned(answer)
 
     def create_device(self, site_id: str, device: Device) -> Device | AlreadyExists:
@@ -60,7 +61,7 @@ class CloudCalls:
             )
         except Conflict as error:
             return AlreadyExists(str(error))
-        return one(Device, answer, "device") if answer else device
+        return one(Device, answer, "device")
 
     def sites(self) -> list[Accepted[Site] | Rejected]:
         """Every site that this client commissioned, asked for page by page."""
@@ -107,6 +108,5 @@ class CloudCalls:
             self._acknowledge(command_id, _Acknowledgement("FAILED"))
 
     def _acknowledge(self, command_id: str, answer: _Acknowledgement) -> None:
-        said = self._session.cloud("acknowledge the command", "PATCH", f"/v1/command/{segment(command_id)}", answer)
-        if not isinstance(read_one(_Named, said, "command"), Accepted):  # a 200 of whoever stands between, say
-            raise Unavailable("Flip did not answer with the command that was acknowledged: try again later.")
+        path = f"/v1/command/{segment(command_id)}"
+        one(_Named, self._session.cloud("acknowledge the command", "PATCH", path, answer), "command")

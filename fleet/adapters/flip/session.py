@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from fleet.adapters.flip.answers import TokenRefused
 from fleet.adapters.flip.site_tokens import SiteTokens
 from fleet.adapters.flip.transport import Clock, Transport
-from fleet.errors import FleetError, InvalidInput, NotConfigured
+from fleet.errors import FleetError, InvalidInput, NotConfigured, Unavailable
 from fleet.flip import Accepted, Rejected, read, read_one
 from fleet.flip.ids import MAX_ID_LENGTH
 
@@ -89,7 +89,12 @@ def segment(identity: str) -> str:
 
 
 def one(kind: type[T], answer: object, key: str) -> T:
-    """The one item in an answer, or a `FleetError` that says what could not be read."""
+    """The one item in an answer, or a `FleetError` that says what could not be read.
+
+    `Unavailable` where the answer is empty: a success of whoever stands between us and Flip is none of Flip's.
+    """
+    if answer is None:
+        raise Unavailable(f"Flip answered nothing where the {key} was due: try again later.")
     outcome = read_one(kind, answer, key)
     if isinstance(outcome, Accepted):
         return outcome.value
