@@ -98,6 +98,8 @@ def expanded(block: Any) -> Iterator[dict[str, Any]]:
     Raises `ValueError`, `TypeError` or `KeyError` where it is none: which of its values are whose cannot be told.
     """
     first, offsets = msgspec.convert(block["first_measured_at"], Instant), block["after_ms"]
+    if len(offsets) > MAX_SAMPLES:
+        raise ValueError(f"a block of {len(offsets)} samples")
     columns = [column if isinstance(column := block.get(name), list) else [column] * len(offsets) for name in READINGS]
     for number, (after_ms, *readings) in enumerate(zip(offsets, *columns, strict=True)):
         at = first + after_ms * _MILLISECOND if type(after_ms) is int and abs(after_ms) <= _FAR_MS else after_ms

@@ -4,10 +4,11 @@ Schema 2 has its samples in columns (`blocks`); schema 1, one object a sample, i
 `sample`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -164,10 +165,10 @@ def _what_is_left(body: bytes) -> QueueMessage | Rejected | None:
         loose = _loose_decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
-    results, bad_results = _each(_result_decoder, loose.command_results)
+    results, bad_results = _each(_result_decoder.decode, loose.command_results)
     fields = {name: getattr(loose, name) for name in QueueMessage.__struct_fields__} | {"command_results": results}
     if loose.one_by_one is not msgspec.UNSET:
-        fields["one_by_one"], bad_samples = _each(_sample_decoder, loose.one_by_one)
+        fields["one_by_one"], bad_samples = _each(_sample_decoder.decode, loose.one_by_one)
         sent = len(loose.one_by_one)
     elif loose.blocks is not msgspec.UNSET:
         samples, bad_samples = _each_of_blocks(loose.blocks)
@@ -182,33 +183,32 @@ def _what_is_left(body: bytes) -> QueueMessage | Rejected | None:
 
 def _each_of_blocks(raws: Iterable[msgspec.Raw]) -> tuple[list[Sample], list[str]]:
     """The samples of these blocks that can be read, and what is wrong with the others; a block that is none is one."""
-    good: list[Sample] = []
-    bad: list[str] = []
+    good, bad = list[Sample](), list[str]()
     for raw in raws:
         try:
-            good.extend(_block_decoder.decode(raw).samples())
-            continue
+            good += _block_decoder.decode(raw).samples()
         except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
-            whole = str(error)[:300]
-        before = len(good), len(bad)
-        try:
-            for each in expanded(msgspec.json.decode(raw)):
-                try:
-                    good.append(msgspec.convert(each, Sample))
-                except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-                    bad.append(str(error)[:300])
-        except (msgspec.MsgspecError, RecursionError, ValueError, TypeError, KeyError, OverflowError, AttributeError):
-            del good[before[0] :], bad[before[1] :]
-            bad.append(whole)
+            samples, wrong = _each_claimed(raw)
+            good += samples
+            bad += wrong or [str(error)[:300]]
     return good, bad
 
 
-def _each(decoder: Any, raws: Iterable[Any]) -> tuple[list[Any], list[str]]:
+def _each_claimed(raw: msgspec.Raw) -> tuple[list[Sample], list[str]]:
+    """The same of what claims to be a block; nothing at all where it cannot be told which value is whose."""
+    try:
+        claimed = list(expanded(msgspec.json.decode(raw)))
+    except (msgspec.MsgspecError, RecursionError, ValueError, TypeError, KeyError, OverflowError, AttributeError):
+        return [], []
+    return _each(partial(msgspec.convert, type=Sample), claimed)
+
+
+def _each(read: Callable[[Any], Any], items: Iterable[Any]) -> tuple[list[Any], list[str]]:
     """Those that can be read, and what is wrong with the others."""
     good, bad = [], []
-    for raw in raws:
+    for item in items:
         try:
-            good.append(decoder.decode(raw))
+            good.append(read(item))
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             bad.append(str(error)[:300])
     return good, bad

@@ -14,7 +14,7 @@ from fleet.telemetry.blocks import Block
 from fleet.telemetry.message import QueueMessage
 from fleet.telemetry.sample import READINGS, Mode
 
-# The message's columns, then the sample's in the order of `fleet.telemetry.message.Sample`.
+# The message's columns, then the sample's in the order of `fleet.telemetry.sample.Sample`.
 STAGED_COLUMNS = (
     "thing_name", "boot_id", "last_command_sequence", "received_at", "stored_at",
     "sequence", "measured_at", "mode", "battery_charge_power_w", "battery_discharge_power_w",

@@ -141,7 +141,7 @@ def test_a_bad_value_costs_its_sample_and_not_the_neighbours(name: str, value: o
         {"first_sequence": 0}, {"first_sequence": "1"}, {"first_sequence": LARGEST_SEQUENCE + 1},
         {"first_measured_at": "yesterday"}, {"first_measured_at": "2026-11-23T12:00:00"}, {"after_ms": {"a": 1}},
         {"first_sequence": 1e300}, {"first_measured_at": "9999-12-31T23:59:59.999Z", "after_ms": [0, 1, "x"]},
-        {"solar_power_w": -1}, {"mode": {"a": 1}},
+        {"solar_power_w": -1}, {"mode": {"a": 1}}, dict.fromkeys(READINGS, 1) | {"after_ms": [0] * 2_000},
     ],
 )  # fmt: skip
 def test_what_is_no_block_costs_the_block_and_not_the_one_beside_it(wrong: dict[str, Any]) -> None:
