@@ -77,7 +77,9 @@ def points(span: Span, samples: Iterable[Sample], model: Model | None) -> list[T
 
     `samples` are the device's, in any order; one from before the span (`LOOK_BACK` at most) is where counting begins.
     """
-    ordered = [_with_absent_meters(one, model) for one in sorted(samples, key=lambda sample: sample.sequence)]
+    ordered = sorted(samples, key=lambda sample: sample.sequence)
+    if model and model.absent_meters:
+        ordered = [_with_zeros(one, model.absent_meters) for one in ordered]
     energies, last = _energies(ordered), _last_readings(ordered)
     return [
         _online(span.thing_name, start, last[start], energies[start], model)
@@ -92,8 +94,8 @@ def state_of_health_pct(capacity_wh: float, rated_capacity_wh: float | None) -> 
     return 100.0 if not rated_capacity_wh else min(100.0, round(100 * capacity_wh / rated_capacity_wh, 1))
 
 
-def _with_absent_meters(sample: Sample, model: Model | None) -> Sample:
-    meters = model.absent_meters if model else ()
+def _with_zeros(sample: Sample, meters: Iterable[str]) -> Sample:
+    """For what these meters would have read."""
     names = [name for meter in meters for name in (f"{meter}_power_w", f"{meter}_energy_wh")]
     zeros = {name: 0.0 for name in names if getattr(sample, name) is None}
     return msgspec.structs.replace(sample, **zeros) if zeros else sample

@@ -7,6 +7,7 @@ CREATE TABLE fleet.looks (
 );
 COMMENT ON TABLE fleet.looks IS
     'Batteries that somebody looks at: until when they are to report often, and until when they were told to.';
+CREATE INDEX looks_to_tell ON fleet.looks (until) WHERE told_until IS DISTINCT FROM until; -- asked for each second
 ALTER TABLE fleet.looks ENABLE ROW LEVEL SECURITY;
 
 CREATE FUNCTION public.look_at_battery(p_thing_name text) RETURNS void

@@ -22,16 +22,17 @@ STAGED_COLUMNS = (
     "battery_capacity_energy_wh", "state_of_charge_pct", "backup_reserve_pct", "grid_online", "home_power_w",
     "home_energy_wh", "solar_power_w", "solar_energy_wh",
 )  # fmt: skip
-_HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-_TRAILER = struct.pack(">h", -1)
+HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+TRAILER = struct.pack(">h", -1)
 _EPOCH, _MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _EPOCH_MS = int(_EPOCH.timestamp() * 1000)
 # Each value has its length before it: 8 bytes for times, counters and readings, 1 for a truth value.
 _BY_MESSAGE = struct.Struct(">iqiqiq")
 _BEFORE_MODE = struct.Struct(">iqiq")
 _AFTER_MODE = struct.Struct(">ididididididididi?idididid")
-_NULL = struct.pack(">i", -1)
-_MODES = {mode: struct.pack(">i", len(mode.value)) + mode.value.encode() for mode in Mode}
+NULL = struct.pack(">i", -1)
+MODES: dict[Mode | None, bytes] = {mode: struct.pack(">i", len(mode.value)) + mode.value.encode() for mode in Mode}
+MODES[None] = NULL
 _NUMBERS = READINGS[1:]
 """All but the mode, in the order of a row."""
 _LENGTHS: list[Any] = [each for name in _NUMBERS for each in (1 if name == "grid_online" else 8, None)]
@@ -40,7 +41,7 @@ _READING, _TRUTH = struct.Struct(">id"), struct.Struct(">i?")
 
 def encoded(messages: Iterable[QueueMessage], stored_at: datetime) -> tuple[bytes, int]:
     """Every sample of `messages` as COPY's binary input, and how many there are."""
-    parts, stored = [_HEADER], (stored_at - _EPOCH) // _MICROSECOND
+    parts, stored = [HEADER], (stored_at - _EPOCH) // _MICROSECOND
     count = 0
     for message in messages:
         thing_name, boot_id = message.thing_name.encode(), message.boot_id.encode()
@@ -56,7 +57,7 @@ def encoded(messages: Iterable[QueueMessage], stored_at: datetime) -> tuple[byte
         for sample in message.one_by_one or ():
             measured = (sample.measured_at - _EPOCH) // _MICROSECOND
             _add(parts, head, sample.sequence, measured, sample.mode, [getattr(sample, name) for name in _NUMBERS])
-    parts.append(_TRAILER)
+    parts.append(TRAILER)
     return b"".join(parts), count
 
 
@@ -71,7 +72,7 @@ def _add_block(parts: list[bytes], head: bytes, block: Block) -> None:
 def _add(
     parts: list[bytes], head: bytes, sequence: int, measured: int, mode: Mode | None, numbers: Sequence[float | None]
 ) -> None:
-    parts += (head, _BEFORE_MODE.pack(8, sequence, 8, measured), _MODES[mode] if mode else _NULL)
+    parts += (head, _BEFORE_MODE.pack(8, sequence, 8, measured), MODES[mode])
     if None in numbers:
         parts += map(_reading, numbers)
     else:
@@ -82,5 +83,5 @@ def _add(
 
 def _reading(value: float | bool | None) -> bytes:
     if value is None:
-        return _NULL
+        return NULL
     return _TRUTH.pack(1, value) if isinstance(value, bool) else _READING.pack(8, value)
