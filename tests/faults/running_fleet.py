@@ -130,7 +130,8 @@ class Fleet:
     def ends_whole(self, besides: str = "") -> dict[Sample, Reading]:
         """Back by itself: what was measured by now arrives. Then, the agents stopped in order and what is on its way
         waited for, every sample of the spool is in the table, once."""
-        self.runs_until(len(self.taken()))
+        # Each one of them, not as many: who is not connected yet ends with samples unsent, however many others sent.
+        self.is_whole_so_far()
         self.end_agents()
         taken = self.taken()
         assert len(taken) > BATTERIES
