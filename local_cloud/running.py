@@ -7,10 +7,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from threading import Lock, Timer
 
-from mirakuru.base import SimpleExecutor
 from mirakuru.exceptions import ExecutorError
 
 from fleet.errors import Unavailable
+from local_cloud.processes import AnyExecutor
 from local_cloud.settings import LocalSettings
 from local_cloud.state import State
 
@@ -25,10 +25,10 @@ class Cloud:
     def __init__(self, local: LocalSettings, state: State, say: Say) -> None:
         self.local, self.state, self.say = local, state, say
         self.flows: Future[None] | None = None
-        self._running: dict[str, SimpleExecutor] = {}
+        self._running: dict[str, AnyExecutor] = {}
         self._writing = Lock()  # servers may be started side by side
 
-    def start(self, name: str, executor: SimpleExecutor) -> None:
+    def start(self, name: str, executor: AnyExecutor) -> None:
         """Start a server and return when it is ready."""
         try:
             executor.start()
@@ -66,7 +66,7 @@ class Cloud:
 
 
 @contextmanager
-def _killed_after(executor: SimpleExecutor, seconds: float) -> Iterator[None]:
+def _killed_after(executor: AnyExecutor, seconds: float) -> Iterator[None]:
     """Inside, what does not end is killed with all that it started: `stop()` alone waits as long as for a start."""
 
     process = executor.process

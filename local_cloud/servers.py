@@ -15,11 +15,10 @@ from urllib.parse import quote
 import httpx
 import psycopg
 import psycopg.conninfo
-from mirakuru import HTTPExecutor
-from mirakuru.base import Executor
 
 from fleet.errors import Refused
 from fleet.settings import Settings
+from local_cloud.processes import Executor, HTTPExecutor
 
 CONFIG = Path(__file__).parent.parent / "supabase" / "config.toml"
 WEB_APP = Path(__file__).parent.parent / "streamlit_app" / "app.py"

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from mirakuru import HTTPExecutor, SimpleExecutor
 from prefect.settings import Settings as PrefectSettings
 from psycopg.conninfo import conninfo_to_dict
 
 from fleet.settings import Settings, variable_name
+from local_cloud.processes import HTTPExecutor, SimpleExecutor
 from local_cloud.servers import make_room_for_prefect
 from tests.conftest import free_port
 from tests.flows.conftest import FINAL

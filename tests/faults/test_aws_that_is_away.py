@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mirakuru import HTTPExecutor
 
 from fleet.settings import Settings
 from local_cloud import servers
 from local_cloud.infrastructure import create_infrastructure
+from local_cloud.processes import HTTPExecutor
 from tests.conftest import ACCESS_KEY, SECRET_KEY, free_port
 from tests.faults.conftest import running_fleet
 from tests.faults.expiring_credentials import LIFETIME_S, expiring_credentials

@@ -20,7 +20,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from mirakuru import SimpleExecutor
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
 from prefect.logging.handlers import APILogWorker
@@ -29,6 +28,7 @@ from prefect.states import Pending
 
 from local_cloud import servers
 from local_cloud.prefect_api import prefect_http
+from local_cloud.processes import SimpleExecutor
 from tests.conftest import free_port
 from tests.database_server import DatabaseServer
 

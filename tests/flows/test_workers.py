@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from mirakuru import SimpleExecutor
 from prefect.workers.process import ProcessWorker
 
 from fleet.settings import Settings
 from flows.serve import deployments, ingestion_schedules
+from local_cloud.processes import SimpleExecutor
 from tests.flows.conftest import ENDS_WITHIN_S, QUIET
 from tests.flows.environment import environment_of
 

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from mirakuru import TCPExecutor
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from local_cloud import servers
+from local_cloud.processes import TCPExecutor
 from tests.database_server import DatabaseServer
 from tests.hosted import debian_postgres
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mirakuru.base import SimpleExecutor
 
 from local_cloud import running
+from local_cloud.processes import SimpleExecutor
 from local_cloud.running import Cloud
 from local_cloud.settings import LocalSettings
 from local_cloud.state import State

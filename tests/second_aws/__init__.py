@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from mirakuru import HTTPExecutor
 from pydantic import SecretStr
 
 from fleet.settings import Settings
+from local_cloud.processes import HTTPExecutor
 from tests.command_examples import COMMAND_KEY, SIGNER
 
 IS_ASKED_FOR = os.environ.get("FLEET_TEST_AWS") == "moto"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import websockets
-from mirakuru import HTTPExecutor
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from local_cloud.processes import HTTPExecutor
 from tests.conftest import free_port
 
 pytestmark = pytest.mark.integration

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from mirakuru import HTTPExecutor
 from pydantic import SecretStr
 
 from fleet.adapters.flip import FlipClient
@@ -12,6 +11,7 @@ from fleet.flip import accepted
 from local_cloud import servers
 from local_cloud.flip.__main__ import main
 from local_cloud.flip.steering import Steering
+from local_cloud.processes import HTTPExecutor
 from tests.conftest import FLIP_ADMIN_TOKEN, FLIP_TOKEN, FLIP_WEBHOOK_SECRET, free_port
 from tests.fleet.flip_examples import commissioning, plain_application, point
 
