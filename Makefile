@@ -10,7 +10,7 @@ WORKERS = -n $$(n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n))) --dist loadgr
 PYTEST = $(BIN)/pytest -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE))
 OF_THE_DATABASE := tests/fleet/adapters/postgres tests/fleet/services tests/supabase
 DEBIAN_PACKAGES := chromium fonts-dejavu-core pgbouncer
-BENCHMARKS := ingest storage connected_fleet provisioning simulator dispatch verify_link charts fleet_table
+BENCHMARKS := ingest storage archive connected_fleet provisioning simulator dispatch verify_link charts fleet_table
 
 .DEFAULT_GOAL := help
 .PHONY: help install terraform debian demo up down test test-slow test-hosted test-second-aws test-clock test-e2e test-security test-faults bench record-policies check clean lock env-example

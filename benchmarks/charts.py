@@ -20,6 +20,8 @@ from cli.tables import print_table
 from fleet.adapters.postgres import Connection, connect
 from fleet.adapters.postgres.migrations import ensure_partitions
 from fleet.adapters.postgres.rollups import roll_up
+from fleet.adapters.postgres.taking_over import take_over
+from fleet.telemetry.archive import STORED_COLUMNS
 
 DAYS, LIMIT_MS, MOST_POINTS = 30, 200, 2_000
 SAMPLES, DEVICES = 2_000_000, 100
@@ -116,7 +118,8 @@ def fill(connection: Connection, size: Size) -> tuple[int, float]:
         ensure_partitions(connection, begin.date(), days_ahead=1)
         steps = round(86_400 / size.every_s)
         connection.execute(
-            "INSERT INTO fleet.telemetry SELECT 'battery-' || n, %(begin)s + step * %(every)s * interval '1 second',"
+            "INSERT INTO fleet.telemetry_rows"
+            " SELECT 'battery-' || n, %(begin)s + step * %(every)s * interval '1 second',"
             " %(first)s + step, %(begin)s, %(begin)s, 'SELF_CONSUMPTION', true, 500, 0, step, 0, 5000, 10000,"
             " 50 + 50 * sin(step * %(every)s / 13750.0), 20, 300, step, 800, step"
             " FROM generate_series(0, %(last)s) AS step, generate_series(1, %(devices)s) AS n",
@@ -124,12 +127,13 @@ def fill(connection: Connection, size: Size) -> tuple[int, float]:
              "devices": size.devices},
         )  # fmt: skip
         connection.commit()
+        take_over(connection)  # as they are stored: in chunks
         start = time.perf_counter()
         minutes += roll_up(connection, at_once=1_000_000)  # a day's at once: its hours are computed once
         rolled_s += time.perf_counter() - start
     connection.execute(
-        "INSERT INTO fleet.telemetry_latest SELECT DISTINCT ON (thing_name) telemetry.*, 'boot', 0, 0"
-        " FROM fleet.telemetry WHERE measured_at > %s ORDER BY thing_name, measured_at DESC",
+        f"INSERT INTO fleet.telemetry_latest SELECT DISTINCT ON (thing_name) {', '.join(STORED_COLUMNS)},"  # noqa: S608
+        " 'boot', 0, 0, measured_at FROM fleet.telemetry WHERE measured_at > %s ORDER BY thing_name, measured_at DESC",
         [now - timedelta(hours=1)],
     )
     connection.commit()

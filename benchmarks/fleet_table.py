@@ -30,7 +30,8 @@ FILL: tuple[LiteralString, ...] = (
     " SELECT 'battery-' || to_char(n, 'FM000000'), md5(n::text)::uuid, 'c', 'link', n::text"
     " FROM generate_series(1, %(devices)s) AS n",
     "INSERT INTO fleet.telemetry_latest SELECT 'battery-' || to_char(n, 'FM000000'), now(), 1, now(), now(), 'STANDBY',"
-    " true, 0, 0, 0, 0, 5000, 10000, 50, 20, 300, 0, 0, 0, 'boot', 0, 1 FROM generate_series(1, %(devices)s) AS n",
+    " true, 0, 0, 0, 0, 5000, 10000, 50, 20, 300, 0, 0, 0, 'boot', 0, 1, now()"
+    " FROM generate_series(1, %(devices)s) AS n",
 )
 
 

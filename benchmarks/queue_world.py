@@ -25,10 +25,11 @@ from fleet.adapters import aws
 from fleet.adapters.aws.calls import AwsCalls, Service
 from fleet.adapters.aws.http_connection import Endpoint
 from fleet.adapters.postgres import connect
-from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
+from fleet.adapters.postgres.copy_chunks import CHUNK_COLUMNS, Origins, chunk_rows
 from fleet.adapters.postgres.migrations import ensure_partitions, migrate
 from fleet.settings import Settings
 from fleet.telemetry.archive import STORED_COLUMNS
+from fleet.telemetry.chunks import chunks_of, samples_of
 from fleet.telemetry.message import QueueMessage, parse
 from local_cloud import servers
 
@@ -52,7 +53,8 @@ class World:
         aws.client(self.settings, "sqs").purge_queue(QueueUrl=self.queue_url)
         with connect(self.settings) as connection:
             connection.execute(
-                "TRUNCATE fleet.telemetry, fleet.telemetry_latest, fleet.telemetry_dirty, fleet.command_answers"
+                "TRUNCATE fleet.telemetry_rows, fleet.telemetry_chunks, fleet.telemetry_latest, fleet.telemetry_dirty,"
+                " fleet.command_answers"
             )
 
     def send(self, messages: int, samples: int) -> None:
@@ -71,7 +73,9 @@ class World:
         packed = self.home / f"rows-{samples}"
         if not packed.exists():
             parsed = [parse(body(number, samples).encode()) for number in range(BATCH)]
-            packed.write_bytes(encoded([m for m in parsed if isinstance(m, QueueMessage)], datetime.now(UTC))[0])
+            messages = [message for message in parsed if isinstance(message, QueueMessage)]
+            chunks = chunks_of(samples_of(messages))
+            packed.write_bytes(chunk_rows(chunks, list(chunks), Origins.of(messages, datetime.now(UTC))))
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "NODE_NO_WARNINGS": "1",
@@ -86,7 +90,7 @@ class World:
             "BENCH_QUEUE_URL": self.queue_url,
             "BENCH_MESSAGES": str(messages),
             "BENCH_COLUMNS": ",".join(_PEER_COLUMNS),
-            "BENCH_STAGED_COLUMNS": ",".join(STAGED_COLUMNS),
+            "BENCH_CHUNK_COLUMNS": ",".join(CHUNK_COLUMNS),
             "BENCH_PACKED_ROWS": str(packed),
             "BENCH_BATCHES": str(-(-messages // BATCH)),
         }

@@ -1,9 +1,9 @@
-"""What a sample costs the database, its worker, the disk and the wire: a row a sample, and the trial of a row a run.
+"""What a sample costs the database, its worker, the disk and the wire: in a chunk, and in a row as it was before.
 
-    python -m benchmarks.storage [--devices 1000] [--minutes 10]
+    python -m benchmarks.storage [--devices 200] [--minutes 60]
 
 A fleet of `devices` for `minutes`, a sample each 5 s with some jitter, in messages of 12 and of 60; PostgreSQL is this
-benchmark's own. Its CPU is that of all its processes. The trial (`benchmarks/blocks`) is that of docs/decisions/0012.
+benchmark's own. Its CPU is that of all its processes. The earlier way is in `benchmarks/earlier`: docs/decisions/0012.
 """
 
 import argparse
@@ -17,51 +17,79 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.blocks.store import make_tables, store_samples
 from benchmarks.database import throwaway_project
-from fleet.adapters.postgres import Connection, connect, one, telemetry
+from benchmarks.earlier import store as earlier
+from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.migrations import ensure_partitions
+from fleet.adapters.postgres.rollups import roll_up
+from fleet.adapters.postgres.samples import store_samples
 from fleet.telemetry.blocks import blocks_of
 from fleet.telemetry.message import DeviceMessage, QueueMessage, encode, parse
 from fleet.telemetry.sample import Mode, Sample
 
 _BATCH = 500
 """Messages a transaction, about what a worker that is behind takes at once."""
-_TABLES = "fleet.telemetry, fleet.telemetry_blocks, fleet.telemetry_latest, fleet.telemetry_dirty"
+
+
+@dataclass(frozen=True)
+class Way:
+    """To store the messages of a batch, and to bring the rollups up to that; its tables are in `schema`."""
+
+    schema: str
+    store: Callable[[Connection, Sequence[QueueMessage]], None]
+    roll_up: Callable[[Connection], object]
+
+
+def _store_chunks(connection: Connection, messages: Sequence[QueueMessage]) -> None:
+    store_samples(connection, messages, datetime.now(UTC))
+    connection.commit()
+
+
+def _store_rows(connection: Connection, messages: Sequence[QueueMessage]) -> None:
+    earlier.store(connection, messages, datetime.now(UTC))
+
+
+NOW = Way("fleet", _store_chunks, roll_up)
+BEFORE = Way("earlier", _store_rows, earlier.roll_up)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one way, a sample: microseconds of CPU, bytes with indexes, and how many a second of wall time were stored."""
+    """Of one way, a sample: microseconds of CPU, bytes with indexes, and how many a second of wall time were stored.
+
+    `database_us` is storing and rolling up, `rolling_us` the part of rolling up; `rollup_bytes` is beside `bytes`.
+    """
 
     database_us: float
+    rolling_us: float
     worker_us: float
     bytes: float
+    rollup_bytes: float
     samples_per_s: float
 
 
 def main() -> None:
     """Measure both ways with messages of 12 and of 60 samples, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--devices", type=int, default=1_000)
-    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--devices", type=int, default=200)
+    parser.add_argument("--minutes", type=int, default=60)
     given = parser.parse_args()
     found: dict[int, dict[str, Cost]] = {}
     with throwaway_project() as settings, connect(settings) as connection:
         ensure_partitions(connection, datetime.now(UTC).date(), 2)
         connection.execute("SELECT fleet.ensure_telemetry_partition((now() - interval '1 day')::date)")
-        make_tables(connection)
+        earlier.make_tables(connection)
         database = _Database(connection)
         for size in (12, 60):
             sent = _fleet(given.devices, given.minutes, size)
             one_by_one, columns = ([_body(message, schema) for message in sent] for schema in (1, 2))
             found[size] = {
-                "rows, schema 1": database.cost(one_by_one, _store_rows, size),
-                "rows, schema 2": database.cost(columns, _store_rows, size),
-                "blocks, schema 2": database.cost(columns, _store_blocks, size),
+                "rows, schema 1": database.cost(one_by_one, BEFORE, size),
+                "rows, schema 2": database.cost(columns, BEFORE, size),
+                "chunks, schema 2": database.cost(columns, NOW, size),
             }
             _show(size, found[size])
-    before, now = found[12]["rows, schema 1"], found[12]["blocks, schema 2"]
+    before, now = found[12]["rows, schema 1"], found[12]["chunks, schema 2"]
     wire = _fleet(1, 1, 12)[0]
     print(json.dumps({
         "benchmark": "storage",
@@ -76,32 +104,49 @@ class _Database:
         folder = one(connection.execute("SHOW data_directory"))["data_directory"]
         self._postmaster = int((Path(folder) / "postmaster.pid").read_text().split()[0])
 
-    def cost(
-        self, bodies: Sequence[bytes], store: Callable[[Connection, Sequence[QueueMessage]], None], size: int
-    ) -> Cost:
-        """Of storing all in tables that are empty before, but for the first message of each device: that one is
-        compared sample by sample, and no example."""
-        self._connection.execute(f"TRUNCATE {_TABLES}".encode())
-        self._connection.commit()
+    def cost(self, bodies: Sequence[bytes], way: Way, size: int) -> Cost:
+        """Of storing all in tables that are empty before, but for the first message of each device: that one is looked
+        for in what is stored, and no example."""
+        self._empty(way.schema)
         devices = len({msgspec.json.decode(body)["thing_name"] for body in bodies})
-        self._store(bodies[:devices], store)
-        bytes_before, database, worker, begun = self._bytes(), self._cpu_s(), time.process_time(), time.perf_counter()
-        self._store(bodies[devices:], store)
-        wall, worker, database = time.perf_counter() - begun, time.process_time() - worker, self._cpu_s() - database
-        samples = (len(bodies) - devices) * size
-        grown = self._bytes() - bytes_before
-        return Cost(database / samples * 1e6, worker / samples * 1e6, grown / samples, samples / wall)
+        self._work(bodies[:devices], way)
+        before = self._bytes(way.schema), self._bytes(way.schema, of_rollups=True)
+        database, worker, begun = self._cpu_s(), time.process_time(), time.perf_counter()
+        rolling, waited = self._work(bodies[devices:], way)
+        wall = time.perf_counter() - begun - waited
+        worker, database = time.process_time() - worker, self._cpu_s() - database
+        grown = self._bytes(way.schema) - before[0], self._bytes(way.schema, of_rollups=True) - before[1]
+        n = (len(bodies) - devices) * size
+        return Cost(
+            database / n * 1e6, rolling / n * 1e6, worker / n * 1e6, grown[0] / n, grown[1] / n, n / wall
+        )  # fmt: skip
 
-    def _store(self, bodies: Sequence[bytes], store: Callable[[Connection, Sequence[QueueMessage]], None]) -> None:
+    def _work(self, bodies: Sequence[bytes], way: Way) -> tuple[float, float]:
+        """Seconds of rolling up: of the database's CPU, and of wall time."""
+        rolling = waited = 0.0
         for begin in range(0, len(bodies), _BATCH):
             messages = [message for body in bodies[begin : begin + _BATCH]
                         if isinstance(message := parse(body), QueueMessage)]  # fmt: skip
-            store(self._connection, messages)
+            way.store(self._connection, messages)
+            database, begun = self._cpu_s(), time.perf_counter()
+            way.roll_up(self._connection)
+            rolling, waited = rolling + self._cpu_s() - database, waited + time.perf_counter() - begun
+        return rolling, waited
 
-    def _bytes(self) -> int:
-        tables = "relname ~ '^telemetry_(blocks_)?([0-9]{8}|default)$'"
-        asked = f"SELECT sum(pg_total_relation_size(oid)) AS bytes FROM pg_class WHERE {tables}"  # noqa: S608
-        return int(one(self._connection.execute(asked.encode()))["bytes"])
+    def _empty(self, schema: str) -> None:
+        asked = f"SELECT relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace AND relkind IN ('r', 'p')"  # noqa: S608
+        names = [row["relname"] for row in self._connection.execute(asked.encode()) if "telemetry" in row["relname"]]
+        self._connection.execute(f"TRUNCATE {', '.join(f'{schema}.{name}' for name in names)}".encode())
+        self._connection.commit()
+
+    def _bytes(self, schema: str, of_rollups: bool = False) -> int:
+        """Of the samples, or of what is made of them; the latest state and what waits are neither."""
+        tables = "^telemetry_(1min|1h|hours)" if of_rollups else "^telemetry_(chunks_|rows_)?([0-9]{8}|day|default)$"
+        asked = (
+            "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) AS bytes FROM pg_class"
+            " WHERE relnamespace = %s::regnamespace AND relkind = 'r' AND relname ~ %s"
+        )
+        return int(one(self._connection.execute(asked, [schema, tables]))["bytes"])
 
     def _cpu_s(self) -> float:
         """Seconds of all processes of this PostgreSQL, those that ended included."""
@@ -116,19 +161,6 @@ class _Database:
             elif int(fields[1]) == self._postmaster:
                 total += sum(map(int, fields[11:13]))
         return total / 100
-
-
-def _store_rows(connection: Connection, messages: Sequence[QueueMessage]) -> None:
-    """Today's way, without what a batch does besides samples."""
-    telemetry._stage(connection, messages, datetime.now(UTC))
-    for statement in ("merge_telemetry", "merge_latest"):
-        connection.execute(telemetry._statement(statement))
-    connection.commit()
-
-
-def _store_blocks(connection: Connection, messages: Sequence[QueueMessage]) -> None:
-    store_samples(connection, messages, datetime.now(UTC))
-    connection.commit()
 
 
 @dataclass(frozen=True)
@@ -187,7 +219,8 @@ def _body(sent: _Sent, schema: int) -> bytes:
 def _show(size: int, costs: Mapping[str, Cost]) -> None:
     print(f"\n{size} samples a message{'':<14}" + "".join(f"{name:>18}" for name in costs))
     for name, title in (
-        ("database_us", "database, us a sample"), ("worker_us", "worker, us a sample"), ("bytes", "bytes a sample"),
+        ("database_us", "database, us a sample"), ("rolling_us", "  of it rolling up"),
+        ("worker_us", "worker, us a sample"), ("bytes", "bytes a sample"), ("rollup_bytes", "  and of rollups"),
         ("samples_per_s", "samples a second"),
     ):  # fmt: skip
         print(f"  {title:<32}" + "".join(f"{getattr(cost, name):>18,.1f}" for cost in costs.values()))
@@ -197,6 +230,7 @@ def _line(cost: Cost, wire_bytes: int) -> dict[str, float]:
     return {
         "database_us_a_sample": round(cost.database_us, 2),
         "bytes_a_sample": round(cost.bytes, 1),
+        "rollup_bytes_a_sample": round(cost.rollup_bytes, 1),
         "samples_per_s": round(cost.samples_per_s),
         "worker_us_a_sample": round(cost.worker_us, 2),
         "wire_bytes_of_12": wire_bytes,

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.adapters.postgres.retention import NAMES
+from fleet.adapters.postgres.taking_over import TakenOver
 from fleet.errors import TookTooLong
 from fleet.services.archiving import ArchivedDays
 from fleet.settings import get_settings
 from fleet.telemetry.archive import LEAST_DAYS_KEPT
-from tasks.storage import archive_telemetry, remove_what_is_over, report_archive
+from tasks.storage import archive_telemetry, remove_what_is_over, report_archive, take_over_telemetry
 from tasks.telemetry import make_partitions
 from tasks.webhooks import forget_webhooks
 
@@ -25,8 +26,8 @@ def maintain_storage(
     keep_days: Annotated[int, Field(ge=LEAST_DAYS_KEPT, le=36_500)] | None = None,
     webhook_days: Annotated[int, Field(ge=15, le=36_500)] = 30,
 ) -> Any:
-    """Make the day partitions up to `days_ahead` (UTC), remove what is older than the settings keep it, and move older
-    samples to the archive in S3.
+    """Make the day partitions up to `days_ahead` (UTC), remove what is older than the settings keep it, make chunks of
+    samples that an earlier version stored a row each, and move older samples to the archive in S3.
 
     Args:
         days_ahead: Days from today that have a partition afterwards, 366 at most.
@@ -49,6 +50,7 @@ def _maintain(days_ahead: int, keep_days: int, webhook_days: int) -> Any:
     }
     steps |= {f"{name} removed": remove_what_is_over(what, return_state=True) for what, name in NAMES.items()}
     steps["webhooks removed"] = forget_webhooks(webhook_days, return_state=True)
+    steps["samples taken over"] = take_over_telemetry(return_state=True)
     steps["samples archived"] = archive_telemetry(before.isoformat(), return_state=True)
     results = {name: state.result(raise_on_failure=False) for name, state in steps.items()}
     if isinstance(archived := results["samples archived"], ArchivedDays):
@@ -66,6 +68,8 @@ def _told(results: dict[str, Any]) -> State[Any]:
 def _done(name: str, result: Any) -> str:
     if isinstance(result, ArchivedDays):
         return f"{result.samples_removed} samples of {result.days_removed} days archived"
+    if isinstance(result, TakenOver):
+        return f"{result.samples} samples taken over into chunks"
     return f"{result} {name}"
 
 

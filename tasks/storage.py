@@ -7,8 +7,9 @@ from prefect.artifacts import create_table_artifact
 
 from fleet.adapters import postgres
 from fleet.adapters.aws.s3 import ArchiveStore
-from fleet.adapters.postgres import retention, rollups
+from fleet.adapters.postgres import retention, rollups, taking_over
 from fleet.adapters.postgres.retention import Over
+from fleet.adapters.postgres.taking_over import TakenOver
 from fleet.services import archiving
 from fleet.services.archiving import ArchivedDays
 from fleet.settings import get_settings
@@ -35,6 +36,14 @@ def remove_what_is_over(what: Over) -> int:
     }
     with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
         return retention.prune(connection, what, postgres.clock(connection) - kept[what])
+
+
+@task(retries=3, retry_delay_seconds=[30, 120, 600], retry_condition_fn=may_go_through_soon)
+def take_over_telemetry() -> TakenOver:
+    """Make chunks of samples that an earlier version stored a row each; a retry goes on where that was."""
+    settings = get_settings()
+    with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
+        return taking_over.take_over(connection)
 
 
 @task(

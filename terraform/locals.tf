@@ -19,7 +19,8 @@ locals {
   thing_type                  = "${var.project}-battery"
   thing_group                 = "${var.project}-batteries"
 
-  archive_bucket = "${var.project}-${local.account}-${local.region}-ar"
+  archive_bucket   = "${var.project}-${local.account}-${local.region}-ar"
+  archive_database = replace(var.project, "-", "_") # Athena takes no hyphen in a name that is not quoted
 
   provisioning_role    = "${var.project}-provisioning"
   retirement_role      = "${var.project}-retirement"
@@ -45,6 +46,7 @@ locals {
     region                      = local.region
     project                     = var.project
     archive_bucket              = local.archive_bucket
+    archive_database            = local.archive_database
     telemetry_queue             = local.telemetry_queue
     telemetry_dead_letter_queue = local.telemetry_dead_letter_queue
     rule_error_queue            = local.rule_error_queue

@@ -70,7 +70,7 @@ def add_readings(
         for one, watts, number in zip(every, powers, sequences, strict=True)
     ]
     run_sql(
-        "INSERT INTO fleet.telemetry SELECT %s, (reading ->> 0)::timestamptz, (reading ->> 4)::bigint,"
+        "INSERT INTO fleet.telemetry_rows SELECT %s, (reading ->> 0)::timestamptz, (reading ->> 4)::bigint,"
         " (reading ->> 0)::timestamptz + interval '2 s', now(), 'DISCHARGE', true, 0, (reading ->> 3)::float8,"
         " (reading ->> 1)::float8, (reading ->> 2)::float8, 5000, 10000, 50, 20, 300, 0, 0, 0"
         " FROM jsonb_array_elements(%s::jsonb) AS listed (reading) RETURNING 1",

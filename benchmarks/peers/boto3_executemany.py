@@ -11,7 +11,7 @@ import psycopg
 
 COLUMNS = os.environ["BENCH_COLUMNS"].split(",")
 INSERT = (
-    f"INSERT INTO fleet.telemetry ({', '.join(COLUMNS)}) VALUES ({', '.join(f'%({name})s' for name in COLUMNS)})"  # noqa: S608
+    f"INSERT INTO fleet.telemetry_rows ({', '.join(COLUMNS)}) VALUES ({', '.join(f'%({name})s' for name in COLUMNS)})"  # noqa: S608
     " ON CONFLICT DO NOTHING"
 )
 

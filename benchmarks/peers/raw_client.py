@@ -76,8 +76,8 @@ def drain(client: Client, left: int) -> None:
 def copy(packed: bytes, times: int) -> None:
     """The same rows into a table without index, in batches."""
     with psycopg.connect(os.environ["BENCH_DATABASE"]) as connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE bare (LIKE fleet.telemetry, boot_id text, last_command_sequence bigint)")
-        columns = os.environ["BENCH_STAGED_COLUMNS"]
+        cursor.execute("CREATE TEMPORARY TABLE bare (LIKE fleet.telemetry_chunks)")
+        columns = os.environ["BENCH_CHUNK_COLUMNS"]
         for _ in range(times):
             with cursor.copy(f"COPY bare ({columns}) FROM STDIN (FORMAT binary)") as rows:
                 rows.write(packed)

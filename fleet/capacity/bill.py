@@ -52,11 +52,11 @@ def database_gb(workload: Workload, load: Load, table: PriceTable) -> float:
 
 
 def databases(workload: Workload, table: PriceTable) -> Databases:
-    """As many as disk and rows a second ask for, each of the smallest size that Supabase recommends."""
+    """As many as disk and samples a second ask for, each of the smallest size that Supabase recommends."""
     load = load_of(workload, table)
     gb, largest = database_gb(workload, load, table), table.supabase[-1]
     by_disk = math.ceil(gb / largest.database_gb)
-    by_rows = math.ceil(load.samples_per_s / table.measure("database_rows_per_s"))
+    by_rows = math.ceil(load.samples_per_s / table.measure("database_samples_per_s"))
     count = max(1, by_disk, by_rows)
     size = next((size for size in table.supabase if size.database_gb >= gb / count), largest)
     return Databases(count, size, gb / count)

@@ -73,7 +73,9 @@ def _of_ours(workload: Workload, table: PriceTable) -> list[Limit]:
     busy_s = requests * table.measure("flip_request_s")
     return [
         _grows(workload, "ingestion workers", busy_workers(load, table), table, "ingestion_workers", "several queues"),
-        _grows(workload, "rows a second into one database", load.samples_per_s, table, "database_rows_per_s", shards),
+        _grows(
+            workload, "samples a second into one database", load.samples_per_s, table, "database_samples_per_s", shards
+        ),
         _grows(
             workload, "disk of one database", database_gb(workload, load, table), table, "database_gb",
             f"fewer days of raw samples (the archive keeps them), or {shards}",

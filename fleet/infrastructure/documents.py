@@ -35,6 +35,7 @@ def document_values(
         "region": region,
         "project": names.project,
         "archive_bucket": names.archive_bucket(account, region),
+        "archive_database": names.archive_database,
         "telemetry_queue": names.telemetry_queue,
         "telemetry_dead_letter_queue": names.telemetry_dead_letter_queue,
         "rule_error_queue": names.rule_error_queue,

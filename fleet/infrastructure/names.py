@@ -52,6 +52,11 @@ class ResourceNames:
         return f"{self.project.replace('-', '_')}_telemetry"
 
     @property
+    def archive_database(self) -> str:
+        """In Glue's catalog; Athena takes no hyphen in a name that is not quoted."""
+        return self.project.replace("-", "_")
+
+    @property
     def device_policy(self) -> str:
         return f"{self.project}-device"
 

@@ -65,7 +65,7 @@ class _Run:
     def archive_late(self, stored_before: datetime) -> None:
         self.done.samples_removed += self.ledger.remove_late()
         for day in self.ledger.late_days(stored_before):
-            self.archive(Slice(day, stored_before=stored_before), "telemetry_default")
+            self.archive(Slice(day, stored_before=stored_before), "telemetry_chunks_default")
         self.done.samples_removed += self.ledger.remove_late()
 
     def archive(self, slice_: Slice, table: str) -> None:

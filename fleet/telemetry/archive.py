@@ -15,7 +15,7 @@ from fleet.errors import InvalidInput
 LEAST_DAYS_KEPT = 15
 """Days that samples stay in the database at least: a message may wait in the queue for 14."""
 PART_SAMPLES = 2_000_000
-"""Samples a file, about: some 60 MB, which a reader of one device has to fetch."""
+"""Samples a file, about: some 25 MB, which a reader of one device has to fetch."""
 
 STORED_COLUMNS = (
     "thing_name", "measured_at", "sequence", "received_at", "stored_at", "mode", "grid_online",

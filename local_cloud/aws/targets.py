@@ -4,6 +4,8 @@
 - SQS's batches: the action of one message, `sqs:DeleteMessage` for DeleteMessageBatch; there are no actions of their
   own for them (SQS developer guide, "API permissions reference").
 - CloudWatch's alarms that are described and deleted, and the tags of an alarm, a topic, a table: by name, not `*`.
+- Glue's databases and tables: by name, a table below its database, and not a database as a table. AWS asks about the
+  catalog and the database above them too; here it is the one that a call is about.
 - SES's DeleteIdentity: `*`, for it takes no resource.
 
 Source of all: Service Authorization Reference, "Actions, resources, and condition keys" for each service.
@@ -50,6 +52,8 @@ def _named(service: str, path: str, said: dict[str, Any], region: str) -> str:
         return "*"
     if service == "monitoring" and (alarm := _alarm(said)):
         return f"arn:aws:cloudwatch:{region}:{get_account_id()}:alarm:{alarm}"
+    if service == "glue" and (named := _in_the_catalog(said)):
+        return f"arn:aws:glue:{region}:{get_account_id()}:{named}"
     if service in ("monitoring", "sns", "dynamodb"):
         return next((str(said[name]) for name in _TAGGED if said.get(name)), "")
     return ""
@@ -60,6 +64,17 @@ def _alarm(said: dict[str, Any]) -> str:
     if listed := said.get("AlarmNames"):
         return str(listed[0]) if isinstance(listed, list) and len(listed) == 1 else ""
     return "" if "AlarmNames.member.2" in said else str(said.get("AlarmNames.member.1", ""))
+
+
+def _in_the_catalog(said: dict[str, Any]) -> str:
+    """The database or the table that a call of Glue's is about; empty for what is neither."""
+    new_database, new_table = (said.get(name) or {} for name in ("DatabaseInput", "TableInput"))
+    if database := said.get("DatabaseName"):
+        table = said.get("Name") or said.get("TableName") or new_table.get("Name")
+        return f"table/{database}/{table}" if table else f"database/{database}"
+    if database := said.get("Name") or new_database.get("Name"):
+        return f"database/{database}"
+    return str(said.get("ResourceArn", "")).rpartition(":")[2]
 
 
 def _said(body: bytes) -> dict[str, Any]:

@@ -111,8 +111,8 @@ def test_commands_survive_the_death_of_both_sides(fleet: Fleet) -> None:
 def telemetry_held(fleet: Fleet) -> Iterator[None]:
     """Inside, the worker has received messages and waits for the table that they go to."""
     with connect(fleet.settings) as connection:
-        connection.execute("LOCK TABLE fleet.telemetry IN SHARE MODE")
-        waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'fleet.telemetry'::regclass"
+        connection.execute("LOCK TABLE fleet.telemetry_chunks IN SHARE MODE")
+        waits = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'fleet.telemetry_chunks'::regclass"
         eventually(lambda: connection.execute(waits).fetchone() is not None, "a worker that waits")
         yield
         connection.rollback()

@@ -231,7 +231,7 @@ def full(disk: Path) -> Iterator[None]:
 def move_telemetry(connection: Connection, tablespace: str) -> None:
     """Every partition and its index."""
     leaves = "SELECT relid::text AS name FROM pg_partition_tree(%s) WHERE isleaf"
-    for kind, root in (("TABLE", "fleet.telemetry"), ("INDEX", "fleet.telemetry_pkey")):
+    for kind, root in (("TABLE", "fleet.telemetry_chunks"), ("INDEX", "fleet.telemetry_chunks_pkey")):
         for leaf in connection.execute(leaves, [root]).fetchall():
             connection.execute(f"ALTER {kind} {leaf['name']} SET TABLESPACE {tablespace}".encode())
 

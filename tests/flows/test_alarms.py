@@ -86,7 +86,8 @@ def test_a_silent_battery_is_posted_with_its_name_and_where_to_look(
         )
         connection.execute(
             "INSERT INTO fleet.telemetry_latest VALUES ('garage-a', now() - interval '2 hours', 1,"
-            " now() - interval '2 hours', now(), 'BACKUP', true, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 'boot', 0, 0)"
+            " now() - interval '2 hours', now(), 'BACKUP', true, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 'boot', 0, 0,"
+            " now() - interval '2 hours')"
         )
     run_here("flows.watch_fleet:watch_fleet", environment_of(fleet_settings))
     for _ in range(2):

@@ -94,8 +94,9 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
     with connect(fleet_settings) as connection:
         connection.execute("SELECT fleet.ensure_telemetry_partition((now() - interval '40 days')::date)")
         connection.execute(
-            "INSERT INTO fleet.telemetry SELECT * FROM jsonb_populate_record((SELECT row FROM fleet.telemetry AS row"
-            " LIMIT 1), jsonb_build_object('measured_at', now() - interval '40 days'))"
+            "INSERT INTO fleet.telemetry_chunks SELECT (jsonb_populate_record(chunk, jsonb_build_object("
+            "'first_measured_at', now() - interval '40 days', 'last_measured_at', now() - interval '40 days'))).*"
+            " FROM fleet.telemetry_chunks AS chunk WHERE samples = 1 LIMIT 1"
         )
     state = prefect_server.wait(prefect_server.run("maintain-storage/test"))
     assert "1 samples of 1 days archived" in state["message"]

@@ -3,8 +3,10 @@
 What is changed is what an update of the project may change in place: every kind of resource that can be.
 """
 
+import os
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 from fleet.adapters.terraform.workspace import Terraform
 from fleet.settings import Settings
@@ -12,6 +14,8 @@ from fleet.settings import Settings
 CHANGES = {
     "alarms.tf": ("Telemetry waits:", "Telemetry is late:"),
     "archive.tf": ("default     = 30", "default     = 60"),
+    "catalog.tf": ('"The archive of', '"The samples of'),
+    "documents/archive_columns.json": ("The battery.", "Its battery."),
     "documents/device_policy.json": ('"SubscribeToItsCommands"', '"SubscribeToCommands"'),
     "documents/iot_trust.json": ('"Effect"', '"Sid": "IotCore", "Effect"'),
     "documents/smtp_policy.json": ('"SendAsTheSender"', '"SendAsTheFleet"'),
@@ -22,6 +26,9 @@ CHANGES = {
     "webhooks.tf": ("did not take it: send it again", "took nothing: send it again"),
 }
 """By file of the Terraform: what stands in it, and what will after the update."""
+
+OPTIONAL = {"TF_VAR_archive_table_since": "2026-09-01"}
+"""What is made where somebody asks for it, by Terraform's variable: the role may make it for all."""
 
 
 def changed(folder: Path, original: Path) -> Path:
@@ -35,6 +42,7 @@ def changed(folder: Path, original: Path) -> Path:
     return root
 
 
+@patch.dict(os.environ, OPTIONAL)
 def live_through(settings: Settings, folder: Path) -> None:
     """Bootstrap, apply, plan again, update, destroy: as the flows do, with the credentials of `settings`."""
     settings = settings.model_copy(

@@ -20,6 +20,7 @@ SIDS = {
     r"apigateway:.*": "WebhookRoute",
     r"cloudwatch:.*": "Alarms",
     r"dynamodb:.*": "LockOfTheState",
+    r"glue:.*": "TableOfTheArchive",
     r"iam:.*:role/.*": "Roles",
     r"iam:.*:user/.*": "MailUser",
     r"iot:.*": "RuleAndIdentityOfDevices",
@@ -50,6 +51,15 @@ HANDED_TO_SERVICES: list[dict[str, Any]] = [
 ]
 ADDED: Mapping[str, list[dict[str, Any]]] = {"deployer": HANDED_TO_SERVICES, "operator": []}
 
+_GLUE = "arn:${partition}:glue:${region}:${account}:"
+ASKED_BESIDE: Mapping[str, set[str]] = {
+    "TableOfTheArchive": {
+        _GLUE + "catalog", _GLUE + "table/${archive_database}/*", _GLUE + "userDefinedFunction/${archive_database}/*",
+    },
+}  # fmt: skip
+"""By statement, what AWS asks about besides the thing itself, and the embedded one does not: of Glue's what is above
+it, and of a database that goes all that may be in it (Service Authorization Reference, Glue)."""
+
 
 def derived(name: str, calls: Iterable[Call], values: Mapping[str, str]) -> str:
     """The document `NAME_policy.json` out of what was recorded with these values, as text."""
@@ -61,7 +71,12 @@ def derived(name: str, calls: Iterable[Call], values: Mapping[str, str]) -> str:
             actions.add(call.action)
             resources.add(resource)
     statements = [
-        {"Sid": sid, "Effect": "Allow", "Action": _listed(actions), "Resource": _listed(resources)}
+        {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": _listed(actions),
+            "Resource": _listed(resources | ASKED_BESIDE.get(sid, set())),
+        }
         for sid, (actions, resources) in sorted(wanted.items())
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements + ADDED[name]}, indent=2) + "\n"
@@ -70,7 +85,8 @@ def derived(name: str, calls: Iterable[Call], values: Mapping[str, str]) -> str:
 def general(resource: str, values: Mapping[str, str]) -> str:
     """A resource that was recorded, as a document names it: with values to fill in, without ids that AWS chooses."""
     resource = re.sub(r"(:/restapis)/.+", r"\1/*", resource)
-    resource = resource.replace(values["telemetry_rule"], "${telemetry_rule}")
+    for name in ("telemetry_rule", "archive_database"):  # the longer one first: it begins like the other
+        resource = resource.replace(values[name], f"${{{name}}}")
     for name in ("project", "account", "region"):
         resource = resource.replace(values[name], f"${{{name}}}")
     return resource.replace("arn:aws:", "arn:${partition}:")

@@ -18,6 +18,7 @@ from fleet.adapters.postgres.app_credentials import add_app_credential
 from fleet.adapters.postgres.migrations import migrate
 from fleet.adapters.postgres.rollups import roll_up
 from fleet.adapters.postgres.session import settle
+from fleet.adapters.postgres.taking_over import take_over
 from tests.supabase_project import SupabaseProject, new_address
 
 HOME = {"first_name": "Ann", "street_address": "1 Main St", "city": "Reno", "state_code": "NV", "zip_code": "88801"}
@@ -97,15 +98,23 @@ class Fleet:
         owner.call("bind_device", **self.binding(device, site_id or home_of(owner)))
         return device
 
-    def samples(self, device: str, start: datetime, count: int, every: timedelta = timedelta(seconds=5)) -> None:
-        """Samples of a battery whose state of charge climbs by 1 % a sample, round and round."""
+    def samples(
+        self, device: str, start: datetime, count: int, every: timedelta = timedelta(seconds=5), **readings: str
+    ) -> None:
+        """Samples of a battery whose state of charge climbs by 1 % a sample, round and round.
+
+        `readings` say in SQL what sample n (from 1) has instead.
+        """
+        usual = {"grid_online": "n %% 7 <> 0", "home_power_w": "300", "solar_power_w": "200"} | readings
         self.sql(
-            "INSERT INTO fleet.telemetry SELECT %s, %s + (n - 1) * %s::interval, n, now(), now(), 'CHARGE',"
-            " n %% 7 <> 0, 100, 0, n, 0, 5000, 10000, n %% 100, 20, 300, n, 200, n FROM generate_series(1, %s) AS n",
+            "INSERT INTO fleet.telemetry_rows SELECT %s, %s + (n - 1) * %s::interval, n, now(), now(), 'CHARGE',"  # noqa: S608
+            f" {usual['grid_online']}, 100, 0, n, 0, 5000, 10000, n %% 100, 20, {usual['home_power_w']}, n,"
+            f" {usual['solar_power_w']}, n FROM generate_series(1, %s) AS n",
             device, start, every, count,
         )  # fmt: skip
         with connect(self.project.settings) as connection:
             roll_up(connection)
+            take_over(connection)
 
     def enrollment(self, device: str, site_id: str, status: str = "ACTIVE") -> str:
         """An enrollment as the flow writes it down."""

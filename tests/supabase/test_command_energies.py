@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.commands import Commands
 from fleet.adapters.postgres.rollups import roll_up
+from fleet.adapters.postgres.taking_over import take_over
 from tests.case_table import cases
 from tests.command_examples import told
 from tests.dispatch_examples import add_command, add_readings
+from tests.stored_samples import LATEST
 from tests.supabase.conftest import Fleet
 
 pytestmark = pytest.mark.integration
@@ -121,8 +123,7 @@ def test_a_battery_that_was_heard_of_since_has_no_late_readings(fleet: Fleet) ->
     add_readings(fleet.sql, device, [(start + 80 * MINUTE, 0.0, 0.0)])
     assert energies(fleet, command_id)["data_standing"] == "late"
     fleet.sql(
-        "INSERT INTO fleet.telemetry_latest SELECT telemetry.*, 'boot', 0, 0 FROM fleet.telemetry"
-        " WHERE thing_name = %s",
+        f"{LATEST} WHERE thing_name = %s",
         device,
     )
     assert energies(fleet, command_id)["data_standing"] == "not_reported"
@@ -149,8 +150,9 @@ def test_energies_stay_when_the_samples_are_in_the_archive(fleet: Fleet) -> None
     add_readings(fleet.sql, device, *samples(start, [{"from": -2, "to": 62}]))
     with connect(fleet.project.settings) as connection:
         roll_up(connection)
+        take_over(connection)
     before = energies(fleet, command_id)
-    fleet.sql("DELETE FROM fleet.telemetry WHERE thing_name = %s", device)
+    fleet.sql("DELETE FROM fleet.telemetry_chunks WHERE thing_name = %s", device)
     after = energies(fleet, command_id)
     names = ("asked_energy_wh", "asked_while_measured_wh", "measured_energy_wh", "measured_s", "data_standing")
     assert [after[name] for name in names] == pytest.approx([before[name] for name in names])

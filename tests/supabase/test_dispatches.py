@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.taking_over import take_over
 from tests.dispatch_examples import add_command, add_readings, add_transition
 from tests.supabase.conftest import Fleet, Person
 from tests.supabase.refusals import refused
@@ -253,12 +255,14 @@ def test_five_hundred_batteries_are_summed_up_in_time(fleet: Fleet, operator: Pe
         start, start + 10 * MINUTE, herd,
     )  # fmt: skip
     fleet.sql(  # two hours at one in 5 s, of which the dispatch is ten minutes
-        "INSERT INTO fleet.telemetry SELECT %s || '-' || device, %s::timestamptz + n * interval '5 s', n + 720,"
+        "INSERT INTO fleet.telemetry_rows SELECT %s || '-' || device, %s::timestamptz + n * interval '5 s', n + 720,"
         " now(), now(), 'DISCHARGE', true, 0, 2000, 0, (n + 720) * 2000.0 * 5 / 3600, 5000, 10000, 50, 20, 300, 0, 0, 0"
         " FROM generate_series(1, 500) AS device, generate_series(-360, 360) AS n",
         herd, start,
     )  # fmt: skip
-    fleet.sql("ANALYZE fleet.telemetry, fleet.commands")
+    with connect(fleet.project.settings) as connection:
+        take_over(connection)
+    fleet.sql("ANALYZE fleet.telemetry_chunks, fleet.commands")
     span = {"p_starts_at": start.isoformat(), "p_mode": "DISCHARGE", "p_ends_at": (start + 10 * MINUTE).isoformat()}
     seconds = {}
     for function in ("dispatch_report", "dispatch_power"):

@@ -29,6 +29,8 @@ RELATIONS = {
     "fleet.left_homes": [],
     "fleet.devices": READ,
     "fleet.telemetry": READ,
+    "fleet.telemetry_chunks": READ,
+    "fleet.telemetry_rows": READ,
     "fleet.telemetry_1min": READ,
     "fleet.telemetry_1h": READ,
     "fleet.telemetry_dirty": [],
@@ -81,12 +83,12 @@ CALLED_BY_INVOKERS = {
     "claims", "current_user_id", "is_operator", "require_user", "require_operator", "is_state_code", "interval_start",
     "clean_text", "accounts", "require_visible_device", "hours_by_minute", "visible_rollups", "telemetry_buckets",
     "command_window_end", "command_readings", "counted_wh", "command_asks", "command_energies", "asked_setpoint_w",
-    "data_standing", "report_standing", "require_dispatch",
+    "data_standing", "report_standing", "require_dispatch", "reading", "samples_of",
 }  # fmt: skip
 INLINED = {
     "claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition",
     "archive_part", "command_window_end", "command_readings", "counted_wh", "asked_setpoint_w", "data_standing",
-    "report_standing",
+    "report_standing", "reading", "samples_of",
 }  # fmt: skip
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
 

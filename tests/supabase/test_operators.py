@@ -20,8 +20,8 @@ def heard(fleet: Fleet, device: str, received_ago: timedelta, skew: timedelta) -
     received_at = datetime.now(UTC) - received_ago
     fleet.sql(
         "INSERT INTO fleet.telemetry_latest SELECT %s, %s, 1, %s, now(), 'STANDBY', true, 0, 0, 0, 0, 0, 1, 55, 20,"
-        " 0, 0, 0, 0, 'boot', 0, %s",
-        device, received_at - skew, received_at, skew.total_seconds(),
+        " 0, 0, 0, 0, 'boot', 0, %s, %s",
+        device, received_at - skew, received_at, skew.total_seconds(), received_at - skew,
     )  # fmt: skip
 
 

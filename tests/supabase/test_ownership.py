@@ -10,6 +10,7 @@ from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.devices import DeviceLedger
 from fleet.devices import ThingName
 from fleet.services.transferring import transfer
+from tests.stored_samples import LATEST
 from tests.supabase.conftest import Fleet, Person, certificate_of, home_of
 from tests.supabase.refusals import refused
 from tests.supabase_project import new_address
@@ -219,10 +220,7 @@ def test_the_next_household_sees_nothing_of_the_last_ones_days(
 ) -> None:
     device = fleet.battery_of(ann)
     fleet.samples(device, datetime.now(UTC) - timedelta(hours=2), 100)
-    latest = (
-        "INSERT INTO fleet.telemetry_latest SELECT telemetry.*, 'boot', 0, 0 FROM fleet.telemetry"
-        " WHERE thing_name = %s ORDER BY sequence DESC LIMIT 1"
-    )
+    latest = f"{LATEST} WHERE thing_name = %s ORDER BY sequence DESC LIMIT 1"
     fleet.sql(latest, device)
     assert series(ann, device) == 200
     assert ann.rows("my_batteries")[0]["last_seen"] is not None

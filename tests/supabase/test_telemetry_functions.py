@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from fleet.adapters.postgres import connect
-from fleet.adapters.postgres.rollups import roll_up
 from tests.supabase.conftest import Fleet, Person
 from tests.supabase.refusals import refused
 
@@ -66,33 +64,24 @@ def test_rollups_draw_the_same_as_the_samples(fleet: Fleet, ann: Person, device:
 def test_what_was_not_read_is_null_and_in_no_average(
     fleet: Fleet, ann: Person, device: str, end: timedelta, points: int
 ) -> None:
-    fleet.samples(device, START, 720)
-    fleet.sql(
-        "UPDATE fleet.telemetry SET solar_power_w = NULL, grid_online = nullif(grid_online, false),"
-        " home_power_w = CASE WHEN sequence %% 2 = 0 THEN 500 END WHERE thing_name = %s", device,
-    )  # fmt: skip
-    fleet.sql(
-        "INSERT INTO fleet.telemetry_dirty SELECT DISTINCT thing_name, date_bin('1 minute', measured_at, 'epoch')"
-        " FROM fleet.telemetry WHERE thing_name = %s", device,
-    )  # fmt: skip
-    with connect(fleet.project.settings) as connection:
-        roll_up(connection)
+    fleet.samples(device, START, 720, solar_power_w="NULL", grid_online="nullif(n %% 7 <> 0, false)",
+                  home_power_w="CASE WHEN n %% 2 = 0 THEN 500 END")  # fmt: skip
     buckets = series(ann, device, START, START + end, points)
     assert sum(bucket["samples"] for bucket in buckets) == 720
     told = {(bucket["home_power_w"], bucket["solar_power_w"], bucket["grid_online"]) for bucket in buckets}
     assert told == {(500, None, True)}
 
 
-@pytest.mark.parametrize("gone", ["telemetry", "telemetry_1min"])
+@pytest.mark.parametrize("gone", ["samples", "minutes"])
 def test_a_day_whose_samples_or_minutes_are_over_is_drawn_from_what_is_kept(
     fleet: Fleet, ann: Person, device: str, gone: str
 ) -> None:
     fleet.samples(device, START, 720)
-    fleet.sql("DELETE FROM fleet.telemetry WHERE thing_name = %s", device)
-    if gone == "telemetry_1min":
+    fleet.sql("DELETE FROM fleet.telemetry_chunks WHERE thing_name = %s", device)
+    if gone == "minutes":
         fleet.sql("DELETE FROM fleet.telemetry_1min WHERE thing_name = %s", device)
     buckets = series(ann, device, START, START + HOUR, 2000)
-    assert [bucket["samples"] for bucket in buckets] == ([12] * 60 if gone == "telemetry" else [720])
+    assert [bucket["samples"] for bucket in buckets] == ([12] * 60 if gone == "samples" else [720])
 
 
 @pytest.mark.parametrize("days", [0.01, 1, 2, 2.1, 7, 30, 365])

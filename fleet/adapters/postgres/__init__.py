@@ -44,9 +44,12 @@ def connect(settings: Settings, statement_timeout_s: float | None = None) -> Ite
 
 
 def _open(address: str) -> Connection:
-    return psycopg.connect(
-        address, row_factory=dict_row, connect_timeout=5, application_name=APPLICATION, context=WITHOUT_NUL
-    )
+    try:
+        return psycopg.connect(
+            address, row_factory=dict_row, connect_timeout=5, application_name=APPLICATION, context=WITHOUT_NUL
+        )
+    except psycopg.ProgrammingError as error:
+        raise NotConfigured("DATABASE_URL cannot be read: it looks like postgresql://USER:PASSWORD@HOST/.") from error
 
 
 def clock(connection: Connection) -> datetime:
@@ -92,12 +95,6 @@ def translated() -> Iterator[None]:
     """Turn psycopg's errors into ours, by class. The address, which holds a password, is never shown."""
     try:
         yield
-    except psycopg.ProgrammingError as error:
-        if error.sqlstate is None:  # no server said it: the address itself could not be read
-            raise NotConfigured(
-                "DATABASE_URL cannot be read: it looks like postgresql://USER:PASSWORD@HOST/."
-            ) from error
-        raise _ours(error) from error
     except psycopg.Error as error:
         raise _ours(error) from error
 

@@ -92,7 +92,7 @@ class ArchiveLedger:
         removed = 0
         for file in self._rows("late_unremoved"):
             bounds = {**_bounds(file["day"]), "stored_before": file["stored_before"]}
-            gone = self._run("remove_late", **bounds).rowcount
+            gone = one(self._run("remove_late", **bounds))["samples"]
             if gone != file["samples"]:
                 self._connection.rollback()
                 raise Conflict(
@@ -108,21 +108,20 @@ class ArchiveLedger:
         span = {"thing_name": thing_name, "start": start, "end": end}
         self._run("begin_history")
         # First what is attached: from here on no day is detached, so that the list of those that are is whole.
-        attached = self._device_stream("fleet.telemetry", span)
+        attached = self._device_stream("samples_of_device", "", span)
         detached = [row["partition_name"] for row in self._rows("detached", **span)]
-        return [attached, *(self._device_stream(f"fleet.{relation}", span) for relation in detached)]
+        return [attached, *(self._device_stream("samples_of_detached", table, span) for table in detached)]
 
     def files(self, thing_name: str, start: datetime, end: datetime) -> list[Archived]:
         """The files that may have samples of a device and time, by day."""
         rows = self._rows("files", thing_name=thing_name, start=start, end=end)
         return [_archived(row) for row in rows]
 
-    def _device_stream(self, relation: str, span: dict[str, Any]) -> Iterator[Row]:
+    def _device_stream(self, query: str, table: str, span: dict[str, Any]) -> Iterator[Row]:
         # Opened at once: from here on the day tables that it reads stay.
-        cursor = self._connection.cursor(relation, row_factory=tuple_row)
-        statement = queries("archives")["samples_of_device"].format(columns=_COLUMNS, relation=relation)
+        cursor = self._connection.cursor(query + table, row_factory=tuple_row)
         with translated():
-            cursor.execute(statement.encode(), span)
+            cursor.execute(_statement(query, table), span)
         return iter(cursor)
 
     def _remove(self, drop: str, note: str, **parameters: Any) -> None:

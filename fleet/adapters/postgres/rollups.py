@@ -67,8 +67,8 @@ def _statement(name: str) -> bytes:
             for name in _SUMS
             if "_sum_" in name
         ],
-        "first_of_sample": [f"{column} AS first_{column}" for column in FIRST],
-        "last_of_sample": [f"{column} AS last_{column}" for column in _LAST],
+        "first_of_sample": [f"(ordered[1]).{column} AS first_{column}" for column in FIRST],
+        "last_of_sample": [f"(ordered[samples]).{column} AS last_{column}" for column in _LAST],
         "first_counters": [column for column in counters if column.startswith("first")],
         "last_counters": [column for column in counters if column.startswith("last")],
     }

@@ -1,9 +1,8 @@
-"""Store a batch of queue messages: COPY into staging, one merge, latest state and quarantine, in one transaction."""
+"""Store a batch of queue messages: samples, latest state, answers and quarantine, in one transaction."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from operator import attrgetter
 from typing import Protocol
 
@@ -11,10 +10,9 @@ import msgspec
 
 from fleet.adapters.postgres import Connection, one, queries, run_each
 from fleet.adapters.postgres.command_answers import leave_answers
-from fleet.adapters.postgres.copy_rows import STAGED_COLUMNS, encoded
 from fleet.adapters.postgres.rotation_answers import hear_of_rotations
+from fleet.adapters.postgres.samples import store_samples
 from fleet.figures import Figures, joined_by
-from fleet.telemetry.archive import STORED_COLUMNS
 from fleet.telemetry.message import QueueMessage, Rejected, SpoiledMessage
 
 
@@ -63,9 +61,7 @@ def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage 
     known = known_things(connection, [message for _, message in parsed])
     verdicts = [(received, known.refusal(message) or message) for received, message in parsed]
     accepted = [message for _, message in verdicts if isinstance(message, QueueMessage)]
-    staged = _stage(connection, accepted, now)
-    samples = connection.execute(_statement("merge_telemetry")).rowcount
-    connection.execute(_statement("merge_latest"))
+    sent, samples = store_samples(connection, accepted, now)
     leave_answers(connection, accepted)
     hear_of_rotations(connection, accepted)
     quarantined = _quarantine(connection, verdicts)
@@ -73,7 +69,7 @@ def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage 
     return Stored(
         messages=len(parsed),
         samples=samples,
-        duplicates=staged - samples,
+        duplicates=sent - samples,
         quarantined=quarantined,
         lag=now - min(accepted, key=_received_at_ms).received_at if accepted else timedelta(0),
         skew=_worst_skew(accepted),
@@ -149,14 +145,6 @@ def _certificates(connection: Connection, names: set[str]) -> dict[str, dict[str
     return found
 
 
-def _stage(connection: Connection, messages: Iterable[QueueMessage], stored_at: datetime) -> int:
-    connection.execute(_statement("make_staging"))
-    rows, count = encoded(messages, stored_at)
-    with connection.cursor() as cursor, cursor.copy(_statement("copy_staging")) as copy:
-        copy.write(rows)
-    return count
-
-
 def _quarantine(connection: Connection, verdicts: Iterable[tuple[Delivery, QueueMessage | Rejected]]) -> int:
     rows = [
         {
@@ -186,14 +174,3 @@ def _last_measured_at(message: QueueMessage) -> datetime:
     if message.blocks:
         return message.blocks[-1].at(message.blocks[-1].after_ms[-1])
     return message.samples[-1].measured_at
-
-
-@cache
-def _statement(name: str) -> bytes:
-    """A statement with the column lists put in: they are constants, never input."""
-    statement = queries("telemetry")[name].format(
-        staged_columns=", ".join(STAGED_COLUMNS),
-        stored_columns=", ".join(STORED_COLUMNS),
-        excluded_columns=", ".join(f"excluded.{column}" for column in STORED_COLUMNS),
-    )
-    return statement.encode()

@@ -35,8 +35,8 @@ def test_a_thousand_devices_by_hand(table: PriceTable) -> None:
     assert found["sqs_request"] == pytest.approx(43.8 * 1.2 * 0.40)
     assert found["iot_message"] == pytest.approx(1_000 * 30 * 2 / 1e6)
     assert found["api_gateway_request"] == pytest.approx(1_000 * 30 * 4 * 3.50 / 1e6)
-    # 12 samples a message for a year, 96 bytes each: 605.5 GB.
-    assert found["s3_storage"] == pytest.approx(43.8e6 * 12 * 12 * 96 / 1e9 * 0.023)
+    # 12 samples a message for a year, 10 bytes each: 63.1 GB.
+    assert found["s3_storage"] == pytest.approx(43.8e6 * 12 * 12 * 10 / 1e9 * 0.023)
 
 
 def test_hours_that_a_battery_is_live_are_messages_more() -> None:
@@ -75,17 +75,17 @@ def test_a_dearer_region_costs_aws_its_factor_and_supabase_nothing_more() -> Non
 
 
 def test_the_database_grows_with_the_days_that_raw_samples_are_kept(table: PriceTable) -> None:
-    """A day: 17.28 million samples of 272 bytes and 1.44 million rollups of 250 make 5.06 GB."""
+    """A day: 17.28 million samples of 53 bytes and 1.44 million rollups of 250 make 1.28 GB."""
     month = databases(THOUSAND, table)
-    assert (month.count, month.size.name) == (1, "large")
-    assert month.gb_each == pytest.approx(30 * (17.28e6 * 272 + 1.44e6 * 250) / 1e9)
-    assert databases(replace(THOUSAND, keep_days=15), table).size.name == "medium"
+    assert (month.count, month.size.name) == (1, "small")
+    assert month.gb_each == pytest.approx(30 * (17.28e6 * 53 + 1.44e6 * 250) / 1e9)
+    assert databases(replace(THOUSAND, keep_days=60), table).size.name == "medium"
 
 
 def test_rows_a_second_ask_for_databases_too(table: PriceTable) -> None:
-    """200,000 samples a second at 33,000 a database are seven, however much room each of them has."""
+    """200,000 samples a second at 70,000 a database are three, however much room each of them has."""
     roomy = msgspec.structs.replace(table.supabase[-1], database_gb=1e9)
-    assert databases(Workload(1_000_000), msgspec.structs.replace(table, supabase=[roomy])).count == 7
+    assert databases(Workload(1_000_000), msgspec.structs.replace(table, supabase=[roomy])).count == 3
 
 
 def test_workers_follow_the_measured_cost(table: PriceTable) -> None:

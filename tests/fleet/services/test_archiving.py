@@ -16,6 +16,7 @@ from fleet.adapters.aws.s3 import ArchiveStore
 from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.archives import ArchiveLedger
 from fleet.adapters.postgres.rollups import roll_up
+from fleet.adapters.postgres.taking_over import take_over
 from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused, Unavailable
 from fleet.infrastructure.outputs import load_outputs
 from fleet.services.archiving import archive_days
@@ -54,15 +55,17 @@ class Place:
     def history(self, name: str = "battery-1", end: datetime = START + timedelta(days=2)) -> list[Row]:
         return list(history(self.settings, name, START - timedelta(days=1), end))
 
-    def samples(self, count: int, start: datetime = START, name: str = "battery-1", stored_after_days: int = 0) -> None:
-        """A sample each minute, stored at noon of `DAY` or so many days later."""
+    def samples(
+        self, count: int, start: datetime = START, name: str = "battery-1", stored_after_days: int = 0, unread: int = 0
+    ) -> None:
+        """A sample each minute, stored at noon of `DAY` or so many days later; of number `unread` less was read."""
         self.connection.execute(
-            "INSERT INTO fleet.telemetry SELECT %s, %s + n * interval '1 minute', n, now(),"
-            " %s, 'CHARGE', true, 100, 0, n, 0, 5000, 10000, 50, 20, 300.5, n, 200, n"
-            " FROM generate_series(1, %s) AS n",
-            [name, start, START + timedelta(days=stored_after_days, hours=12), count],
+            "INSERT INTO fleet.telemetry_rows SELECT %s, %s + n * interval '1 minute', n, now(),"
+            " %s, CASE WHEN n <> %s THEN 'CHARGE'::fleet.battery_mode END, CASE WHEN n <> %s THEN true END, 100, 0, n,"
+            " 0, 5000, 10000, 50, 20, 300.5, n, CASE WHEN n <> %s THEN 200 END, n FROM generate_series(1, %s) AS n",
+            [name, start, START + timedelta(days=stored_after_days, hours=12), *[unread] * 3, count],
         )
-        self.connection.commit()
+        take_over(self.connection)
 
 
 @pytest.fixture
@@ -92,11 +95,7 @@ def test_a_day_goes_to_the_bucket_and_comes_back_as_it_was(place: Place) -> None
 
 
 def test_a_reading_that_is_missing_comes_back_missing(place: Place) -> None:
-    place.samples(3)
-    place.connection.execute(
-        "UPDATE fleet.telemetry SET mode = NULL, grid_online = NULL, solar_power_w = NULL WHERE sequence = 2"
-    )
-    place.connection.commit()
+    place.samples(3, unread=2)
     before = place.history()
     assert [row[5] for row in before] == ["CHARGE", None, "CHARGE"]
     assert (place.archive(), place.history()) == (3, before)
@@ -114,6 +113,22 @@ def test_a_file_of_before_a_reading_could_be_missing_is_still_ours(
     assert place.history() == before
     (file,) = ArchiveLedger(place.connection).files("battery-1", START, START + timedelta(days=1))
     assert parquet.examine(place.store.fetch(file, tmp_path)).samples == 3
+
+
+def test_files_of_the_former_packing_are_history_like_those_of_today(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.samples(100)
+    place.samples(100, START + timedelta(days=1), stored_after_days=1)
+    before = place.history(end=START + timedelta(days=3))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(parquet, "PACKING", {"compression": "zstd"})
+        (first,) = archive_days(place.connection, place.store, BEFORE).files
+    (second,) = archive_days(place.connection, place.store, BEFORE + timedelta(days=2)).files
+    assert (first.slice.day, second.slice.day) == (DAY, DAY + timedelta(days=1))
+    assert second.written.bytes < first.written.bytes
+    assert place.history(end=START + timedelta(days=3)) == before
+    assert len(before) == 200
 
 
 def test_a_large_day_becomes_several_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,8 @@ def test_points_out_of_rollups_are_those_out_of_all_the_samples(
     for sequence in range(1, 500):
         at += timedelta(seconds=chaos.choice([5, 5, 5, 5, 5, 7, 40, 700 if sequence % 97 == 0 else 5]))
         charged, home = charged + chaos.random(), 0.5 if sequence == 250 else home + chaos.random()
-        reading = sample(sequence, at, battery_charged_energy_wh=charged, home_energy_wh=home, home_power_w=sequence)
+        reading = sample(sequence, at, battery_charged_energy_wh=round(charged, 1), home_energy_wh=round(home, 1),
+                         home_power_w=sequence)  # fmt: skip
         samples.append(msgspec.convert(reading, Sample))
     chaos.shuffle(samples)
     for first in range(0, len(samples), 50):
@@ -450,14 +451,14 @@ def test_an_interval_of_a_thousand_batteries_is_read_quickly(connection: Connect
         [site_id, CLOSED - INTERVAL],
     )
     connection.execute(
-        "INSERT INTO fleet.telemetry SELECT 'battery-' || n, %s + make_interval(secs => 5 * s), s, now(), now(), "
+        "INSERT INTO fleet.telemetry_rows SELECT 'battery-' || n, %s + make_interval(secs => 5 * s), s, now(), now(), "
         "'STANDBY', true, 1, 0, s, 0, 5000, 13500, 40, 20, 500, s, 0, 0 "
         "FROM generate_series(1, 1000) AS n, generate_series(1, 240) AS s",
         [CLOSED - 3 * INTERVAL],
     )
     connection.commit()
     follow(connection)
-    connection.execute("ANALYZE fleet.telemetry")
+    connection.execute("ANALYZE fleet.telemetry_rows")
     connection.commit()
     ledger = ForwardingLedger(connection)
     seconds = []

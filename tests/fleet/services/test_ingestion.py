@@ -103,7 +103,7 @@ def test_what_the_database_does_not_take_costs_its_neighbours_nothing(
 ) -> None:
     """Nobody foresaw why it does not: here a rule that the parser does not know."""
     with connect(settings) as connection:
-        connection.execute("ALTER TABLE fleet.telemetry ADD CHECK (thing_name <> 'battery-7')")
+        connection.execute("ALTER TABLE fleet.telemetry_chunks ADD CHECK (thing_name <> 'battery-7')")
         connection.commit()
     endpoint.put(*(message(number) for number in range(DEVICES)))
     told = work(settings, Pace(messages=DEVICES, wait_s=1), 1.0)

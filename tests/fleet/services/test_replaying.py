@@ -29,6 +29,8 @@ from tests.messages import NOON, body, sample
 pytestmark = pytest.mark.integration
 ALL = Wanted()
 Send = Callable[..., None]
+NO_666_W = "ALTER TABLE fleet.telemetry_chunks ADD CHECK (bases[9] <> 6660)"
+"""The home's power of a chunk of one sample, in tenths of W."""
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def test_a_message_that_the_database_does_not_take_holds_up_none_of_its_neighbou
     bodies = [body("battery-2", [sample(number, home_power_w=666 if number == 4 else 1)]) for number in range(1, 8)]
     set_aside(connection, *bodies)
     add_device(connection, "battery-2")
-    connection.execute("ALTER TABLE fleet.telemetry ADD CHECK (home_power_w <> 666)")
+    connection.execute(NO_666_W)
     connection.commit()
     assert quarantine.replay(connection) == Replayed(6, 6, left=1, failed=1)
     assert (count(connection, "telemetry"), waiting(connection)) == (6, 1)
@@ -179,7 +181,7 @@ def test_a_dead_letter_that_the_database_does_not_take_is_kept_in_the_quarantine
     connection: Connection, queue: Queue, send: Send
 ) -> None:
     send(*[body(samples=[sample(number, home_power_w=666 if number == 4 else 1)]) for number in range(1, 8)])
-    connection.execute("ALTER TABLE fleet.telemetry ADD CHECK (home_power_w <> 666)")
+    connection.execute(NO_666_W)
     connection.commit()
     assert replaying.replay(queue, connection, "dead-letters", ALL) == Replayed(6, 6, set_aside=1, failed=1)
     row = one(connection.execute("SELECT reason, thing_name FROM fleet.quarantine"))

@@ -16,6 +16,7 @@ from fleet.settings import Settings
 from fleet.watching.judging import Judgement
 from fleet.watching.kinds import KINDS
 from fleet.watching.notices import Notice
+from tests.stored_samples import LATEST
 
 pytestmark = pytest.mark.integration
 MINUTE = timedelta(minutes=1)
@@ -45,8 +46,7 @@ class Place:
         if heard_ago is not None:
             self.samples(name, self.now - heard_ago, 0.0)
             self.sql(
-                "INSERT INTO fleet.telemetry_latest SELECT *, 'boot', 0, 0 FROM fleet.telemetry WHERE thing_name = %s"
-                " ORDER BY measured_at DESC LIMIT 1",
+                f"{LATEST} WHERE thing_name = %s ORDER BY measured_at DESC LIMIT 1",
                 name,
             )
 
@@ -54,8 +54,8 @@ class Place:
         for n, counter in enumerate(discharged_wh):
             at = start + n * MINUTE
             self.sql(
-                "INSERT INTO fleet.telemetry VALUES (%s, %s, %s, %s, now(), 'DISCHARGE', true, 0, 1000, 0, %s, 5000,"
-                " 10000, 50, 20, 300, 0, 0, 0)",
+                "INSERT INTO fleet.telemetry_rows VALUES (%s, %s, %s, %s, now(), 'DISCHARGE', true, 0, 1000, 0, %s,"
+                " 5000, 10000, 50, 20, 300, 0, 0, 0)",
                 name, at, int(at.timestamp()), at, counter,
             )  # fmt: skip
             self.sql("INSERT INTO fleet.telemetry_dirty VALUES (%s, date_trunc('minute', %s::timestamptz))", name, at)

@@ -17,17 +17,32 @@ ALARM, TABLE, TOPIC = (f"arn:aws:{kind}" for kind in (
     "cloudwatch:us-east-1:000000000000:alarm:mine", "dynamodb:us-east-1:000000000000:table/mine",
     "sns:us-east-1:000000000000:mine",
 ))  # fmt: skip
+DATABASE, OF_IT = (f"arn:aws:glue:us-east-1:000000000000:{kind}" for kind in ("database/mine", "table/fleet/mine"))
 CALLS: dict[str, tuple[str, str, Callable[[Any, str], Any]]] = {
     "cloudwatch:DescribeAlarms": ("cloudwatch", ALARM, lambda it, arn: it.describe_alarms(AlarmNames=[named(arn)])),
     "cloudwatch:DeleteAlarms": ("cloudwatch", ALARM, lambda it, arn: it.delete_alarms(AlarmNames=[named(arn)])),
     "cloudwatch:ListTagsForResource": ("cloudwatch", ALARM, lambda it, arn: it.list_tags_for_resource(ResourceARN=arn)),
     "dynamodb:ListTagsOfResource": ("dynamodb", TABLE, lambda it, arn: it.list_tags_of_resource(ResourceArn=arn)),
+    "glue:GetDatabase": ("glue", DATABASE, lambda it, arn: it.get_database(Name=last(arn))),
+    "glue:CreateDatabase": ("glue", DATABASE, lambda it, arn: it.create_database(DatabaseInput={"Name": last(arn)})),
+    "glue:GetTags": ("glue", DATABASE, lambda it, arn: it.get_tags(ResourceArn=arn)),
+    "glue:GetTable": ("glue", OF_IT, lambda it, arn: it.get_table(DatabaseName="fleet", Name=last(arn))),
+    "glue:UpdateTable": (
+        "glue", OF_IT, lambda it, arn: it.update_table(DatabaseName="fleet", TableInput={"Name": last(arn)})
+    ),
+    "glue:GetPartitionIndexes": (
+        "glue", OF_IT, lambda it, arn: it.get_partition_indexes(DatabaseName="fleet", TableName=last(arn))
+    ),
     "sns:ListTagsForResource": ("sns", TOPIC, lambda it, arn: it.list_tags_for_resource(ResourceArn=arn)),
-}
+}  # fmt: skip
 
 
 def named(arn: str) -> str:
     return arn.rpartition(":")[2]
+
+
+def last(arn: str) -> str:
+    return arn.rpartition("/")[2]
 
 
 @pytest.fixture(scope="module", autouse=True)

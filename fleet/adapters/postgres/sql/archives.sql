@@ -4,22 +4,25 @@ SELECT day, partition_name, is_attached FROM fleet.telemetry_days() WHERE day < 
 
 -- name: detach
 -- Nothing comes into the day any more: a sample that does goes to the default partition.
-ALTER TABLE fleet.telemetry DETACH PARTITION fleet.{table}
+ALTER TABLE fleet.telemetry_chunks DETACH PARTITION fleet.{table}
 
 -- name: count
 -- How many samples a day table has.
-SELECT count(*) AS samples FROM fleet.{table}
+SELECT coalesce(sum(samples), 0)::bigint AS samples FROM fleet.{table}
 
 -- name: export_day
 -- One part of a day, in the order of the file.
-SELECT {columns} FROM fleet.{table}
+SELECT {columns}
+FROM fleet.{table} AS chunk CROSS JOIN LATERAL fleet.samples_of(ROW(chunk.*)::fleet.telemetry_chunks) AS sample
 WHERE fleet.archive_part(thing_name, %(parts)s) = %(part)s
 ORDER BY thing_name, measured_at, sequence
 
 -- name: export_late
 -- What waits in the default partition of a day.
-SELECT {columns} FROM fleet.telemetry_default
-WHERE measured_at >= %(start)s AND measured_at < %(end)s AND stored_at < %(stored_before)s
+SELECT {columns}
+FROM fleet.telemetry_chunks_default AS chunk
+CROSS JOIN LATERAL fleet.samples_of(ROW(chunk.*)::fleet.telemetry_chunks) AS sample
+WHERE first_measured_at >= %(start)s AND first_measured_at < %(end)s AND stored_at < %(stored_before)s
 ORDER BY thing_name, measured_at, sequence
 
 -- name: ledger
@@ -54,11 +57,11 @@ UPDATE fleet.telemetry_archives SET removed_at = clock_timestamp() WHERE day = %
 
 -- name: give_back
 -- Samples of a day that was archived before wait with the others that came late.
-INSERT INTO fleet.telemetry SELECT * FROM fleet.{table} ON CONFLICT DO NOTHING
+INSERT INTO fleet.telemetry_chunks SELECT * FROM fleet.{table} ON CONFLICT DO NOTHING
 
 -- name: late_days
 -- Days of which the default partition has samples that were stored long ago.
-SELECT DISTINCT (measured_at AT TIME ZONE 'UTC')::date AS day FROM fleet.telemetry_default
+SELECT DISTINCT (first_measured_at AT TIME ZONE 'UTC')::date AS day FROM fleet.telemetry_chunks_default
 WHERE stored_at < %(stored_before)s ORDER BY 1
 
 -- name: late_unremoved
@@ -67,9 +70,13 @@ SELECT object_key, day, stored_before, samples FROM fleet.telemetry_archives
 WHERE stored_before IS NOT NULL AND removed_at IS NULL ORDER BY object_key
 
 -- name: remove_late
--- They are in the archive.
-DELETE FROM fleet.telemetry_default
-WHERE measured_at >= %(start)s AND measured_at < %(end)s AND stored_at < %(stored_before)s
+-- They are in the archive; how many samples.
+WITH gone AS (
+    DELETE FROM fleet.telemetry_chunks_default
+    WHERE first_measured_at >= %(start)s AND first_measured_at < %(end)s AND stored_at < %(stored_before)s
+    RETURNING samples
+)
+SELECT coalesce(sum(samples), 0)::bigint AS samples FROM gone
 
 -- name: late_removed
 -- Its samples left the database in this transaction.
@@ -87,7 +94,15 @@ ORDER BY day
 
 -- name: samples_of_device
 -- What the database has of one device.
-SELECT {columns} FROM {relation}
+SELECT {columns} FROM fleet.telemetry
+WHERE thing_name = %(thing_name)s AND measured_at >= %(start)s AND measured_at < %(end)s
+    AND chunk_until >= %(start)s AND chunk_from >= %(start)s - interval '5 minutes' AND chunk_from < %(end)s
+ORDER BY measured_at, sequence
+
+-- name: samples_of_detached
+-- What a day that is on its way to the archive has of one device.
+SELECT {columns}
+FROM fleet.{table} AS chunk CROSS JOIN LATERAL fleet.samples_of(ROW(chunk.*)::fleet.telemetry_chunks) AS sample
 WHERE thing_name = %(thing_name)s AND measured_at >= %(start)s AND measured_at < %(end)s
 ORDER BY measured_at, sequence
 

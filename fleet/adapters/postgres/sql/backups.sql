@@ -3,8 +3,8 @@
 -- A day of telemetry that is not attached any more, since it is about to be archived, goes back to where it was.
 SELECT table_schema, table_name, into_name, columns FROM (
     SELECT nspname::text AS table_schema, relname::text AS table_name,
-        CASE WHEN nspname = 'fleet' AND relname ~ '^telemetry_[0-9]{8}$' THEN 'telemetry' ELSE relname::text END
-            AS into_name,
+        CASE WHEN nspname = 'fleet' THEN regexp_replace(relname, '^(telemetry_(chunks|rows))_[0-9]{8}$', '\1')
+            ELSE relname::text END AS into_name,
         ARRAY(
             SELECT attname::text FROM pg_attribute
             WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum

@@ -28,20 +28,16 @@ CROSS JOIN LATERAL (
         min(state_of_charge_pct) AS state_of_charge_min_pct, max(state_of_charge_pct) AS state_of_charge_max_pct,
         avg(battery_charge_power_w) * count(*) AS battery_charge_power_sum_w,
         avg(battery_discharge_power_w) * count(*) AS battery_discharge_power_sum_w,
-        avg(home_power_w) * count(*) AS home_power_sum_w, avg(solar_power_w) * count(*) AS solar_power_sum_w
-    FROM fleet.telemetry WHERE thing_name = rolling.thing_name
+        avg(home_power_w) * count(*) AS home_power_sum_w, avg(solar_power_w) * count(*) AS solar_power_sum_w,
+        array_agg(sample ORDER BY measured_at, sequence) AS ordered
+    FROM fleet.telemetry AS sample
+    WHERE thing_name = rolling.thing_name
         AND measured_at >= rolling.bucket_start AND measured_at < rolling.bucket_start + interval '1 minute'
+        AND chunk_until >= rolling.bucket_start AND chunk_from >= rolling.bucket_start - interval '5 minutes'
+        AND chunk_from < rolling.bucket_start + interval '1 minute'
 ) AS whole
-CROSS JOIN LATERAL (
-    SELECT {first_of_sample} FROM fleet.telemetry WHERE thing_name = rolling.thing_name
-        AND measured_at >= rolling.bucket_start AND measured_at < rolling.bucket_start + interval '1 minute'
-    ORDER BY measured_at, sequence LIMIT 1
-) AS first_sample
-CROSS JOIN LATERAL (
-    SELECT {last_of_sample} FROM fleet.telemetry WHERE thing_name = rolling.thing_name
-        AND measured_at >= rolling.bucket_start AND measured_at < rolling.bucket_start + interval '1 minute'
-    ORDER BY measured_at DESC, sequence DESC LIMIT 1
-) AS last_sample
+CROSS JOIN LATERAL (SELECT {first_of_sample}, {last_of_sample}) AS edge
+WHERE samples > 0
 ORDER BY 1, 2
 ON CONFLICT (thing_name, bucket_start) DO UPDATE SET ({minute_columns}) = ({excluded_minute_columns})
 WHERE excluded.samples >= rollup.samples

@@ -1,32 +1,3 @@
--- name: make_staging
--- An empty table of this session for one batch.
-CREATE TEMPORARY TABLE IF NOT EXISTS staging (
-    LIKE fleet.telemetry,
-    boot_id text NOT NULL,
-    last_command_sequence bigint NOT NULL
-) ON COMMIT DELETE ROWS
-
--- name: copy_staging
--- The batch itself, in the order of `STAGED_COLUMNS` in copy_rows.py.
-COPY staging ({staged_columns}) FROM STDIN (FORMAT binary)
-
--- name: merge_telemetry
--- Store what is new, in the key's order (two workers with the same messages must not wait for each other in a circle).
-INSERT INTO fleet.telemetry SELECT {stored_columns} FROM staging
-ORDER BY thing_name, measured_at, sequence
-ON CONFLICT DO NOTHING
-
--- name: merge_latest
--- One row a device: the newest sample by arrival, then by the device's counter; its clock decides nothing.
-INSERT INTO fleet.telemetry_latest AS latest ({stored_columns}, boot_id, last_command_sequence, clock_skew_s)
-SELECT DISTINCT ON (thing_name)
-    {stored_columns}, boot_id, last_command_sequence, extract(epoch FROM received_at - measured_at)
-FROM staging
-ORDER BY thing_name, received_at DESC, sequence DESC
-ON CONFLICT (thing_name) DO UPDATE SET ({stored_columns}, boot_id, last_command_sequence, clock_skew_s)
-    = ({excluded_columns}, excluded.boot_id, excluded.last_command_sequence, excluded.clock_skew_s)
-WHERE (latest.received_at, latest.sequence) < (excluded.received_at, excluded.sequence)
-
 -- name: known_things
 -- Which of these names are in the ledger, and of the few that are not listened to at any time from when to when, in
 -- milliseconds since 1970. In and out as one text with commas: a list of values costs four times as much.
@@ -52,4 +23,7 @@ SELECT string_agg(concat(thing_name, '=', certificates), ',') AS held FROM (
 
 -- name: count_stored
 -- What is stored of the whole fleet.
-SELECT count(*) AS samples, count(DISTINCT thing_name) AS devices FROM fleet.telemetry
+SELECT coalesce(sum(samples), 0)::bigint AS samples, count(DISTINCT thing_name) AS devices
+FROM (
+    SELECT thing_name, samples FROM fleet.telemetry_chunks UNION ALL SELECT thing_name, 1 FROM fleet.telemetry_rows
+) AS stored

@@ -84,7 +84,8 @@ def fill(connection: Connection) -> None:
     store(connection, [(each, parse(each.body)) for each in received])
     connection.commit()
     roll_up(connection)
-    connection.execute("ALTER TABLE fleet.telemetry DETACH PARTITION fleet.telemetry_20261122")  # about to be archived
+    # About to be archived.
+    connection.execute("ALTER TABLE fleet.telemetry_chunks DETACH PARTITION fleet.telemetry_chunks_20261122")
     connection.execute(
         "INSERT INTO fleet.commands (command_id, thing_name, flip_status, flip_updated_at, starts_at, mode, state,"
         " received_at, revised_at)"
@@ -114,7 +115,7 @@ def contents(settings: Settings) -> dict[str, tuple[int, str]]:
 
 def content(connection: Connection, name: str) -> tuple[int, str]:
     names = [name]
-    if name == "fleet.telemetry":
+    if name == "fleet.telemetry_chunks":
         days = connection.execute("SELECT partition_name FROM fleet.telemetry_days() WHERE NOT is_attached")
         names += [f"fleet.{row['partition_name']}" for row in days]
     source = " UNION ALL ".join(f"SELECT * FROM {each}" for each in names)  # noqa: S608
@@ -158,12 +159,12 @@ def test_a_restore_brings_back_every_row_and_who_may_see_it(project: Settings, o
     filled = {name for name, (rows, _) in before.items() if rows}
     assert {
         "auth.users",
-        "fleet.telemetry",
+        "fleet.telemetry_chunks",
         "fleet.telemetry_1min",
         "fleet.quarantine",
         "fleet.registrations",
     } <= filled
-    assert before["fleet.telemetry"][0] == 602
+    assert before["fleet.telemetry_chunks"][0] == 14
     assert written.rows == sum(rows for rows, _ in before.values())
     assert rules(project) == rules(other)
     assert (seen_by(other, OWNER), seen_by(other, "00000000-0000-0000-0000-000000000009")) == (["battery-1"], [])
@@ -218,7 +219,7 @@ def test_without_samples_the_rest_is_there(project: Settings, other: Settings, f
     restore(other, folder / "fleet.zip", quiet)
     before, after = contents(project), contents(other)
     left_out = {name for name in before if before[name] != after[name]}
-    assert left_out == {"fleet.telemetry", "fleet.telemetry_1min"}
+    assert left_out == {"fleet.telemetry_chunks", "fleet.telemetry_1min"}
 
 
 def test_a_database_with_anything_in_it_is_left_alone(project: Settings, folder: Path) -> None:

@@ -47,8 +47,8 @@ def test_partitions_are_made_ahead_and_take_over_rows_that_came_before_them(data
         store(connection, [(Received("1", text, NOON), parse(text))])
         assert ensure_partitions(connection, future.date()) == 9
         assert ensure_partitions(connection, future.date()) == 0
-        row = connection.execute("SELECT tableoid::regclass::text AS name FROM fleet.telemetry").fetchone()
-    assert row and row["name"] == "fleet.telemetry_20310505"
+        row = connection.execute("SELECT tableoid::regclass::text AS name FROM fleet.telemetry_chunks").fetchone()
+    assert row and row["name"] == "fleet.telemetry_chunks_20310505"
 
 
 def test_a_reader_that_takes_long_holds_up_no_one_behind_a_new_partition(

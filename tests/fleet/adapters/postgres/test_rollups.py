@@ -143,7 +143,7 @@ def test_a_run_that_dies_leaves_its_marks_to_the_next(database: Settings, connec
 def test_a_minute_whose_samples_are_archived_is_not_replaced_by_a_late_one(connection: Connection) -> None:
     put(connection, *(reading(number) for number in range(12)))
     roll_up(connection)
-    connection.execute("DELETE FROM fleet.telemetry")
+    connection.execute("DELETE FROM fleet.telemetry_chunks")
     put(connection, sample(99, START + timedelta(seconds=1)))
     roll_up(connection)
     assert (minutes(connection)[0]["samples"], hours(connection)[0]["samples"]) == (12, 12)

@@ -46,7 +46,10 @@ def test_every_value_of_a_sample_is_stored_as_it_was_sent(connection: Connection
     row = connection.execute("SELECT * FROM fleet.telemetry").fetchone()
     assert row
     expected = {**sample(), "measured_at": NOON, "thing_name": "battery-1", "received_at": NOON + timedelta(seconds=1)}
-    assert {key: value for key, value in row.items() if key != "stored_at"} == expected
+    assert {
+        key: value for key, value in row.items() if key not in ("stored_at", "chunk_from", "chunk_until")
+    } == expected
+    assert (row["chunk_from"], row["chunk_until"]) == (NOON, NOON)
 
 
 @given(st.lists(st.sets(st.sampled_from(READINGS)), min_size=1, max_size=8))
@@ -54,7 +57,7 @@ def test_every_value_of_a_sample_is_stored_as_it_was_sent(connection: Connection
 def test_a_reading_that_is_missing_is_null_in_the_table_and_0_or_false_is_not(
     connection: Connection, missing: list[set[str]]
 ) -> None:
-    connection.execute("TRUNCATE fleet.telemetry, fleet.telemetry_latest")
+    connection.execute("TRUNCATE fleet.telemetry_rows, fleet.telemetry_chunks, fleet.telemetry_latest")
     zeros = {"battery_charge_power_w": 0.0, "state_of_charge_pct": 0.0, "grid_online": False}
     sent = [sample(number, **{**zeros, **dict.fromkeys(names)}) for number, names in enumerate(missing, 1)]
     put(connection, body(samples=sent))

@@ -1,0 +1,192 @@
+"""Where the samples of a batch go: each is stored once, however it comes, and most of them as they came.
+
+What was measured after all that is stored of its battery is new. What was not is looked for in what is stored of its
+time; what overlaps that is compared sample by sample. Nobody else stores anything of these batteries meanwhile.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from fleet.adapters.postgres import Connection, queries, run
+from fleet.adapters.postgres.copy_chunks import CHUNK_COLUMNS, LATEST_COLUMNS, Origins, chunk_rows, latest_rows
+from fleet.telemetry.archive import STORED_COLUMNS
+from fleet.telemetry.chunks import NUMBERS, Chunk, Chunks, Samples, chunks_of, samples_of
+from fleet.telemetry.message import QueueMessage
+
+
+class Latest(NamedTuple):
+    """How far a battery is: its newest sample by arrival, and when the last of all was measured. Milliseconds, UTC."""
+
+    received_ms: int
+    sequence: int
+    newest_ms: int
+
+
+def store_samples(connection: Connection, messages: Sequence[QueueMessage], stored_at: datetime) -> tuple[int, int]:
+    """Store the samples of `messages` and what is the latest of each battery, in the caller's transaction.
+
+    Returns how many samples there were, and how many of them were new. The same again is known.
+    """
+    batch = _Batch(connection, messages, stored_at)
+    samples = samples_of(messages)
+    sent = len(samples.sequence)
+    if not sent:
+        return 0, 0
+    chunks = chunks_of(samples)
+    new, doubtful = batch.told_apart(chunks)
+    stored = batch.copy(chunks, new)
+    free, overlapping = batch.told_from_stored(doubtful)
+    stored += batch.copy(chunks, free)
+    if left := batch.not_stored(chunks, overlapping):
+        stored += batch.copy_all(samples.these(left))
+    batch.keep_latest(chunks)
+    return sent, stored
+
+
+class _Batch:
+    """Messages on their way into the tables, and how far the batteries were before."""
+
+    def __init__(self, connection: Connection, messages: Sequence[QueueMessage], stored_at: datetime) -> None:
+        self._connection, self._messages = connection, messages
+        self._origins = Origins.of(messages, stored_at)
+        self._held = hold(connection, {message.thing_name for message in messages if message.sample_count})
+
+    def told_apart(self, chunks: Chunks) -> tuple[list[Chunk], list[Chunk]]:
+        """Those after all that was stored of their battery, one after the other, and the others."""
+        ends = {name: latest.newest_ms for name, latest in self._held.items()}
+        new, doubtful = list[Chunk](), list[Chunk]()
+        for chunk in sorted(chunks, key=_by_time):
+            name = self._messages[chunk.message].thing_name
+            if chunk.first_ms > ends.get(name, _EVER_MS):
+                new.append(chunk)
+                ends[name] = chunk.last_ms
+            else:
+                doubtful.append(chunk)
+        return new, doubtful
+
+    def told_from_stored(self, doubtful: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
+        """Those whose time is free of any sample of their battery, one after the other, and the others."""
+        taken = {row["number"] - 1 for row in self._ask("overlapping", doubtful)} if doubtful else set()
+        ends: defaultdict[str, int] = defaultdict(lambda: -1)  # 1970 begins at 0
+        free, overlapping = list[Chunk](), list[Chunk]()
+        for number, chunk in enumerate(doubtful):
+            name = self._messages[chunk.message].thing_name
+            if number in taken or chunk.first_ms <= ends[name]:
+                overlapping.append(chunk)
+            else:
+                free.append(chunk)
+                ends[name] = chunk.last_ms
+        return free, overlapping
+
+    def not_stored(self, chunks: Chunks, overlapping: Sequence[Chunk]) -> list[int]:
+        """The numbers of the samples of these that are not in the tables, each once."""
+        if not overlapping:
+            return []
+        rows = self._ask("stored", overlapping)
+        known = {(row["thing_name"], row["measured_ms"], row["sequence"]) for row in rows}
+        left, samples = [], chunks.of
+        for chunk in overlapping:
+            name, first = self._messages[chunk.message].thing_name, int(chunks.starts[chunk.number])
+            for number in range(first, first + chunk.samples):
+                named = name, int(samples.measured_ms[number]), int(samples.sequence[number])
+                if named not in known:
+                    known.add(named)
+                    left.append(number)
+        return left
+
+    def copy(self, chunks: Chunks, chosen: Sequence[Chunk]) -> int:
+        """Write these; returns how many samples they have."""
+        if chosen:
+            write_chunks(self._connection, chunk_rows(chunks, chosen, self._origins))
+        return sum(chunk.samples for chunk in chosen)
+
+    def copy_all(self, samples: Samples) -> int:
+        chunks = chunks_of(samples)
+        return self.copy(chunks, list(chunks))
+
+    def keep_latest(self, chunks: Chunks) -> None:
+        """What each battery sent last is its latest, whatever its clock says, and how far its times reach."""
+        newest: dict[str, Chunk] = {}
+        ends: defaultdict[str, int] = defaultdict(int)
+        for chunk in chunks:
+            name = self._messages[chunk.message].thing_name
+            ends[name] = max(ends[name], chunk.last_ms)
+            if name not in newest or self._order(chunk) > self._order(newest[name]):
+                newest[name] = chunk
+        fresh = {
+            name: chunk
+            for name, chunk in newest.items()
+            if name not in self._held or self._order(chunk) > self._held[name][:2]
+        }
+        if fresh:
+            self._connection.execute(_statement("make_newest"))
+            newest_ms = [ends[name] for name in fresh]
+            rows = latest_rows(chunks, list(fresh.values()), newest_ms, self._messages, self._origins)
+            _copy(self._connection, "copy_newest", rows)
+            self._connection.execute(_statement("merge_latest"))
+        later = [name for name in newest.keys() - fresh.keys() if ends[name] > self._held[name].newest_ms]
+        if later:
+            ends_of = [_time(ends[name]) for name in later]
+            run(self._connection, "samples.move_newest", thing_names=later, newest=ends_of)
+
+    def _order(self, chunk: Chunk) -> tuple[int, int]:
+        return self._messages[chunk.message].received_at_ms, chunk.last_sequence
+
+    def _ask(self, query: str, chunks: Iterable[Chunk]) -> Any:
+        """Of the times of these chunks, in their order."""
+        times = [(self._messages[one.message].thing_name, _time(one.first_ms), _time(one.last_ms)) for one in chunks]
+        names, firsts, lasts = map(list, zip(*times, strict=True))
+        return run(self._connection, f"samples.{query}", thing_names=names, firsts=firsts, lasts=lasts)
+
+
+_EVER_MS = 2**62
+"""After any time: of a battery that was never heard of nothing is known to be new."""
+
+
+def hold(connection: Connection, things: set[str]) -> dict[str, Latest]:
+    """How far these are, held until the transaction ends. One without a latest sample is held by its name: before all
+    that have one, so that two who hold many never wait for each other in a circle."""
+    named = {
+        "thing_names": ",".join(things)
+    }  # a text with commas: a list costs four times as much, and no name has one
+    run(connection, "samples.hold_unheard", **named)
+    rows = run(connection, "samples.hold_latest", **named).fetchall()
+    return {row.pop("thing_name"): Latest(**row) for row in rows}
+
+
+def write_chunks(connection: Connection, rows: bytes) -> None:
+    """Rows of `chunk_rows`; whoever writes holds their batteries, and knows that no sample of them is stored."""
+    _copy(connection, "copy_chunks", rows)
+
+
+def _copy(connection: Connection, statement: str, rows: bytes) -> None:
+    with connection.cursor() as cursor, cursor.copy(_statement(statement)) as copy:
+        copy.write(rows)
+
+
+def _by_time(chunk: Chunk) -> tuple[int, int]:
+    return chunk.first_ms, chunk.first_sequence
+
+
+def _time(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)
+
+
+@cache
+def _statement(name: str) -> bytes:
+    """A statement with the column lists put in: they are constants, never input."""
+    kept = (*STORED_COLUMNS, "boot_id", "last_command_sequence", "newest_measured_at")
+    lists = {
+        "chunk_columns": CHUNK_COLUMNS,
+        "latest_columns": LATEST_COLUMNS,
+        "kept_columns": kept,
+        "read_columns": [f"nullif({column}, 'NaN')" if column in NUMBERS else column for column in kept],
+        "excluded_columns": [
+            "greatest(latest.newest_measured_at, excluded.newest_measured_at)"
+            if column == "newest_measured_at" else f"excluded.{column}" for column in kept
+        ],
+    }  # fmt: skip
+    return queries("samples")[name].format(**{key: ", ".join(columns) for key, columns in lists.items()}).encode()
