@@ -7,7 +7,8 @@ UV := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 # Much of a test is waiting for a server: one worker a core, but 2 at least and 4 at most.
 WORKERS = -n $$(n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n))) --dist loadgroup --no-loadscope-reorder
-PYTEST = $(BIN)/pytest -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE))
+SHUFFLED = $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE))
+PYTEST = $(BIN)/pytest -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) $(SHUFFLED)
 OF_THE_DATABASE := tests/fleet/adapters/postgres tests/fleet/services tests/supabase
 DEBIAN_PACKAGES := chromium fonts-dejavu-core pgbouncer
 BENCHMARKS := ingest storage archive connected_fleet provisioning simulator dispatch verify_link charts fleet_table
@@ -65,7 +66,7 @@ test-hosted: install  ## The database's tests as on a hosted Supabase project, o
 	@$(PYTEST) -m "not slow" --database hosted-15 $(OF_THE_DATABASE)
 
 test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks
-	@MOMENT="$(MOMENT)" $(BIN)/python -m tests.at_other_times -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) -m "not integration" tests
+	@MOMENT="$(MOMENT)" $(BIN)/python -m tests.at_other_times -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) $(SHUFFLED) -m "not integration" tests
 
 test-second-aws: install terraform  ## The adapters' tests and the Terraform on moto's server, an AWS emulator of others
 	@FLEET_TEST_AWS=moto $(PYTEST) tests/fleet/adapters/aws tests/fleet/adapters/terraform tests/fleet/provisioning/test_steps.py \
@@ -75,7 +76,7 @@ test-security: install  ## Made-up input and attacks, by the threats of docs/thr
 	@$(BIN)/pytest -q $(WORKERS) tests/security
 
 test-faults: install  ## What befalls a running fleet of 20: every sample and every command is counted at both ends
-	@$(BIN)/pytest -q tests/faults
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/faults
 
 test-e2e: install  ## The web app in a real browser (needs make debian); screenshots in test-output/
 	@$(BIN)/pytest -q -n 2 --dist loadgroup -m e2e tests/e2e
