@@ -75,7 +75,7 @@ class World:
             parsed = [parse(body(number, samples).encode()) for number in range(BATCH)]
             messages = [message for message in parsed if isinstance(message, QueueMessage)]
             chunks = chunks_of(samples_of(messages))
-            packed.write_bytes(chunk_rows(chunks, list(chunks), Origins.of(messages, datetime.now(UTC))))
+            packed.write_bytes(chunk_rows(chunks, chunks.in_order(), Origins.of(messages, datetime.now(UTC))))
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "NODE_NO_WARNINGS": "1",

@@ -33,11 +33,11 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class Way:
-    """To store the messages of a batch, and to bring the rollups up to that; its tables are in `schema`."""
+    """To store the messages of a batch, and to bring the rollups up to that at a time; its tables are in `schema`."""
 
     schema: str
     store: Callable[[Connection, Sequence[QueueMessage]], None]
-    roll_up: Callable[[Connection], object]
+    roll_up: Callable[[Connection, datetime], object]
 
 
 def _store_chunks(connection: Connection, messages: Sequence[QueueMessage]) -> None:
@@ -49,8 +49,8 @@ def _store_rows(connection: Connection, messages: Sequence[QueueMessage]) -> Non
     earlier.store(connection, messages, datetime.now(UTC))
 
 
-NOW = Way("fleet", _store_chunks, roll_up)
-BEFORE = Way("earlier", _store_rows, earlier.roll_up)
+NOW = Way("fleet", _store_chunks, lambda connection, at: roll_up(connection, now=at))
+BEFORE = Way("earlier", _store_rows, lambda connection, _: earlier.roll_up(connection))
 
 
 @dataclass(frozen=True)
@@ -111,27 +111,33 @@ class _Database:
         devices = len({msgspec.json.decode(body)["thing_name"] for body in bodies})
         self._work(bodies[:devices], way)
         before = self._bytes(way.schema), self._bytes(way.schema, of_rollups=True)
-        database, worker, begun = self._cpu_s(), time.process_time(), time.perf_counter()
-        rolling, waited = self._work(bodies[devices:], way)
+        database, begun = self._cpu_s(), time.perf_counter()
+        rolling, waited, worker = self._work(bodies[devices:], way)
         wall = time.perf_counter() - begun - waited
-        worker, database = time.process_time() - worker, self._cpu_s() - database
+        database = self._cpu_s() - database
         grown = self._bytes(way.schema) - before[0], self._bytes(way.schema, of_rollups=True) - before[1]
         n = (len(bodies) - devices) * size
         return Cost(
             database / n * 1e6, rolling / n * 1e6, worker / n * 1e6, grown[0] / n, grown[1] / n, n / wall
         )  # fmt: skip
 
-    def _work(self, bodies: Sequence[bytes], way: Way) -> tuple[float, float]:
-        """Seconds of rolling up: of the database's CPU, and of wall time."""
-        rolling = waited = 0.0
+    def _work(self, bodies: Sequence[bytes], way: Way) -> tuple[float, float, float]:
+        """Seconds of rolling up, of the database's CPU and of wall time, and those of our own CPU. A batch is rolled up
+        at the time it was measured, and after the last one all hours are over."""
+        rolling = waited = worked = 0.0
         for begin in range(0, len(bodies), _BATCH):
+            own = time.process_time()
             messages = [message for body in bodies[begin : begin + _BATCH]
                         if isinstance(message := parse(body), QueueMessage)]  # fmt: skip
             way.store(self._connection, messages)
-            database, begun = self._cpu_s(), time.perf_counter()
-            way.roll_up(self._connection)
-            rolling, waited = rolling + self._cpu_s() - database, waited + time.perf_counter() - begun
-        return rolling, waited
+            worked += time.process_time() - own
+            is_last = begin + _BATCH >= len(bodies)
+            now = datetime.now(UTC) if is_last else _measured_at(messages[-1])
+            database, begun, own = self._cpu_s(), time.perf_counter(), time.process_time()
+            way.roll_up(self._connection, now)
+            worked, waited = worked + time.process_time() - own, waited + time.perf_counter() - begun
+            rolling += self._cpu_s() - database
+        return rolling, waited, worked
 
     def _empty(self, schema: str) -> None:
         asked = f"SELECT relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace AND relkind IN ('r', 'p')"  # noqa: S608
@@ -141,7 +147,8 @@ class _Database:
 
     def _bytes(self, schema: str, of_rollups: bool = False) -> int:
         """Of the samples, or of what is made of them; the latest state and what waits are neither."""
-        tables = "^telemetry_(1min|1h|hours)" if of_rollups else "^telemetry_(chunks_|rows_)?([0-9]{8}|day|default)$"
+        of_samples = "^telemetry_(chunks_|rows_)?([0-9]{8}|day|default)$"
+        tables = "^telemetry_(1min|1h|minutes|open)" if of_rollups else of_samples
         asked = (
             "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) AS bytes FROM pg_class"
             " WHERE relnamespace = %s::regnamespace AND relkind = 'r' AND relname ~ %s"
@@ -161,6 +168,11 @@ class _Database:
             elif int(fields[1]) == self._postmaster:
                 total += sum(map(int, fields[11:13]))
         return total / 100
+
+
+def _measured_at(message: QueueMessage) -> datetime:
+    block = [*(message.blocks or blocks_of(message.one_by_one or ()))][-1]
+    return block.at(block.after_ms[-1])
 
 
 @dataclass(frozen=True)

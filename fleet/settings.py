@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import NotConfigured
 from fleet.infrastructure.names import ResourceNames
-from fleet.telemetry.archive import LEAST_DAYS_KEPT
+from fleet.telemetry.archive import DAYS_KEPT, HOUR_DAYS_KEPT, LEAST_DAYS_KEPT, MINUTE_DAYS_KEPT
 
 OWN_BLOCK = "custom-webhook/flip-fleet"
 """The notification block that is made where none is named."""
@@ -210,16 +210,20 @@ class Settings(BaseSettings):
         90, ge=1, description="Days that what homeowners asked of Flip is kept after it ended: as you like."
     )
     rollup_retention_days: int = Field(
-        730, ge=31, description="Days that 1-hour rollups, which long charts read, are kept: as you like, 31 at least."
+        HOUR_DAYS_KEPT,
+        ge=31,
+        description="Days that 1-hour rollups, which long charts read, are kept: as you like, 31 at least.",
     )
     minute_retention_days: int = Field(
-        90, ge=31, description="Days that 1-minute rollups are kept, for charts up to 8 days: as you like, 31 at least."
+        MINUTE_DAYS_KEPT,
+        ge=31,
+        description="Days that 1-minute rollups are kept, for charts up to 8 days: as you like, 31 at least.",
     )
     telemetry_retention_days: int = Field(
-        30,
+        DAYS_KEPT,
         ge=LEAST_DAYS_KEPT,
-        description="Days that samples stay in the database before they go to the archive in S3: as you like, 15 at "
-        "least, since a message may wait in the queue for 14.",
+        description="Days that samples stay in the database before they go to the archive in S3: as you like, 2 at "
+        "least. Charts below a minute and the energy of events are read from them.",
     )
     maintenance_timeout_s: int = Field(
         1800,

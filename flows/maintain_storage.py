@@ -31,7 +31,7 @@ def maintain_storage(
 
     Args:
         days_ahead: Days from today that have a partition afterwards, 366 at most.
-        keep_days: Days that samples stay in the database, at least 15. Empty: FLEET_TELEMETRY_RETENTION_DAYS.
+        keep_days: Days that samples stay in the database, at least 2. Empty: FLEET_TELEMETRY_RETENTION_DAYS.
         webhook_days: Days that webhooks are kept, refused ones too, at least 15: a replay is known for so long, and it
             may wait in the queue for 14.
     """
@@ -69,7 +69,7 @@ def _done(name: str, result: Any) -> str:
     if isinstance(result, ArchivedDays):
         return f"{result.samples_removed} samples of {result.days_removed} days archived"
     if isinstance(result, TakenOver):
-        return f"{result.samples} samples taken over into chunks"
+        return f"{result.samples} samples and {result.hours} hours of minutes taken over into rows of many"
     return f"{result} {name}"
 
 

@@ -33,6 +33,7 @@ def remove_what_is_over(what: Over) -> int:
         "flip_requests": timedelta(days=settings.flip_request_retention_days),
         "minutes": timedelta(days=settings.minute_retention_days),
         "hours": timedelta(days=settings.rollup_retention_days),
+        "known_samples": retention.SAMPLES_KNOWN,
     }
     with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
         return retention.prune(connection, what, postgres.clock(connection) - kept[what])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fleet.capacity.prices import ComputeSize, PriceTable
 from fleet.capacity.workload import MONTH_S, Load, Workload, load_of
+from fleet.telemetry.archive import HOUR_DAYS_KEPT, MINUTE_DAYS_KEPT
 
 _GB = 1e9
 _SQS_BATCH = 10
@@ -45,10 +46,11 @@ def workers(load: Load, table: PriceTable) -> int:
 
 
 def database_gb(workload: Workload, load: Load, table: PriceTable) -> float:
-    """Gigabytes of raw samples and of minute rollups, for the days that raw samples are kept."""
-    raw_per_day = load.samples_per_s * 86_400 * table.measure("database_bytes_per_sample")
-    rollups_per_day = workload.devices * 1_440 * table.measure("database_bytes_a_rollup")
-    return (raw_per_day + rollups_per_day) * workload.keep_days / _GB
+    """Gigabytes of raw samples, and of the minutes and hours made of them, each for the days that it is kept."""
+    raw = load.samples_per_s * 86_400 * table.measure("database_bytes_per_sample") * workload.keep_days
+    minutes = 1_440 * table.measure("database_bytes_a_minute") * MINUTE_DAYS_KEPT
+    hours = 24 * table.measure("database_bytes_an_hour") * HOUR_DAYS_KEPT
+    return (raw + workload.devices * (minutes + hours)) / _GB
 
 
 def databases(workload: Workload, table: PriceTable) -> Databases:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fleet.capacity.prices import PriceTable
 from fleet.errors import InvalidInput
-from fleet.telemetry.archive import LEAST_DAYS_KEPT
+from fleet.telemetry.archive import DAYS_KEPT, LEAST_DAYS_KEPT
 
 MONTH_S = 730 * 3600.0
 _DAY_S = 86_400.0
@@ -18,13 +18,13 @@ class Workload:
     follow a command or somebody looks at them, `live_hours_per_month`.
 
     `basic_ingest`: straight into the rule, without the broker's fee. `keep_days`: raw samples stay so long in the
-    database, 15 at least; then they are in the archive. `commands_per_month`: to each device. Raises `InvalidInput`.
+    database, 2 at least; then they are in the archive. `commands_per_month`: to each device. Raises `InvalidInput`.
     """
 
     devices: int
     sample_s: float = 5.0
     publish_s: float = 60.0
-    keep_days: float = 30.0
+    keep_days: float = DAYS_KEPT
     basic_ingest: bool = True
     commands_per_month: float = 30.0
     live_s: float = 5.0
@@ -47,8 +47,7 @@ class Workload:
             raise InvalidInput(f"A battery cannot be live for {hours} hours a month: use 0 to {MONTH_S / 3600:g}.")
         if not LEAST_DAYS_KEPT <= self.keep_days <= 3650:
             raise InvalidInput(
-                f"Raw samples cannot be kept for {self.keep_days:g} days: use {LEAST_DAYS_KEPT}d to 3650d, since a "
-                "message may wait in the queue for 14 days."
+                f"Raw samples cannot be kept for {self.keep_days:g} days: use {LEAST_DAYS_KEPT}d to 3650d."
             )
 
 

@@ -12,8 +12,12 @@ from pathlib import Path
 
 from fleet.errors import InvalidInput
 
-LEAST_DAYS_KEPT = 15
-"""Days that samples stay in the database at least: a message may wait in the queue for 14."""
+DAYS_KEPT = 7
+"""Days that samples stay in the database, where nobody says otherwise."""
+LEAST_DAYS_KEPT = 2
+"""Days that samples stay in the database at least: what is not rolled up yet is read from them."""
+MINUTE_DAYS_KEPT, HOUR_DAYS_KEPT = 90, 730
+"""Days that rollups are kept, where nobody says otherwise."""
 PART_SAMPLES = 2_000_000
 """Samples a file, about: some 25 MB, which a reader of one device has to fetch."""
 

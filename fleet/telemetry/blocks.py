@@ -8,6 +8,7 @@ there was not read by any.
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -27,12 +28,16 @@ from fleet.telemetry.sample import (
 MAX_SAMPLES = 1_000
 """Of a message."""
 
-_FAR_MS = 100 * 366 * 86_400_000
+FARTHEST = timedelta(days=100 * 366)
 """Further apart are no two samples of a block (a clock was set): a time plus this can still be reckoned with."""
+_FAR_MS = FARTHEST // timedelta(milliseconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
 _Offsets = Annotated[
     list[Annotated[int, msgspec.Meta(ge=-_FAR_MS, le=_FAR_MS)]], msgspec.Meta(min_length=1, max_length=MAX_SAMPLES)
 ]
+
+
+_columns = attrgetter(*READINGS)
 
 
 class Block(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -63,10 +68,9 @@ class Block(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         count = len(self.after_ms)
         if self.first_sequence + count - 1 > LARGEST_SEQUENCE:
             raise ValueError(f"first_sequence {self.first_sequence} leaves no room for {count} samples")
-        for name in READINGS:
-            column = getattr(self, name)
+        for number, column in enumerate(_columns(self)):
             if type(column) is list and len(column) != count:
-                raise ValueError(f"{name} has {len(column)} values for {count} samples")
+                raise ValueError(f"{READINGS[number]} has {len(column)} values for {count} samples")
 
     def __len__(self) -> int:
         return len(self.after_ms)

@@ -7,16 +7,17 @@ for each sample a difference of 16 bits.
 """
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.telemetry.blocks import Block, blocks_of
+from fleet.telemetry.blocks import blocks_of
 from fleet.telemetry.message import QueueMessage
 from fleet.telemetry.sample import DECIMALS, READINGS, Mode
 
@@ -29,17 +30,20 @@ MOST_SAMPLES = 250
 """Of a chunk: its row fits a page of 8 KB."""
 NOT_READ = -(2**15)
 """The difference of a reading that was not read."""
+WIDEST = 2**16 - 2
+"""From the least to the greatest number with one base, which is in the middle: no difference is `NOT_READ`."""
+MISSING = np.int64(2**62)
+"""In place of a number that was not read."""
+MODE_OF: tuple[Mode | None, ...] = (None, *Mode)
+MODES = {mode: code for code, mode in enumerate(MODE_OF)}
+"""A mode as a number, 0 where it was not read."""
+GRID_OF = (None, False, True)
+GRIDS = {grid_online: code for code, grid_online in enumerate(GRID_OF)}
+"""The same of whether the grid is there."""
 
-_numbers = attrgetter(*NUMBERS)
+_READ = [attrgetter(name) for name in NUMBERS]
 _NAN = float("nan")
-_WIDEST = 2**16 - 2
-"""From the least to the greatest of a chunk: the base is in the middle, and `NOT_READ` none of the differences."""
 _HOUR_MS = 3_600_000
-_MISSING = np.int64(2**62)
-_MODES = {mode: code for code, mode in enumerate((None, *Mode))}
-_MODE_OF: tuple[Mode | None, ...] = (None, *Mode)
-_GRIDS: dict[bool | None, int] = {None: 0, False: 1, True: 2}
-_GRID_OF = (None, False, True)
 
 Numbers = NDArray[np.int64]
 
@@ -47,7 +51,7 @@ Numbers = NDArray[np.int64]
 class Samples(NamedTuple):
     """The samples of some messages, one after the other: an element each, of `values` a column each.
 
-    `message` and `block` are the numbers of those that it came in; `values` has `_MISSING` for what was not read.
+    `message` and `block` are the numbers of those that it came in; `values` has `MISSING` for what was not read.
     """
 
     message: Numbers
@@ -61,7 +65,7 @@ class Samples(NamedTuple):
     @property
     def read(self) -> NDArray[np.bool_]:
         """Which of `values` were read."""
-        return np.asarray(self.values != _MISSING)
+        return np.asarray(self.values != MISSING)
 
     def these(self, chosen: Any) -> "Samples":
         """Those of the numbers, or of the truth values, given."""
@@ -78,10 +82,7 @@ class Chunk(NamedTuple):
     samples: int
     first_ms: int
     last_ms: int
-
-    @property
-    def last_sequence(self) -> int:
-        return self.first_sequence + self.samples - 1
+    last_sequence: int
 
 
 @dataclass(frozen=True)
@@ -91,24 +92,29 @@ class Chunks:
     of: Samples
     starts: Numbers
 
-    def __iter__(self) -> Iterator[Chunk]:
+    def in_order(self) -> list[Chunk]:
+        """All of them, in the order of their times."""
         first, last = self.starts[:-1], self.starts[1:] - 1
+        order = np.lexsort((self.of.sequence[first], self.of.measured_ms[first]))
+        first, last = first[order], last[order]
         columns = (
-            self.of.message[first], self.of.sequence[first], self.counts, self.of.measured_ms[first],
-            self.of.measured_ms[last],
+            order, self.of.message[first], self.of.sequence[first], self.counts[order], self.of.measured_ms[first],
+            self.of.measured_ms[last], self.of.sequence[last],
         )  # fmt: skip
-        return map(Chunk, range(len(first)), *(column.tolist() for column in columns))
+        return list(map(Chunk, *(column.tolist() for column in columns)))
 
     @property
     def counts(self) -> Numbers:
         """How many samples each has."""
         return np.diff(self.starts)
 
-    def mode(self, number: int) -> Mode | None:
-        return _MODE_OF[int(self.of.mode[self.starts[number]])]
+    def modes(self, numbers: Sequence[int]) -> list[Mode | None]:
+        """Those of these chunks."""
+        return [MODE_OF[code] for code in self.of.mode[self.starts[numbers]].tolist()]
 
-    def grid_online(self, number: int) -> bool | None:
-        return _GRID_OF[int(self.of.grid[self.starts[number]])]
+    def grids_online(self, numbers: Sequence[int]) -> list[bool | None]:
+        """Whether the grid was there in these."""
+        return [GRID_OF[code] for code in self.of.grid[self.starts[numbers]].tolist()]
 
     def rows(self, size: int, numbers: Numbers) -> "Rows":
         """Those of these numbers, all of which have `size` samples."""
@@ -117,17 +123,17 @@ class Chunks:
         times, values = self.of.measured_ms[within], self.of.values[:, within]
         step = _steps(times[:, -1] - times[:, 0], np.array(size))
         jitter = times - times[:, :1] - step[:, None] * np.arange(size)
-        bases = _bases(*_edges(values))
-        differences = np.where(values == _MISSING, NOT_READ, values - bases[:, :, None])
-        readings = np.concatenate([jitter[None], differences]).transpose(1, 0, 2).astype(np.int16)
+        bases = middle(*_edges(values))
+        differences = np.where(values == MISSING, NOT_READ, values - bases[:, :, None])
+        readings = np.concatenate([jitter[None], differences]).transpose(1, 2, 0)
         return Rows(times[:, 0], times[:, -1], self.of.sequence[first], step, bases.T, readings)
 
 
 class Rows(NamedTuple):
     """Chunks of equally many samples, as they are written: an element each, of `bases` a row, of `readings` a table.
 
-    The first row of that is the jitter: how far each sample is from an even step after the first, in milliseconds; the
-    others are the differences of `NUMBERS` from their base.
+    That has a row a sample, of numbers of 16 bits: the first is the jitter, how far it is from an even step after
+    the first, in milliseconds; the others are the differences of `NUMBERS` from their base.
     """
 
     first_ms: Numbers
@@ -135,16 +141,34 @@ class Rows(NamedTuple):
     first_sequence: Numbers
     step_ms: Numbers
     bases: Numbers
-    readings: NDArray[np.int16]
+    readings: Numbers
 
 
 def samples_of(messages: Sequence[QueueMessage]) -> Samples:
     """All samples of these, in their order."""
-    columns = _Columns()
-    for number, message in enumerate(messages):
-        for block in message.blocks or blocks_of(message.one_by_one or ()):
-            columns.add(number, block)
-    return columns.samples()
+    numbered = [
+        (number, block)
+        for number, message in enumerate(messages)
+        for block in message.blocks or blocks_of(message.one_by_one or ())
+    ]
+    blocks = [block for _, block in numbered]
+    counts = np.array([len(block.after_ms) for block in blocks], dtype=np.int64)
+    block = np.repeat(np.arange(len(counts)), counts)
+    within = np.arange(len(block)) - (np.cumsum(counts) - counts)[block]
+    first_ms = np.array([milliseconds(block.first_measured_at) for block in blocks], dtype=np.int64)
+    after_ms = np.fromiter(chain.from_iterable([block.after_ms for block in blocks]), dtype=np.int64, count=len(block))
+    return Samples(
+        message=np.array([number for number, _ in numbered], dtype=np.int64)[block],
+        block=block,
+        sequence=np.array([block.first_sequence for block in blocks], dtype=np.int64)[block] + within,
+        measured_ms=first_ms[block] + after_ms,
+        mode=_codes([block.mode for block in blocks], counts, MODES),
+        grid=_codes([block.grid_online for block in blocks], counts, GRIDS),
+        values=np.array([
+            _whole(_column([read(block) for block in blocks], counts), scale)
+            for read, scale in zip(_READ, SCALES, strict=True)
+        ]),
+    )  # fmt: skip
 
 
 def samples_in_columns(
@@ -162,10 +186,42 @@ def samples_in_columns(
         block=np.array(message),
         sequence=np.array(sequence),
         measured_ms=np.array(measured_ms),
-        mode=np.array([_MODES[mode] for mode in readings["mode"]]),
-        grid=np.array([_GRIDS[grid] for grid in readings["grid_online"]]),
+        mode=np.array([MODES[mode] for mode in readings["mode"]]),
+        grid=np.array([GRIDS[grid] for grid in readings["grid_online"]]),
         values=np.array(numbers),
     )
+
+
+def samples_in_rows(
+    first_ms: Numbers,
+    first_sequence: Numbers,
+    step_ms: Numbers,
+    mode: Numbers,
+    grid: Numbers,
+    bases: Numbers,
+    readings: Numbers,
+) -> Samples:
+    """The samples of chunks that `Chunks.rows` made, all of the same size: `message` and `block` are their numbers."""
+    count, size, _ = readings.shape
+    within = np.arange(size)
+    number = np.repeat(np.arange(count), size)
+    differences = np.ascontiguousarray(readings.transpose(2, 0, 1))  # a column of each reading
+    values = np.where(differences[1:] == NOT_READ, MISSING, bases.T[:, :, None] + differences[1:])
+    return Samples(
+        message=number,
+        block=number,
+        sequence=(first_sequence[:, None] + within).ravel(),
+        measured_ms=(first_ms[:, None] + step_ms[:, None] * within + differences[0]).ravel(),
+        mode=np.repeat(mode, size),
+        grid=np.repeat(grid, size),
+        values=values.reshape(len(NUMBERS), -1),
+    )
+
+
+def all_of(parts: Sequence[Samples]) -> Samples:
+    """One after the other."""
+    nothing = [np.zeros(0, dtype=np.int64)] * 6 + [np.zeros((len(NUMBERS), 0), dtype=np.int64)]
+    return Samples(*(np.concatenate(columns, axis=-1) for columns in zip(nothing, *parts, strict=True)))
 
 
 def chunks_of(samples: Samples) -> Chunks:
@@ -182,66 +238,42 @@ def chunks_of(samples: Samples) -> Chunks:
         begins[(chunks.starts[:-1] + chunks.counts // 2)[wide]] = True
 
 
-class _Columns:
-    """The samples of blocks, each column in memory of its own: numbers become arrays without being looked at."""
+def _column(values: Sequence[Any], counts: Numbers) -> NDArray[np.float64]:
+    """A reading of all samples, of each block one value or a list; what was not read is NaN."""
+    if list not in set(map(type, values)):
+        return np.repeat(np.array([_NAN if value is None else value for value in values], dtype=np.float64), counts)
+    found = array("d")
+    for value, count in zip(values, counts.tolist(), strict=True):
+        if type(value) is not list:
+            found.fromlist([_NAN if value is None else value] * count)
+            continue
+        try:
+            found.fromlist(value)  # without a look at what is in it
+        except TypeError:  # nothing of it was taken: one is None
+            found.fromlist([_NAN if each is None else each for each in value])
+    return np.frombuffer(found)
 
-    def __init__(self) -> None:
-        self.counts, self.messages, self.first_sequences, self.first_times = (array("q") for _ in range(4))
-        self.after_ms, self.modes, self.grids = array("q"), array("b"), array("b")
-        self.readings = [array("d") for _ in NUMBERS]
 
-    def add(self, message: int, block: Block) -> None:
-        count = len(block.after_ms)
-        self.counts.append(count)
-        self.messages.append(message)
-        self.first_sequences.append(block.first_sequence)
-        self.first_times.append(milliseconds(block.first_measured_at))
-        self.after_ms.fromlist(block.after_ms)
-        self.modes.extend(_coded(block.mode, _MODES, count))
-        self.grids.extend(_coded(block.grid_online, _GRIDS, count))
-        for column, values in zip(self.readings, _numbers(block), strict=True):
-            if type(values) is not list:
-                column.fromlist([_NAN if values is None else values] * count)
-                continue
-            try:
-                column.fromlist(values)
-            except TypeError:  # nothing of it was taken: one is None
-                column.fromlist([_NAN if value is None else value for value in values])
-
-    def samples(self) -> Samples:
-        counts = np.array(self.counts)
-        block = np.repeat(np.arange(len(counts)), counts)
-        within = np.arange(len(block)) - (np.cumsum(counts) - counts)[block]
-        return Samples(
-            message=np.array(self.messages)[block],
-            block=block,
-            sequence=np.array(self.first_sequences)[block] + within,
-            measured_ms=np.array(self.first_times)[block] + np.array(self.after_ms),
-            mode=np.array(self.modes),
-            grid=np.array(self.grids),
-            values=np.array(
-                [_whole(np.frombuffer(each), scale) for each, scale in zip(self.readings, SCALES, strict=True)]
-            ),
-        )
+def _codes(values: Sequence[Any], counts: Numbers, codes: Mapping[Any, int]) -> Numbers:
+    """The same of a reading that is no number."""
+    if list not in set(map(type, values)):
+        return np.repeat(np.array([codes[value] for value in values], dtype=np.int64), counts)
+    each = [value if type(value) is list else [value] * count
+            for value, count in zip(values, counts.tolist(), strict=True)]  # fmt: skip
+    return np.array([codes[value] for value in chain.from_iterable(each)], dtype=np.int64)
 
 
 def _whole(values: NDArray[np.float64], scale: int) -> Numbers:
     scaled = np.rint(values * scale)
     read = scaled == scaled
     return (
-        scaled.astype(np.int64) if read.all() else np.where(read, np.where(read, scaled, 0).astype(np.int64), _MISSING)
+        scaled.astype(np.int64) if read.all() else np.where(read, np.where(read, scaled, 0).astype(np.int64), MISSING)
     )
 
 
 def milliseconds(at: datetime) -> int:
     """Since 1970, UTC."""
     return round(at.timestamp() * 1000)
-
-
-def _coded(values: Any, codes: dict[Any, int], count: int) -> "array[int]":
-    if type(values) is list:
-        return array("b", [codes[value] for value in values])
-    return array("b", (codes[values],)) * count
 
 
 def _cut(samples: Samples) -> NDArray[np.bool_]:
@@ -266,10 +298,10 @@ def _too_wide(chunks: Chunks) -> NDArray[np.bool_]:
     jitter = time - time[starts][which] - _steps(length, counts)[which] * within
     values = chunks.of.values
     least = np.minimum.reduceat(values, starts, axis=1)
-    greatest = np.maximum.reduceat(np.where(values == _MISSING, -_MISSING, values), starts, axis=1)
-    widest = np.where(least == _MISSING, 0, greatest - least).max(axis=0)
+    greatest = np.maximum.reduceat(np.where(values == MISSING, -MISSING, values), starts, axis=1)
+    widest = np.where(least == MISSING, 0, greatest - least).max(axis=0)
     farthest = np.maximum.reduceat(np.abs(jitter), starts)
-    return np.asarray((length > LONGEST_MS) | (counts > MOST_SAMPLES) | (widest > _WIDEST) | (farthest > -NOT_READ - 1))
+    return np.asarray((length > LONGEST_MS) | (counts > MOST_SAMPLES) | (widest > WIDEST) | (farthest > -NOT_READ - 1))
 
 
 def _steps(length: Numbers, counts: Numbers) -> Numbers:
@@ -278,10 +310,10 @@ def _steps(length: Numbers, counts: Numbers) -> Numbers:
 
 
 def _edges(values: Numbers) -> tuple[Numbers, Numbers]:
-    """The least and the greatest that were read, `_MISSING` and its negative where nothing was."""
-    return values.min(axis=-1), np.where(values == _MISSING, -_MISSING, values).max(axis=-1)
+    """The least and the greatest that were read, `MISSING` and its negative where nothing was."""
+    return values.min(axis=-1), np.where(values == MISSING, -MISSING, values).max(axis=-1)
 
 
-def _bases(least: Numbers, greatest: Numbers) -> Numbers:
-    """In the middle of what was read; 0 where nothing was."""
-    return np.where(least == _MISSING, 0, (least + greatest) // 2)
+def middle(least: Numbers, greatest: Numbers) -> Numbers:
+    """Of the least and the greatest that were read, the base of both; 0 where nothing was (`MISSING`)."""
+    return np.where(least == MISSING, 0, (least + greatest) // 2)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from fleet.telemetry.blocks import MAX_SAMPLES, Block, blocks_of, expanded
+from fleet.telemetry.blocks import FARTHEST, MAX_SAMPLES, Block, blocks_of, expanded
 from fleet.telemetry.sample import Instant, Sample, Sequence
 
 SCHEMA = 2
@@ -29,6 +29,7 @@ MAX_REQUEST = 4_096
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+_LATEST_FIRST = _LATEST - FARTHEST
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[a-zA-Z0-9_:.-]+\Z")]
 
@@ -78,7 +79,7 @@ class DeviceMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def sample_count(self) -> int:
         """How many those are, without making them."""
-        return sum(map(len, self.blocks)) if self.blocks else len(self.one_by_one or [])
+        return sum([len(block.after_ms) for block in self.blocks]) if self.blocks else len(self.one_by_one or [])
 
 
 class QueueMessage(DeviceMessage, frozen=True, kw_only=True, gc=False):
@@ -234,6 +235,8 @@ def _without_impossible_times(message: QueueMessage) -> QueueMessage:
 
 
 def _is_of_our_time(block: Block) -> bool:
+    if _EARLIEST <= block.first_measured_at <= _LATEST_FIRST and min(block.after_ms) >= 0:
+        return True  # as nearly all are: nothing to reckon
     # The first by itself: with one that is not, its offsets may leave the calendar.
     return _is_ours(block.at(0)) and _is_ours(block.at(min(block.after_ms))) and _is_ours(block.at(max(block.after_ms)))
 

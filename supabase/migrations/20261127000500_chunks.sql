@@ -31,7 +31,7 @@ CREATE TABLE fleet.telemetry_chunks (
     mode fleet.battery_mode,
     grid_online boolean,
     bases bigint[] NOT NULL,
-    readings smallint[] NOT NULL,
+    readings bytea NOT NULL,
     PRIMARY KEY (thing_name, first_measured_at, first_sequence)
 ) PARTITION BY RANGE (first_measured_at);
 ALTER TABLE fleet.telemetry_chunks ALTER COLUMN bases SET STORAGE PLAIN, ALTER COLUMN readings SET STORAGE PLAIN;
@@ -41,10 +41,11 @@ COMMENT ON TABLE fleet.telemetry_chunks IS
 COMMENT ON COLUMN fleet.telemetry_chunks.first_measured_at IS 'The device''s clock, which is not trusted.';
 COMMENT ON COLUMN fleet.telemetry_chunks.received_at IS 'When IoT Core received the message: AWS''s clock.';
 COMMENT ON COLUMN fleet.telemetry_chunks.readings IS
-    'A table: of its first row sample n (from 1) was measured (n - 1) * step_ms + readings[1][n] milliseconds after the '
-    'first; readings[1 + r][n] is how far its reading r is from bases[r], and -32768 where it was not read. The readings '
-    'in order, in tenths of W and Wh and hundredths of a percent: battery charge power, discharge power, charged energy, '
-    'discharged energy, stored energy, capacity; state of charge, reserve; home power, energy; solar power, energy.';
+    'Of each sample thirteen numbers of 16 bits (fleet.int16_at). The first: sample n (from 1) was measured (n - 1) * '
+    'step_ms and so many milliseconds after the first. The others: how far its readings are from their bases, -32768 where '
+    'one was not read. These in order, in tenths of W and Wh and hundredths of a percent: battery charge power, discharge '
+    'power, charged energy, discharged energy, stored energy, capacity; state of charge, reserve; home power, energy; solar '
+    'power, energy.';
 COMMENT ON COLUMN fleet.telemetry_chunks.bases IS 'What the differences of each reading are from.';
 
 -- A sample from a day without a partition (a clock from 1970 or 2099, a backlog older than the fleet) is kept here.
@@ -91,11 +92,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION fleet.telemetry_days IS 'The day tables of fleet.telemetry_chunks, by UTC day.';
 
-CREATE FUNCTION fleet.reading(p_bases bigint[], p_readings smallint[], p_reading integer, p_number integer, p_scale integer)
+CREATE FUNCTION fleet.int16_at(p_numbers bytea, p_number integer) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT (get_byte(p_numbers, 2 * p_number) << 8 | get_byte(p_numbers, 2 * p_number + 1)) - 32768 $$;
+COMMENT ON FUNCTION fleet.int16_at IS
+    'Number p_number (from 0) of numbers of 16 bits, the high byte first, each stored as much more as makes -32768 be 0.';
+
+CREATE FUNCTION fleet.reading(p_bases bigint[], p_readings bytea, p_reading integer, p_number integer, p_scale integer)
 RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
-    SELECT (p_bases[p_reading] + nullif(p_readings[p_reading + 1][p_number], -32768))::double precision / p_scale
+    SELECT (p_bases[p_reading] + nullif(fleet.int16_at(p_readings, 13 * p_number - 13 + p_reading), -32768))::float8 / p_scale
 $$;
 COMMENT ON FUNCTION fleet.reading IS 'Reading p_reading of sample p_number (both from 1) of a chunk, or NULL: not read.';
 
@@ -110,7 +117,7 @@ CREATE FUNCTION fleet.samples_of(p_chunk fleet.telemetry_chunks) RETURNS TABLE (
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT p_chunk.first_measured_at
-            + ((number - 1) * p_chunk.step_ms::bigint + p_chunk.readings[1][number]) * interval '1 millisecond',
+            + ((number - 1) * p_chunk.step_ms::bigint + fleet.int16_at(p_chunk.readings, 13 * number - 13)) * interval '1 millisecond',
         p_chunk.first_sequence + number - 1,
         fleet.reading(p_chunk.bases, p_chunk.readings, 1, number, 10),
         fleet.reading(p_chunk.bases, p_chunk.readings, 2, number, 10),
@@ -162,7 +169,7 @@ LANGUAGE plpgsql SET search_path = ''
 AS $$
 BEGIN
     INSERT INTO fleet.telemetry_dirty (thing_name, bucket_start)
-    SELECT DISTINCT thing_name, minute
+    SELECT thing_name, minute
     FROM stored, generate_series(
         date_bin('1 minute', first_measured_at, '2000-01-01T00:00:00Z'), last_measured_at, interval '1 minute'
     ) AS minute;
@@ -180,13 +187,15 @@ EXECUTE FUNCTION fleet.mark_dirty_minutes_of_chunks();
 ALTER TABLE fleet.telemetry_chunks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE fleet.telemetry_chunks_default ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON FUNCTION
-    fleet.reading(bigint[], smallint[], integer, integer, integer), fleet.samples_of(fleet.telemetry_chunks),
+    fleet.int16_at(bytea, integer), fleet.reading(bigint[], bytea, integer, integer, integer),
+    fleet.samples_of(fleet.telemetry_chunks),
     fleet.mark_dirty_minutes_of_chunks()
 FROM PUBLIC;
 REVOKE ALL ON fleet.telemetry FROM PUBLIC;
 -- Functions of a view run with the rights of who reads it.
 GRANT EXECUTE ON FUNCTION
-    fleet.reading(bigint[], smallint[], integer, integer, integer), fleet.samples_of(fleet.telemetry_chunks)
+    fleet.int16_at(bytea, integer), fleet.reading(bigint[], bytea, integer, integer, integer),
+    fleet.samples_of(fleet.telemetry_chunks)
 TO authenticated;
 GRANT SELECT ON fleet.telemetry, fleet.telemetry_chunks TO authenticated;
 -- Whole chunks alone: one that began in the last household's time stays hidden, and is five minutes long at most.
@@ -201,64 +210,6 @@ CREATE POLICY owner_or_operator_reads ON fleet.telemetry_chunks FOR SELECT TO au
     );
 
 -- What reads samples of a time names the chunks that may have them; else these are as they were.
-
-CREATE OR REPLACE FUNCTION fleet.command_readings(
-    p_thing_name text, p_from timestamptz, p_to timestamptz, p_gap interval, p_first timestamptz, p_last timestamptz
-) RETURNS TABLE (
-    measured_at timestamptz, received_at timestamptz, sequence bigint, charged_wh double precision,
-    discharged_wh double precision, charge_w double precision, discharge_w double precision
-)
-LANGUAGE sql STABLE
-AS $$
-    (SELECT measured_at, received_at, sequence, battery_charged_energy_wh, battery_discharged_energy_wh,
-        battery_charge_power_w, battery_discharge_power_w
-     FROM fleet.telemetry
-     WHERE thing_name = p_thing_name AND measured_at >= p_from - p_gap AND measured_at < p_from
-        AND chunk_until >= p_from - p_gap AND chunk_from >= p_from - p_gap - interval '5 minutes' AND chunk_from < p_from
-        AND chunk_from BETWEEN p_first - interval '5 minutes' AND p_last
-     ORDER BY measured_at DESC, sequence DESC LIMIT 1)
-    UNION ALL
-    SELECT measured_at, received_at, sequence, battery_charged_energy_wh, battery_discharged_energy_wh,
-        battery_charge_power_w, battery_discharge_power_w
-    FROM fleet.telemetry
-    WHERE thing_name = p_thing_name AND measured_at >= p_from AND measured_at <= p_to
-        AND chunk_until >= p_from AND chunk_from >= p_from - interval '5 minutes' AND chunk_from <= p_to
-        AND chunk_from BETWEEN p_first - interval '5 minutes' AND p_last
-    UNION ALL
-    (SELECT measured_at, received_at, sequence, battery_charged_energy_wh, battery_discharged_energy_wh,
-        battery_charge_power_w, battery_discharge_power_w
-     FROM fleet.telemetry
-     WHERE thing_name = p_thing_name AND measured_at > p_to AND measured_at <= p_to + p_gap
-        AND chunk_until > p_to AND chunk_from > p_to - interval '5 minutes' AND chunk_from <= p_to + p_gap
-        AND chunk_from BETWEEN p_first - interval '5 minutes' AND p_last
-     ORDER BY measured_at, sequence LIMIT 1)
-    UNION ALL
-    SELECT sample.*
-    FROM fleet.telemetry_1min AS minute
-    CROSS JOIN LATERAL (
-        VALUES (
-            first_measured_at, earliest_received_at, first_sequence, first_battery_charged_energy_wh,
-            first_battery_discharged_energy_wh, NULL::double precision, NULL::double precision
-        ), (
-            last_measured_at, NULL, last_sequence, last_battery_charged_energy_wh, last_battery_discharged_energy_wh,
-            last_battery_charge_power_w, last_battery_discharge_power_w
-        )
-    ) AS sample (
-        measured_at, received_at, sequence, charged_wh, discharged_wh, charge_w, discharge_w
-    )
-    WHERE p_from < now() - interval '360 hours' -- samples are kept for 15 days at least
-        AND minute.thing_name = p_thing_name AND minute.bucket_start BETWEEN p_from - p_gap AND p_to + p_gap
-        AND NOT EXISTS (
-            SELECT FROM fleet.telemetry AS kept
-            WHERE kept.thing_name = p_thing_name AND kept.measured_at = sample.measured_at
-                AND kept.sequence = sample.sequence AND kept.chunk_until >= sample.measured_at
-                AND kept.chunk_from BETWEEN sample.measured_at - interval '5 minutes' AND sample.measured_at
-        )
-$$;
-COMMENT ON FUNCTION fleet.command_readings IS
-    'The samples of a time, with those before and after it that are no further off than p_gap; of samples that are '
-    'in the archive, the first and the last one of each minute. p_first and p_last change nothing: they reach over '
-    'all of it, and spare the planner the other days'' partitions.';
 
 CREATE OR REPLACE FUNCTION fleet.telemetry_buckets(
     p_thing_name text, p_from timestamptz, p_to timestamptz, p_points integer

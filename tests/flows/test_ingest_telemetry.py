@@ -120,7 +120,7 @@ def test_a_roll_up_that_fails_makes_a_failed_run_that_says_what_was_stored_all_t
     run_here(FLOWS, environment_of(fleet_settings))
     add_device(fleet_settings, "battery-1")
     with connect(fleet_settings) as connection:
-        connection.execute("ALTER TABLE fleet.telemetry_1min ADD CONSTRAINT broken CHECK (samples < 0)")
+        connection.execute("ALTER TABLE fleet.telemetry_open ADD CONSTRAINT broken CHECK (thing_name = '')")
     send(body(samples=[sample(1), sample(2)]))
     prefect_server.wait(prefect_server.run("ingest-telemetry/test", time_budget_s=1, wait_s=1))
     send(body(samples=[sample(3)]))

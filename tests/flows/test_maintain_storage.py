@@ -49,8 +49,9 @@ def test_a_step_that_takes_too_long_is_told_and_the_rest_is_done(
             "No requests to Flip removed: a statement took longer than FLEET_MAINTENANCE_TIMEOUT_S" in state["message"]
         )
         assert "1 used links removed" in state["message"]
-        done = "0 hours of rollups removed, 0 webhooks removed, 0 samples taken over into chunks, 0 samples of 0 days"
-        assert f"{done} archived" in state["message"]
+        assert "0 hours of rollups removed, 0 runs of archived samples removed, 0 webhooks removed" in state["message"]
+        done = "0 samples and 0 hours of minutes taken over into rows of many, 0 samples of 0 days archived"
+        assert done in state["message"]
         assert left(somebody) == {"requests": 1, "links": 0}
 
     state = prefect_server.wait(prefect_server.run(FLOW))

@@ -54,7 +54,7 @@ def judged(message: bytes) -> QueueMessage | Rejected:
         verdict = parse(message)
         if isinstance(verdict, QueueMessage):  # what is taken can be stored
             chunks = chunks_of(samples_of([verdict]))
-            chunk_rows(chunks, list(chunks), Origins.of([verdict], datetime.now(UTC)))
+            chunk_rows(chunks, chunks.in_order(), Origins.of([verdict], datetime.now(UTC)))
     return verdict
 
 

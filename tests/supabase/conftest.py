@@ -103,11 +103,13 @@ class Fleet:
     ) -> None:
         """Samples of a battery whose state of charge climbs by 1 % a sample, round and round.
 
-        `readings` say in SQL what sample n (from 1) has instead.
+        `readings` say in SQL what sample n (from 1) has instead, and when it was received.
         """
-        usual = {"grid_online": "n %% 7 <> 0", "home_power_w": "300", "solar_power_w": "200"} | readings
+        usual = {"grid_online": "n %% 7 <> 0", "home_power_w": "300", "solar_power_w": "200", "received_at": "now()"}
+        usual |= readings
         self.sql(
-            "INSERT INTO fleet.telemetry_rows SELECT %s, %s + (n - 1) * %s::interval, n, now(), now(), 'CHARGE',"  # noqa: S608
+            "INSERT INTO fleet.telemetry_rows SELECT %s, %s + (n - 1) * %s::interval, n,"  # noqa: S608
+            f" {usual['received_at']}, now(), 'CHARGE',"
             f" {usual['grid_online']}, 100, 0, n, 0, 5000, 10000, n %% 100, 20, {usual['home_power_w']}, n,"
             f" {usual['solar_power_w']}, n FROM generate_series(1, %s) AS n",
             device, start, every, count,

@@ -28,7 +28,7 @@ from tests.supabase.test_grants import API, RELATIONS
 pytestmark = pytest.mark.integration
 
 FORWARDING = {"fleet.forwarding", "fleet.forwarding_failures", "fleet.forwarding_late"}
-STORAGE = {"fleet.telemetry_dirty", "fleet.telemetry_archives"}
+STORAGE = {"fleet.telemetry_dirty", "fleet.telemetry_archives", "fleet.telemetry_known"}
 DISPATCH = {"fleet.command_cursors", "fleet.command_messages", "fleet.command_answers", "fleet.looks"}
 WATCHING = {"fleet.alarms", "fleet.alarm_notices"}
 LIFE = {"fleet.certificates", "fleet.rotations", "fleet.left_homes"}
@@ -122,6 +122,15 @@ def world(fleet: Fleet) -> World:
         " WHERE thing_name = %s LIMIT 1",
         device,
     )
+    minute = ", ".join(fleet.sql("SELECT string_agg(attname, ',' ORDER BY attnum) AS names FROM pg_attribute"
+        " WHERE attrelid = 'fleet.telemetry_1min_rows'::regclass AND attnum > 0")[0]["names"].split(","))  # fmt: skip
+    fleet.sql(
+        f"INSERT INTO fleet.telemetry_1min_rows ({minute}) SELECT {minute} FROM fleet.telemetry_1min"  # noqa: S608
+        " WHERE thing_name = %s LIMIT 1",
+        device,
+    )
+    fleet.sql("INSERT INTO fleet.telemetry_open VALUES (%s, now())", device)
+    fleet.sql("INSERT INTO fleet.telemetry_known VALUES (%s, now(), now(), 1, 1, 0)", device)
     fleet.sql("INSERT INTO fleet.telemetry_dirty VALUES (%s, now())", device)
     fleet.sql(
         "INSERT INTO fleet.telemetry_archives VALUES (%s, 'b', now(), 0, 1, NULL, 1, now(), now(), 1, '')", device

@@ -157,7 +157,7 @@ def test_energies_stay_when_the_samples_are_in_the_archive(fleet: Fleet) -> None
     names = ("asked_energy_wh", "asked_while_measured_wh", "measured_energy_wh", "measured_s", "data_standing")
     assert [after[name] for name in names] == pytest.approx([before[name] for name in names])
     assert before["measured_energy_wh"] == pytest.approx(2000)
-    fleet.sql("DELETE FROM fleet.telemetry_1min WHERE thing_name = %s", device)
+    fleet.sql("DELETE FROM fleet.telemetry_minutes WHERE thing_name = %s", device)
     assert energies(fleet, command_id)["measured_energy_wh"] is None
 
 

@@ -274,6 +274,6 @@ def test_five_hundred_batteries_are_summed_up_in_time(fleet: Fleet, operator: Pe
         seconds[function] = min(laps)
         assert len(answer["buckets"] if function == "dispatch_power" else answer) >= 60
     measured = [row["discharged_energy_wh"] for row in report(operator, start)]
-    assert measured == pytest.approx([2000 * 600 / 3600] * 500)
+    assert measured == pytest.approx([2000 * 600 / 3600] * 500, abs=0.1)
     # Generous: a quiet machine needs a tenth to a fifth of it; without the index it is seconds.
     assert max(seconds.values()) < 1.5, seconds

@@ -32,9 +32,13 @@ RELATIONS = {
     "fleet.telemetry_chunks": READ,
     "fleet.telemetry_rows": READ,
     "fleet.telemetry_1min": READ,
+    "fleet.telemetry_1min_rows": READ,
+    "fleet.telemetry_minutes": READ,
+    "fleet.telemetry_open": READ,
     "fleet.telemetry_1h": READ,
     "fleet.telemetry_dirty": [],
     "fleet.telemetry_archives": [],
+    "fleet.telemetry_known": [],
     "fleet.telemetry_latest": READ,
     "fleet.quarantine": READ,
     "fleet.forwarding": [],
@@ -84,11 +88,12 @@ CALLED_BY_INVOKERS = {
     "clean_text", "accounts", "require_visible_device", "hours_by_minute", "visible_rollups", "telemetry_buckets",
     "command_window_end", "command_readings", "counted_wh", "command_asks", "command_energies", "asked_setpoint_w",
     "data_standing", "report_standing", "require_dispatch", "reading", "samples_of",
+    "int16_at", "at_ms", "minute_number", "open_minutes",
 }  # fmt: skip
 INLINED = {
     "claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition",
     "archive_part", "command_window_end", "command_readings", "counted_wh", "asked_setpoint_w", "data_standing",
-    "report_standing", "reading", "samples_of",
+    "report_standing", "reading", "samples_of", "int16_at", "at_ms", "minute_number",
 }  # fmt: skip
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
 

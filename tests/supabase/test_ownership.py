@@ -247,7 +247,8 @@ def test_a_clock_that_was_fast_leaves_the_next_household_nothing_of_the_last_one
     operator.call("transfer_device", p_thing_name=device, p_to_email=ben.email)
     span = {"p_from": datetime.now(UTC).isoformat(), "p_to": (tomorrow + timedelta(days=9)).isoformat()}
     assert ben.call("telemetry_series", p_thing_name=device, p_points=500, **span) == []
-    fleet.samples(device, tomorrow + timedelta(days=1), 3)
+    a_second_later = "now() + interval '1 second'"  # a minute knows the second of its receipt
+    fleet.samples(device, tomorrow + timedelta(days=1), 3, received_at=a_second_later)
     assert [
         bucket["samples"] for bucket in ben.call("telemetry_series", p_thing_name=device, p_points=500, **span)
     ] == [3]

@@ -29,12 +29,13 @@ class ArchiveLedger:
         Their rollups are brought up to date first: from then on the samples are not there to compute them from.
         """
         due = self._rows("due_days", before=before)
-        if any(row["is_attached"] for row in due):
-            roll_up(self._connection)
+        roll_up(self._connection)
         for row in due:
             if row["is_attached"]:
                 self._limit_waiting()
                 self._run("detach", table=row["partition_name"])
+                # From here on no sample of it is found by who stores, and one that comes again must be known.
+                self._run("know", table=row["partition_name"], stored_before=None, **_bounds(row["day"]))
             self._connection.commit()
         return {row["day"]: row["partition_name"] for row in due}
 
@@ -92,6 +93,7 @@ class ArchiveLedger:
         removed = 0
         for file in self._rows("late_unremoved"):
             bounds = {**_bounds(file["day"]), "stored_before": file["stored_before"]}
+            self._run("know", table="telemetry_chunks_default", **bounds)
             gone = one(self._run("remove_late", **bounds))["samples"]
             if gone != file["samples"]:
                 self._connection.rollback()

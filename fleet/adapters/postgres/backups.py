@@ -28,7 +28,7 @@ from fleet.errors import Conflict, InvalidInput, NotConfigured
 from fleet.settings import Settings
 
 Say = Callable[[str], None]
-SAMPLES = frozenset({f"fleet.telemetry_{kind}" for kind in ("chunks", "rows", "1min", "dirty")})
+SAMPLES = frozenset({f"fleet.telemetry_{kind}" for kind in ("chunks", "rows", "minutes", "1min_rows", "open", "dirty")})
 """What is nine tenths of a fleet's data: raw samples, and the minutes made of them."""
 _MANIFEST, _BLOCK = "manifest.json", 1 << 20
 

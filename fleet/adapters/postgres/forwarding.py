@@ -1,25 +1,18 @@
 """The ledger of what was sent to Flip, and the rollups that points are made of. Times are UTC."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import tuple_row
-
-from fleet.adapters.postgres import Connection, one, queries, run
-from fleet.adapters.postgres.rollups import FIRST, roll_up_some
+from fleet.adapters.postgres import Connection, one, run
+from fleet.adapters.postgres.minutes import edges_of
+from fleet.adapters.postgres.rollups import roll_up_some
 from fleet.flip import MAX_POINTS, Accepted, Rejected, TelemetryPoint, Unanswered
-from fleet.flip.forwarding import INTERVAL, LOOK_BACK, Span, next_spans, points
+from fleet.flip.forwarding import INTERVAL, Span, next_spans, points
 from fleet.products import model_named
-from fleet.telemetry.sample import Mode, Sample
 
 PointOutcome = Accepted[TelemetryPoint] | Rejected | Unanswered
-_FIRST = [f"first_{column}" if column in FIRST else f"last_{column}" for column in Sample.__struct_fields__]
-_LAST = [f"last_{column}" for column in Sample.__struct_fields__]
-_MODE = Sample.__struct_fields__.index("mode")
-_MODES = {mode.value: mode for mode in Mode}
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ class ForwardingLedger:
         The rollups are brought up to date first, and stay as they are until `points` has read them: what is stored
         from now on leaves a mark on the intervals that were closed.
         """
-        while roll_up_some(self._connection):
+        while roll_up_some(self._connection) is not None:
             self._connection.commit()
         behind = [
             (row["thing_name"], row["forwarded_until"])
@@ -78,15 +71,15 @@ class ForwardingLedger:
     def points(self, work: Work) -> list[TelemetryPoint]:
         """One point an interval of the work, out of what is stored now."""
         spans = work.all_spans()
-        samples = self._samples(spans)
+        samples = edges_of(self._connection, spans)
         names = sorted({span.thing_name for span in spans})
         models = {
             row["thing_name"]: model_named(row["model"])
             for row in run(self._connection, "forwarding.models", thing_names=names).fetchall()
         }
-        found = [points(span, samples[number], models[span.thing_name]) for number, span in enumerate(spans, 1)]
+        all_points = [points(span, found, models[span.thing_name]) for span, found in zip(spans, samples, strict=True)]
         self._connection.commit()  # nothing is held while Flip is asked
-        return [point for span_points in found for point in span_points]
+        return [point for span_points in all_points for point in span_points]
 
     def record(
         self, work: Work, sent: Sequence[TelemetryPoint], outcomes: Sequence[PointOutcome], now: datetime
@@ -121,22 +114,6 @@ class ForwardingLedger:
         """Send once more what Flip did not take of this battery. Commits nothing."""
         run(self._connection, "forwarding.revive", thing_name=thing_name)
 
-    def _samples(self, spans: Sequence[Span]) -> dict[int, list[Sample]]:
-        parameters = {
-            "thing_names": [span.thing_name for span in spans],
-            "starts": [span.start for span in spans],
-            "ends": [span.end for span in spans],
-            "look_back": LOOK_BACK,
-        }
-        found: dict[int, list[Sample]] = defaultdict(list)
-        lists = {"first_columns": ", ".join(map(_read, _FIRST)), "last_columns": ", ".join(map(_read, _LAST))}
-        statement = queries("forwarding")["samples"].format(**lists).encode()
-        with self._connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            for number, *values in cursor.execute(statement, parameters).fetchall():
-                values[_MODE] = _MODES.get(values[_MODE])
-                found[number].append(Sample(*values))
-        return found
-
     def _forget_marks(self, marks: Sequence[Mark], sent: Sequence[TelemetryPoint]) -> None:
         intervals = {(point.device_id, point.start_time) for point in sent}
         gone = [mark for mark in marks if (mark.thing_name, mark.start_time) in intervals]
@@ -147,10 +124,6 @@ class ForwardingLedger:
             starts=[mark.start_time for mark in gone],
             marked_at=[mark.marked_at for mark in gone],
         )
-
-
-def _read(column: str) -> str:
-    return f"{column}::text" if column == "last_mode" else column  # an enum would come as bytes
 
 
 def _identities(sent: Sequence[TelemetryPoint]) -> dict[str, list[Any]]:

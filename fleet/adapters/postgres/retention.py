@@ -6,18 +6,23 @@ from typing import Literal
 
 from fleet.adapters.postgres import Connection, run
 
-Over = Literal["used_links", "flip_requests", "minutes", "hours"]
+Over = Literal["used_links", "flip_requests", "minutes", "hours", "known_samples"]
 NAMES: MappingProxyType[Over, str] = MappingProxyType(
     {
         "used_links": "used links",
         "flip_requests": "requests to Flip",
-        "minutes": "minutes of rollups",
+        "minutes": "rows of minutes",
         "hours": "hours of rollups",
+        "known_samples": "runs of archived samples",
     }
 )
 """What may be over, in the order in which it is removed, as a person calls it."""
 LINKS_KEPT = timedelta(days=1)
 """How long a used link is kept after its end: from an hour on it is refused for its age."""
+
+
+SAMPLES_KNOWN = timedelta(days=16)
+"""How long a sample is known after it left for the archive: a message may wait in the queue for 14 days."""
 
 
 def prune(connection: Connection, what: Over, before: datetime) -> int:

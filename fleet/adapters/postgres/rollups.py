@@ -1,75 +1,101 @@
-"""Rollups of 1 minute and 1 hour, computed anew where a sample came: late, out of order and twice come out right."""
+"""Minutes and hours of telemetry, computed where a sample came: late, out of order and twice come out right.
 
+Whoever stores leaves a mark on each minute; whoever rolls up takes the marks. An hour waits in `fleet.telemetry_open`
+until it is over, and is read from its samples so long; then its minutes are written in one row, and again where a
+sample comes late.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import cache
 
-from fleet.adapters.postgres import Connection, queries, run, translated
+import numpy as np
+
+from fleet.adapters.postgres import Connection, one, queries, run, translated
+from fleet.adapters.postgres.copy_minutes import HOUR_COLUMNS, MINUTES_COLUMNS, hour_rows, minutes_rows
+from fleet.adapters.postgres.read_samples import stored_minutes, stored_samples, times_of
+from fleet.telemetry.chunks import Numbers, milliseconds
+from fleet.telemetry.minutes import MINUTE_MS, Minutes, fitted, hours_of, merged, minutes_of
 
 MARKS_AT_ONCE = 20_000
-"""Marks a transaction: a second or two, so that nobody who waits for it waits long, and few hours are done twice."""
-
-_COUNTERS = ("battery_charged_energy_wh", "battery_discharged_energy_wh", "home_energy_wh", "solar_energy_wh")
-FIRST = ("measured_at", "sequence", *_COUNTERS)
-"""What a minute keeps of its first sample."""
-_LAST = (
-    *FIRST, "battery_charge_power_w", "battery_discharge_power_w", "battery_stored_energy_wh",
-    "battery_capacity_energy_wh", "state_of_charge_pct", "backup_reserve_pct", "home_power_w", "solar_power_w", "mode",
-    "grid_online",
-)  # fmt: skip
-_SUMS = (
-    "samples", "samples_grid_online", "earliest_received_at", "state_of_charge_sum_pct", "state_of_charge_min_pct",
-    "state_of_charge_max_pct", "battery_charge_power_sum_w", "battery_discharge_power_sum_w", "home_power_sum_w",
-    "solar_power_sum_w",
-)  # fmt: skip
-_STEPS = ("roll_up_minutes", "roll_up_hours", "mark_late")
+"""Marks a transaction: so few that nobody who waits for it waits long."""
+HOURS_AT_ONCE = 200
+"""Hours a transaction; of samples each 5 seconds they are some 50 MB while they are worked on."""
+_HOUR = timedelta(hours=1)
+_EVER_MS = np.int64(2**62)
 
 
-def roll_up(connection: Connection, at_once: int = MARKS_AT_ONCE) -> int:
-    """Bring the rollups up to what is committed; returns how many minutes were computed. Commits after `at_once` marks.
+def roll_up(connection: Connection, at_once: int = MARKS_AT_ONCE, now: datetime | None = None) -> int:
+    """Bring the rollups up to what is committed; returns how many hours were written. Commits after `at_once` marks.
 
-    Any number of sessions may call it: they take turns, and one that dies leaves its marks to the next.
+    Any number of sessions may call it: they take turns, and one that dies leaves its marks to the next. `now`: which
+    hours are over (the database's clock).
     """
     total = 0
     with translated():
-        while rolled := roll_up_some(connection, at_once):
-            total += rolled
+        while (done := roll_up_some(connection, at_once, now)) is not None:
+            total += done
             connection.commit()
         connection.commit()
     return total
 
 
-def roll_up_some(connection: Connection, at_once: int = MARKS_AT_ONCE) -> int:
-    """At most `at_once` marks, without a commit; returns how many minutes were computed.
+def roll_up_some(connection: Connection, at_once: int = MARKS_AT_ONCE, now: datetime | None = None) -> int | None:
+    """At most `at_once` marks and `HOURS_AT_ONCE` hours, without a commit; returns how many hours were written, and
+    None where nothing was left to do.
 
-    Until the commit no other session changes a rollup: at 0 they say what is stored, and stay so.
+    Until the commit no other session changes a rollup: at None they say what is stored, and stay so.
     """
-    for name in ("lock", "make_rolling"):
-        run(connection, f"rollups.{name}")
-    rolled = run(connection, "rollups.take", limit=at_once).rowcount
-    if rolled:
-        for name in _STEPS:
-            connection.execute(_statement(name))
-    return rolled
+    run(connection, "rollups.lock")
+    marks = one(run(connection, "rollups.take_marks", limit=at_once))["marks"]
+    over = run(connection, "rollups.take_over", now=now, limit=HOURS_AT_ONCE).fetchall()
+    if over:
+        write_hours(connection, [row["thing_name"] for row in over], [row["bucket_start"] for row in over])
+    return len(over) if over or marks else None
+
+
+def write_hours(connection: Connection, thing_names: Sequence[str], hours: Sequence[datetime]) -> None:
+    """The minutes of these hours anew, from all their samples and from what was written before, and the hours.
+
+    The caller holds the lock of rolling up.
+    """
+    ends = [hour + _HOUR for hour in hours]
+    found = stored_samples(connection, thing_names, hours, ends)
+    fresh = minutes_of(*found)
+    minutes = merged(stored_minutes(connection, "take_minutes", thing_names, hours, ends), fresh)
+    if not len(minutes.minute):
+        return
+    rows = fitted(minutes, _whose(connection, thing_names, minutes))
+    _copy(connection, "copy_minutes", minutes_rows(rows, thing_names))
+    run(connection, "rollups.make_hours")
+    _copy(connection, "copy_hours", hour_rows(hours_of(minutes), thing_names))
+    connection.execute(_statement("merge_hours"))
+
+
+def _whose(connection: Connection, thing_names: Sequence[str], minutes: Minutes) -> Numbers:
+    """Of each minute, whether it is of the present household's time (1) or of an earlier one's (0): by the battery's
+    clock and by when it was received, since that clock may be fast."""
+    since = np.full(len(thing_names), _EVER_MS)
+    for row in run(connection, "rollups.handed_over", **times_of(thing_names)).fetchall():
+        since[row["number"]] = milliseconds(row["visible_from"])
+    since_ms = since[minutes.battery]
+    received_ms = minutes.number("earliest_received_at") * 1000
+    return ((minutes.minute * MINUTE_MS >= since_ms) & (received_ms >= since_ms)).astype(np.int64)
+
+
+def _copy(connection: Connection, statement: str, rows: bytes) -> None:
+    with connection.cursor() as cursor, cursor.copy(_statement(statement)) as copy:
+        copy.write(rows)
 
 
 @cache
 def _statement(name: str) -> bytes:
-    """A statement with the column lists put in: they are constants above, never input."""
-    first, last = ([f"{edge}_{column}" for column in columns] for edge, columns in (("first", FIRST), ("last", _LAST)))
-    counters = [f"{edge}_{counter}" for edge in ("first", "last") for counter in _COUNTERS]
-    minute, hour = [*_SUMS, *first, *last], [*_SUMS, *counters, "intervals_present"]
+    """A statement with the column lists put in: they are constants, never input."""
     lists = {
-        "minute_columns": minute,
-        "excluded_minute_columns": [f"excluded.{column}" for column in minute],
-        "hour_columns": hour,
-        "excluded_hour_columns": [f"excluded.{column}" for column in hour],
-        "hour_sums": [
-            f"sum({name}) / sum(samples) FILTER (WHERE {name} IS NOT NULL) * sum(samples) AS {name}"
-            for name in _SUMS
-            if "_sum_" in name
-        ],
-        "first_of_sample": [f"(ordered[1]).{column} AS first_{column}" for column in FIRST],
-        "last_of_sample": [f"(ordered[samples]).{column} AS last_{column}" for column in _LAST],
-        "first_counters": [column for column in counters if column.startswith("first")],
-        "last_counters": [column for column in counters if column.startswith("last")],
-    }
+        "minutes_columns": MINUTES_COLUMNS,
+        "hour_columns": HOUR_COLUMNS,
+        "read_columns": [f"nullif({column}, 'NaN')" if column[-2:] in ("_w", "wh", "ct") else column
+                         for column in HOUR_COLUMNS],
+        "excluded_columns": [f"excluded.{column}" for column in HOUR_COLUMNS],
+    }  # fmt: skip
     return queries("rollups")[name].format(**{key: ", ".join(columns) for key, columns in lists.items()}).encode()

@@ -5,7 +5,7 @@ time; what overlaps that is compared sample by sample. Nobody else stores anythi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -36,13 +36,14 @@ def store_samples(connection: Connection, messages: Sequence[QueueMessage], stor
     if not sent:
         return 0, 0
     chunks = chunks_of(samples)
-    new, doubtful = batch.told_apart(chunks)
+    ordered = chunks.in_order()
+    new, doubtful = batch.told_apart(ordered)
     stored = batch.copy(chunks, new)
     free, overlapping = batch.told_from_stored(doubtful)
     stored += batch.copy(chunks, free)
     if left := batch.not_stored(chunks, overlapping):
         stored += batch.copy_all(samples.these(left))
-    batch.keep_latest(chunks)
+    batch.keep_latest(chunks, ordered)
     return sent, stored
 
 
@@ -52,14 +53,15 @@ class _Batch:
     def __init__(self, connection: Connection, messages: Sequence[QueueMessage], stored_at: datetime) -> None:
         self._connection, self._messages = connection, messages
         self._origins = Origins.of(messages, stored_at)
+        self._names, self._received = self._origins.thing_names, self._origins.received_ms.tolist()
         self._held = hold(connection, {message.thing_name for message in messages if message.sample_count})
 
-    def told_apart(self, chunks: Chunks) -> tuple[list[Chunk], list[Chunk]]:
+    def told_apart(self, ordered: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
         """Those after all that was stored of their battery, one after the other, and the others."""
         ends = {name: latest.newest_ms for name, latest in self._held.items()}
         new, doubtful = list[Chunk](), list[Chunk]()
-        for chunk in sorted(chunks, key=_by_time):
-            name = self._messages[chunk.message].thing_name
+        for chunk in ordered:
+            name = self._names[chunk.message]
             if chunk.first_ms > ends.get(name, _EVER_MS):
                 new.append(chunk)
                 ends[name] = chunk.last_ms
@@ -73,7 +75,7 @@ class _Batch:
         ends: defaultdict[str, int] = defaultdict(lambda: -1)  # 1970 begins at 0
         free, overlapping = list[Chunk](), list[Chunk]()
         for number, chunk in enumerate(doubtful):
-            name = self._messages[chunk.message].thing_name
+            name = self._names[chunk.message]
             if number in taken or chunk.first_ms <= ends[name]:
                 overlapping.append(chunk)
             else:
@@ -82,17 +84,20 @@ class _Batch:
         return free, overlapping
 
     def not_stored(self, chunks: Chunks, overlapping: Sequence[Chunk]) -> list[int]:
-        """The numbers of the samples of these that are not in the tables, each once."""
+        """The numbers of the samples of these that are neither in the tables nor in the archive, each once."""
         if not overlapping:
             return []
         rows = self._ask("stored", overlapping)
         known = {(row["thing_name"], row["measured_ms"], row["sequence"]) for row in rows}
+        archived = defaultdict[str, list[Any]](list)
+        for row in self._ask("archived", overlapping):
+            archived[row["thing_name"]].append(row)
         left, samples = [], chunks.of
         for chunk in overlapping:
-            name, first = self._messages[chunk.message].thing_name, int(chunks.starts[chunk.number])
+            name, first = self._names[chunk.message], int(chunks.starts[chunk.number])
             for number in range(first, first + chunk.samples):
                 named = name, int(samples.measured_ms[number]), int(samples.sequence[number])
-                if named not in known:
+                if named not in known and not any(_is_in(each, *named[1:]) for each in archived[name]):
                     known.add(named)
                     left.append(number)
         return left
@@ -105,15 +110,16 @@ class _Batch:
 
     def copy_all(self, samples: Samples) -> int:
         chunks = chunks_of(samples)
-        return self.copy(chunks, list(chunks))
+        return self.copy(chunks, chunks.in_order())
 
-    def keep_latest(self, chunks: Chunks) -> None:
+    def keep_latest(self, chunks: Chunks, ordered: Sequence[Chunk]) -> None:
         """What each battery sent last is its latest, whatever its clock says, and how far its times reach."""
         newest: dict[str, Chunk] = {}
         ends: defaultdict[str, int] = defaultdict(int)
-        for chunk in chunks:
-            name = self._messages[chunk.message].thing_name
-            ends[name] = max(ends[name], chunk.last_ms)
+        for chunk in ordered:
+            name = self._names[chunk.message]
+            if chunk.last_ms > ends[name]:
+                ends[name] = chunk.last_ms
             if name not in newest or self._order(chunk) > self._order(newest[name]):
                 newest[name] = chunk
         fresh = {
@@ -133,11 +139,11 @@ class _Batch:
             run(self._connection, "samples.move_newest", thing_names=later, newest=ends_of)
 
     def _order(self, chunk: Chunk) -> tuple[int, int]:
-        return self._messages[chunk.message].received_at_ms, chunk.last_sequence
+        return self._received[chunk.message], chunk.last_sequence
 
     def _ask(self, query: str, chunks: Iterable[Chunk]) -> Any:
         """Of the times of these chunks, in their order."""
-        times = [(self._messages[one.message].thing_name, _time(one.first_ms), _time(one.last_ms)) for one in chunks]
+        times = [(self._names[one.message], _time(one.first_ms), _time(one.last_ms)) for one in chunks]
         names, firsts, lasts = map(list, zip(*times, strict=True))
         return run(self._connection, f"samples.{query}", thing_names=names, firsts=firsts, lasts=lasts)
 
@@ -167,8 +173,13 @@ def _copy(connection: Connection, statement: str, rows: bytes) -> None:
         copy.write(rows)
 
 
-def _by_time(chunk: Chunk) -> tuple[int, int]:
-    return chunk.first_ms, chunk.first_sequence
+def _is_in(run_of_samples: Mapping[str, Any], measured_ms: int, sequence: int) -> bool:
+    """Whether a run of samples that is in the archive has this one: where its sequence belongs in time."""
+    after = sequence - run_of_samples["first_sequence"]
+    steps = run_of_samples["last_sequence"] - run_of_samples["first_sequence"]
+    first_ms, length_ms = run_of_samples["first_ms"], run_of_samples["last_ms"] - run_of_samples["first_ms"]
+    belongs_ms = first_ms + length_ms * after / max(steps, 1)
+    return bool(0 <= after <= steps and abs(measured_ms - belongs_ms) <= run_of_samples["jitter_ms"] + 1)
 
 
 def _time(ms: int) -> datetime:

@@ -1,17 +1,21 @@
 """Samples that were stored a row each become chunks: a battery's day at a time, each in a transaction that counts both.
+Minutes that were stored a row each become rows of an hour in the same way.
 
 Killed anywhere, nothing is lost or doubled: what is not a chunk yet is still a row, and the next run goes on with it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from psycopg.rows import tuple_row
 
-from fleet.adapters.postgres import Connection, queries, run, translated
-from fleet.adapters.postgres.copy_chunks import Origins, chunk_rows, microseconds
+from fleet.adapters.postgres import Connection, one, queries, run, translated
+from fleet.adapters.postgres.copy_chunks import Origins, chunk_rows
+from fleet.adapters.postgres.copy_format import microseconds
+from fleet.adapters.postgres.rollups import HOURS_AT_ONCE, write_hours
 from fleet.adapters.postgres.samples import hold, write_chunks
 from fleet.errors import Conflict
 from fleet.telemetry.chunks import Chunks, chunks_of, samples_in_columns
@@ -25,14 +29,15 @@ _LOCK_TIMEOUT = "10s"
 
 @dataclass(frozen=True)
 class TakenOver:
-    """How many samples became chunks, in how many days of a battery."""
+    """How many samples became chunks, in how many days of a battery, and how many hours of minutes became rows."""
 
     samples: int = 0
     days: int = 0
+    hours: int = 0
 
 
 def take_over(connection: Connection) -> TakenOver:
-    """Make chunks of all samples that are a row each, and drop their day tables. Commits each battery's day.
+    """Make chunks of all samples that are a row each, and drop their day tables; then of minutes. Commits each step.
 
     Ingestion may go on meanwhile. Raises `Conflict`, and leaves that day as it is, where the counts differ.
     """
@@ -45,13 +50,37 @@ def take_over(connection: Connection) -> TakenOver:
             connection.commit()
         for thing_name in _things_in(connection, table):
             samples = _take_over_day(connection, table, thing_name)
-            done = TakenOver(done.samples + samples, done.days + 1)
+            done = replace(done, samples=done.samples + samples, days=done.days + 1)
         if row["day"]:
             _wait_for_tables(connection)
             with translated():
                 connection.execute(_statement("drop", table))
             connection.commit()
-    return done
+    return replace(done, hours=_take_over_minutes(connection))
+
+
+def _take_over_minutes(connection: Connection) -> int:
+    total = 0
+    while True:
+        run(connection, "rollups.lock")
+        rows = run(connection, "taking_over.next_hours", limit=HOURS_AT_ONCE).fetchall()
+        names, hours = [row["thing_name"] for row in rows], [row["hour"] for row in rows]
+        if not rows:
+            break
+        before = _minutes_in(connection, names, hours)
+        write_hours(connection, names, hours)
+        after = _minutes_in(connection, names, hours)
+        if after < before:
+            connection.rollback()
+            raise Conflict(f"{before} minutes of {names[0]} and others would become {after}: none moved.")
+        connection.commit()
+        total += len(rows)
+    connection.commit()
+    return total
+
+
+def _minutes_in(connection: Connection, thing_names: list[str], hours: list[datetime]) -> int:
+    return int(one(run(connection, "taking_over.minutes_in", thing_names=thing_names, hours=hours))["minutes"])
 
 
 def _things_in(connection: Connection, table: str) -> Iterator[str]:
@@ -91,7 +120,7 @@ def _as_chunks(thing_name: str, rows: list[tuple[Any, ...]]) -> bytes:
         np.array([microseconds(stored) for _, stored in number]),
     )
     chunks: Chunks = chunks_of(samples)
-    return chunk_rows(chunks, list(chunks), origins)
+    return chunk_rows(chunks, chunks.in_order(), origins)
 
 
 def _wait_for_tables(connection: Connection) -> None:

@@ -75,17 +75,18 @@ def test_a_dearer_region_costs_aws_its_factor_and_supabase_nothing_more() -> Non
 
 
 def test_the_database_grows_with_the_days_that_raw_samples_are_kept(table: PriceTable) -> None:
-    """A day: 17.28 million samples of 53 bytes and 1.44 million rollups of 250 make 1.28 GB."""
-    month = databases(THOUSAND, table)
-    assert (month.count, month.size.name) == (1, "small")
-    assert month.gb_each == pytest.approx(30 * (17.28e6 * 53 + 1.44e6 * 250) / 1e9)
+    """A day: 17.28 million samples of 50 bytes. 90 days of minutes of 50 bytes and two years of hours of 300 stay."""
+    a_week = databases(THOUSAND, table)
+    assert (a_week.count, a_week.size.name) == (1, "small")
+    rollups = 90 * 1.44e6 * 50 + 730 * 24e3 * 300
+    assert a_week.gb_each == pytest.approx((7 * 17.28e6 * 50 + rollups) / 1e9)
     assert databases(replace(THOUSAND, keep_days=60), table).size.name == "medium"
 
 
 def test_rows_a_second_ask_for_databases_too(table: PriceTable) -> None:
-    """200,000 samples a second at 70,000 a database are three, however much room each of them has."""
+    """800,000 samples a second at 300,000 a database are three, however much room each of them has."""
     roomy = msgspec.structs.replace(table.supabase[-1], database_gb=1e9)
-    assert databases(Workload(1_000_000), msgspec.structs.replace(table, supabase=[roomy])).count == 3
+    assert databases(Workload(4_000_000), msgspec.structs.replace(table, supabase=[roomy])).count == 3
 
 
 def test_workers_follow_the_measured_cost(table: PriceTable) -> None:
@@ -122,7 +123,7 @@ def test_an_unknown_region_is_refused_in_a_sentence(table: PriceTable) -> None:
         ({"live_s": 0}, "use 10ms to 1d"),
         ({"live_hours_per_month": 800}, "use 0 to 730"),
         ({"sample_s": 60, "publish_s": 5}, "publish as often as you sample or less often"),
-        ({"keep_days": 14.9}, "cannot be kept for 14.9 days: use 15d"),
+        ({"keep_days": 1.9}, "cannot be kept for 1.9 days: use 2d"),
     ],
 )
 def test_a_fleet_that_cannot_be_is_refused_in_a_sentence(wrong: dict[str, float], sentence: str) -> None:

@@ -16,6 +16,7 @@ from fleet.adapters.aws.s3 import ArchiveStore
 from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.archives import ArchiveLedger
 from fleet.adapters.postgres.rollups import roll_up
+from fleet.adapters.postgres.samples import store_samples
 from fleet.adapters.postgres.taking_over import take_over
 from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused, Unavailable
 from fleet.infrastructure.outputs import load_outputs
@@ -24,6 +25,8 @@ from fleet.services.history import history
 from fleet.settings import Settings
 from fleet.telemetry import archive
 from fleet.telemetry.archive import Row
+from fleet.telemetry.message import QueueMessage, parse
+from tests.messages import body, sample
 from tests.registered_homes import add_battery
 
 pytestmark = pytest.mark.integration
@@ -245,6 +248,42 @@ def test_a_day_that_is_made_anew_after_it_was_archived_is_not_taken_for_archived
     for _ in range(2):
         place.archive()
         assert len(place.history()) == 101
+
+
+@pytest.mark.parametrize("died_at", [None, "note", "drop"])
+def test_a_message_that_comes_again_when_its_day_is_over_or_on_its_way_is_known(
+    place: Place, died_at: str | None
+) -> None:
+    sent = [sample(n + 1, START + n * timedelta(seconds=5)) for n in range(40)]
+    late = [sample(n + 1, START + n * timedelta(seconds=5)) for n in range(40, 45)]
+
+    def put(*samples: dict[str, object]) -> tuple[int, int]:
+        message = parse(body(samples=list(samples)))
+        assert isinstance(message, QueueMessage)
+        told = store_samples(place.connection, [message], START)
+        place.connection.commit()
+        return told
+
+    assert put(*sent) == (40, 40)
+    before = place.history()
+    if died_at:
+        with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(ArchiveLedger, {"note": "note", "drop": "drop_day"}[died_at], killed)
+            place.archive()
+        place.connection.rollback()
+    else:
+        place.archive()
+    assert put(*sent) == (40, 0)
+    place.archive()
+    assert put(*sent[:20], *late) == (25, 5)
+    assert place.history()[:40] == before
+    place.archive(BEFORE + timedelta(days=400))
+    assert put(*sent, *late) == (45, 0), "late ones are known too"
+    assert len(place.history()) == 45
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
 
 
 def test_rollups_outlive_their_samples(place: Place) -> None:

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.integration
 NOW = datetime(2026, 2, 28, 23, 56, tzinfo=UTC)
 """A minute into an interval, just before a day, a month and a February end. No test here asks what time it is."""
 CLOSED = NOW - timedelta(minutes=6)
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
@@ -102,9 +103,11 @@ def test_each_closed_interval_since_registration_is_sent_once(
     assert starts(flip_server) == intervals(4, CLOSED + INTERVAL)
 
 
-def test_points_out_of_rollups_are_those_out_of_all_the_samples(
-    connection: Connection, commissioned: Callable[..., str]
+@pytest.mark.parametrize("over", ["all", "none", "some"])
+def test_points_out_of_minutes_are_those_out_of_all_the_samples(
+    connection: Connection, commissioned: Callable[..., str], over: str
 ) -> None:
+    """Whether the hours are over, and their minutes written, or not yet, and read from the samples."""
     name, chaos, start = commissioned(intervals=12), random.Random(11), CLOSED - 13 * INTERVAL
     at, charged, home, samples = start, 0.0, 5000.0, list[Sample]()
     for sequence in range(1, 500):
@@ -117,7 +120,11 @@ def test_points_out_of_rollups_are_those_out_of_all_the_samples(
     for first in range(0, len(samples), 50):
         message = body(name, [msgspec.to_builtins(each) for each in samples[first : first + 50]])
         store(connection, [(Received(str(first), message, NOW), parse(message))])
-        roll_up(connection)
+        roll_up(connection, now={"all": None, "none": start + 17 * MINUTE, "some": start + 30 * MINUTE}[over])
+    rows = one(
+        connection.execute("SELECT count(DISTINCT date_trunc('hour', bucket_start)) AS n FROM fleet.telemetry_minutes")
+    )
+    assert rows["n"] == {"all": 3, "none": 0, "some": 1}[over]
     span = Span(name, CLOSED - 12 * INTERVAL, CLOSED)
     for found, exact in zip(
         ForwardingLedger(connection).points(Work((span,))), points(span, samples, model_named("home-13")), strict=True

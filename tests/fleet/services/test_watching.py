@@ -9,7 +9,7 @@ import pytest
 from fleet.adapters import aws
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import Connection, connect
-from fleet.adapters.postgres.rollups import roll_up
+from fleet.adapters.postgres.taking_over import take_over
 from fleet.errors import Unavailable
 from fleet.services.watching import LOOKS, World, look, world_of
 from fleet.settings import Settings
@@ -204,7 +204,7 @@ def test_counters_that_move_as_no_energy_does_are_told(place: Place) -> None:
     for name, counters in histories.items():
         place.battery(name)
         place.samples(name, start, *counters)
-    roll_up(place.connection)
+    take_over(place.connection)
     assert sorted(place.found("energy-doubtful")) == ["leap", "replaced-meter"]
     assert place.found("energy-doubtful")["leap"].startswith("1 times")
 

@@ -48,14 +48,14 @@ def written(chunks: Chunks, chunk: Chunk) -> list[Sample]:
     row = chunks.rows(chunk.samples, np.array([chunk.number]))
     found = []
     for number in range(chunk.samples):
-        offset = number * int(row.step_ms[0]) + int(row.readings[0, 0, number])
-        differences = row.readings[0, 1:, number].tolist()
+        offset = number * int(row.step_ms[0]) + int(row.readings[0, number, 0])
+        differences = row.readings[0, number, 1:].tolist()
         values = [
             None if difference == NOT_READ else (base + difference) / scale
             for base, difference, scale in zip(row.bases[0].tolist(), differences, SCALES.tolist(), strict=True)
         ]
         at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(row.first_ms[0]) + offset)
-        said = {"mode": chunks.mode(chunk.number), "grid_online": chunks.grid_online(chunk.number)}
+        said = {"mode": chunks.modes([chunk.number])[0], "grid_online": chunks.grids_online([chunk.number])[0]}
         readings = dict(zip(NUMBERS, values, strict=True))
         found.append(Sample(int(row.first_sequence[0]) + number, at, **said, **readings))  # type: ignore[arg-type]
     return found
@@ -71,8 +71,13 @@ def test_the_samples_of_the_chunks_are_those_of_the_messages(several: list) -> N
             samples.append(Sample(sequence, at, **readings))
         sent.append(samples)
     chunks = chunked(*sent)
-    assert [sample for chunk in chunks for sample in written(chunks, chunk)] == [s for samples in sent for s in samples]
-    for chunk in chunks:
+    ordered = chunks.in_order()
+    assert [chunk.first_ms for chunk in ordered] == sorted(chunk.first_ms for chunk in ordered)
+    as_sent = sorted(ordered, key=lambda chunk: chunk.number)
+    assert [sample for chunk in as_sent for sample in written(chunks, chunk)] == [
+        s for samples in sent for s in samples
+    ]
+    for chunk in ordered:
         row = written(chunks, chunk)
         times = [sample.measured_at.timestamp() * 1000 for sample in row]
         assert times == sorted(times) and times[-1] - times[0] <= LONGEST_MS and len(row) <= MOST_SAMPLES
@@ -82,7 +87,7 @@ def test_the_samples_of_the_chunks_are_those_of_the_messages(several: list) -> N
 
 
 def counts(samples: list[Sample]) -> list[int]:
-    return [chunk.samples for chunk in chunked(samples)]
+    return [chunk.samples for chunk in chunked(samples).in_order()]
 
 
 def test_a_minute_of_a_battery_at_work_is_one_chunk() -> None:
@@ -113,4 +118,4 @@ def test_the_longest_message_is_taken_apart() -> None:
 
 
 def test_of_no_samples_there_are_no_chunks() -> None:
-    assert list(chunks_of(samples_of([]))) == []
+    assert chunks_of(samples_of([])).in_order() == []

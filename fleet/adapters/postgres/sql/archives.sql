@@ -6,6 +6,46 @@ SELECT day, partition_name, is_attached FROM fleet.telemetry_days() WHERE day < 
 -- Nothing comes into the day any more: a sample that does goes to the default partition.
 ALTER TABLE fleet.telemetry_chunks DETACH PARTITION fleet.{table}
 
+-- name: know
+-- The runs of samples of a day that are about to leave the database, or of those of it that were stored before then. A run
+-- ends where a step is not as long as those before it, to 1 %%; how far its samples are from a line through its ends is
+-- bounded by how far the ends of its chunks are from that, and the samples from the chunk's own.
+INSERT INTO fleet.telemetry_known AS known (
+    thing_name, first_measured_at, last_measured_at, first_sequence, last_sequence, jitter_ms
+)
+WITH chunk AS (
+    SELECT thing_name, first_measured_at, last_measured_at, first_sequence, first_sequence + samples - 1 AS last_sequence,
+        step_ms, greatest(50, step_ms / 100) AS tolerance_ms,
+        (SELECT max(abs(fleet.int16_at(readings, 13 * n))) FROM generate_series(0, samples - 1) AS n) AS jitter_ms
+    FROM fleet.{table}
+    WHERE first_measured_at >= %(start)s AND first_measured_at < %(end)s
+        AND stored_at < coalesce(%(stored_before)s, 'infinity'::timestamptz)
+), compared AS (
+    SELECT *, lag(last_sequence) OVER own_order + 1 IS DISTINCT FROM first_sequence
+        OR abs(lag(step_ms) OVER own_order - step_ms) > tolerance_ms
+        OR abs(extract(epoch FROM first_measured_at - lag(last_measured_at) OVER own_order) * 1000 - step_ms) > tolerance_ms
+        OR date_bin('1 hour', lag(first_measured_at) OVER own_order, '2000-01-01T00:00:00Z')
+            <> date_bin('1 hour', first_measured_at, '2000-01-01T00:00:00Z') AS begins
+    FROM chunk WINDOW own_order AS (PARTITION BY thing_name ORDER BY first_measured_at, first_sequence)
+), numbered AS (
+    SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY thing_name ORDER BY first_measured_at, first_sequence) AS run
+    FROM compared
+), run AS (
+    SELECT thing_name, run, min(first_measured_at) AS first_at, max(last_measured_at) AS last_at,
+        min(first_sequence) AS first_number, max(last_sequence) AS last_number
+    FROM numbered GROUP BY thing_name, run
+)
+SELECT thing_name, first_at, last_at, first_number, last_number, max(ceil(jitter_ms + greatest(
+    abs(extract(epoch FROM first_measured_at - first_at) * 1000 - (first_sequence - first_number) * steps.ms),
+    abs(extract(epoch FROM last_measured_at - first_at) * 1000 - (last_sequence - first_number) * steps.ms)
+)))
+FROM numbered JOIN run USING (thing_name, run)
+CROSS JOIN LATERAL (
+    SELECT extract(epoch FROM last_at - first_at) * 1000 / greatest(last_number - first_number, 1) AS ms
+) AS steps
+GROUP BY thing_name, run, first_at, last_at, first_number, last_number
+ON CONFLICT (thing_name, first_measured_at, first_sequence) DO NOTHING
+
 -- name: count
 -- How many samples a day table has.
 SELECT coalesce(sum(samples), 0)::bigint AS samples FROM fleet.{table}

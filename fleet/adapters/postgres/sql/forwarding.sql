@@ -55,30 +55,6 @@ LIMIT %(limit)s
 -- The late marks of these batteries, read before their samples are.
 SELECT thing_name, start_time, marked_at FROM fleet.forwarding_late WHERE thing_name = ANY(%(thing_names)s)
 
--- name: samples
--- The first and the last sample of each minute of each span, by number, and of the last minute before it. Of a first one
--- only its counters are known, and no more is asked of it.
-SELECT span.number, edge.*
-FROM unnest(%(thing_names)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
-    WITH ORDINALITY AS span (thing_name, span_start, span_end, number)
-CROSS JOIN LATERAL (
-    SELECT inside.* FROM fleet.telemetry_1min AS inside
-    WHERE inside.thing_name = span.thing_name
-        AND inside.bucket_start >= span.span_start AND inside.bucket_start < span.span_end
-    UNION ALL
-    (
-        SELECT earlier.* FROM fleet.telemetry_1min AS earlier
-        WHERE earlier.thing_name = span.thing_name
-            AND earlier.bucket_start >= span.span_start - %(look_back)s AND earlier.bucket_start < span.span_start
-        ORDER BY earlier.bucket_start DESC LIMIT 1
-    )
-) AS minute
-CROSS JOIN LATERAL (
-    SELECT {first_columns} WHERE first_sequence <> last_sequence OR first_measured_at <> last_measured_at
-    UNION ALL
-    SELECT {last_columns}
-) AS edge
-
 -- name: models
 -- Which model each battery is.
 SELECT thing_name, model FROM fleet.devices WHERE thing_name = ANY(%(thing_names)s)

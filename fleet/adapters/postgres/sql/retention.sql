@@ -7,9 +7,13 @@ DELETE FROM fleet.used_links WHERE expires_at < %(before)s
 DELETE FROM fleet.flip_requests WHERE finished_at < %(before)s
 
 -- name: minutes
--- 1-minute rollups by the device's clock, through each device's own part of the index.
-DELETE FROM fleet.telemetry_1min AS rollup USING fleet.devices AS device
+-- Rows of minutes by the device's clock, through each device's own part of the index.
+DELETE FROM fleet.telemetry_minutes AS rollup USING fleet.devices AS device
 WHERE rollup.thing_name = device.thing_name AND rollup.bucket_start < %(before)s
+
+-- name: known_samples
+-- Runs of samples that left for the archive so long ago that none of them comes again.
+DELETE FROM fleet.telemetry_known WHERE noted_at < %(before)s
 
 -- name: hours
 -- 1-hour rollups, in the same way.

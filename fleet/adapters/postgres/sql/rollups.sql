@@ -2,100 +2,88 @@
 -- One session at a time, until its transaction ends: whoever comes next sees all that this one wrote.
 SELECT pg_advisory_xact_lock(hashtextextended('fleet/roll_up_telemetry', 0))
 
--- name: make_rolling
--- The minutes that this transaction works on.
-CREATE TEMPORARY TABLE IF NOT EXISTS rolling (thing_name text NOT NULL, bucket_start timestamptz NOT NULL)
-ON COMMIT DELETE ROWS
-
--- name: take
--- Take marks whose samples are committed: those that come after this statement's snapshot wait for the next one.
+-- name: take_marks
+-- Take marks whose samples are committed: those that come after this statement's snapshot wait for the next one. Their
+-- hours wait until they are over; of intervals of 5 minutes that are closed, forwarding is told that they changed: whatever
+-- it read before this transaction, it sends anew. A minute early, and one interval too many, do no harm.
 WITH taken AS (
     DELETE FROM fleet.telemetry_dirty
     WHERE ctid = ANY(ARRAY(SELECT ctid FROM fleet.telemetry_dirty LIMIT %(limit)s))
     RETURNING thing_name, bucket_start
-)
-INSERT INTO rolling SELECT DISTINCT thing_name, bucket_start FROM taken
-
--- name: roll_up_minutes
--- The minutes anew, from all their samples. One whose samples went to the archive is not replaced by the few that came
--- after that. A sum is the average of what was read times the samples: NULL only where nothing was.
-INSERT INTO fleet.telemetry_1min AS rollup (thing_name, bucket_start, {minute_columns})
-SELECT rolling.thing_name, rolling.bucket_start, {minute_columns}
-FROM rolling
-CROSS JOIN LATERAL (
-    SELECT count(*) AS samples, count(*) FILTER (WHERE grid_online IS NOT FALSE) AS samples_grid_online,
-        min(received_at) AS earliest_received_at, avg(state_of_charge_pct) * count(*) AS state_of_charge_sum_pct,
-        min(state_of_charge_pct) AS state_of_charge_min_pct, max(state_of_charge_pct) AS state_of_charge_max_pct,
-        avg(battery_charge_power_w) * count(*) AS battery_charge_power_sum_w,
-        avg(battery_discharge_power_w) * count(*) AS battery_discharge_power_sum_w,
-        avg(home_power_w) * count(*) AS home_power_sum_w, avg(solar_power_w) * count(*) AS solar_power_sum_w,
-        array_agg(sample ORDER BY measured_at, sequence) AS ordered
-    FROM fleet.telemetry AS sample
-    WHERE thing_name = rolling.thing_name
-        AND measured_at >= rolling.bucket_start AND measured_at < rolling.bucket_start + interval '1 minute'
-        AND chunk_until >= rolling.bucket_start AND chunk_from >= rolling.bucket_start - interval '5 minutes'
-        AND chunk_from < rolling.bucket_start + interval '1 minute'
-) AS whole
-CROSS JOIN LATERAL (SELECT {first_of_sample}, {last_of_sample}) AS edge
-WHERE samples > 0
-ORDER BY 1, 2
-ON CONFLICT (thing_name, bucket_start) DO UPDATE SET ({minute_columns}) = ({excluded_minute_columns})
-WHERE excluded.samples >= rollup.samples
-
--- name: roll_up_hours
--- The hours of these minutes anew, from all their minutes.
-INSERT INTO fleet.telemetry_1h AS rollup (thing_name, bucket_start, {hour_columns})
-SELECT hour.thing_name, hour.bucket_start, {hour_columns}
-FROM (
-    SELECT DISTINCT thing_name, date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z') AS bucket_start FROM rolling
-) AS hour
-CROSS JOIN LATERAL (
-    SELECT sum(samples) AS samples, sum(samples_grid_online) AS samples_grid_online,
-        min(earliest_received_at) AS earliest_received_at, {hour_sums},
-        min(state_of_charge_min_pct) AS state_of_charge_min_pct,
-        max(state_of_charge_max_pct) AS state_of_charge_max_pct,
-        bit_or(1 << (extract(epoch FROM bucket_start - hour.bucket_start)::integer / 300)) AS intervals_present
-    FROM fleet.telemetry_1min WHERE thing_name = hour.thing_name
-        AND bucket_start >= hour.bucket_start AND bucket_start < hour.bucket_start + interval '1 hour'
-) AS whole
-CROSS JOIN LATERAL (
-    SELECT {first_counters} FROM fleet.telemetry_1min WHERE thing_name = hour.thing_name
-        AND bucket_start >= hour.bucket_start AND bucket_start < hour.bucket_start + interval '1 hour'
-    ORDER BY bucket_start LIMIT 1
-) AS first_minute
-CROSS JOIN LATERAL (
-    SELECT {last_counters} FROM fleet.telemetry_1min WHERE thing_name = hour.thing_name
-        AND bucket_start >= hour.bucket_start AND bucket_start < hour.bucket_start + interval '1 hour'
-    ORDER BY bucket_start DESC LIMIT 1
-) AS last_minute
-ORDER BY 1, 2
-ON CONFLICT (thing_name, bucket_start) DO UPDATE SET ({hour_columns}) = ({excluded_hour_columns})
-WHERE excluded.samples >= rollup.samples
-
--- name: mark_late
--- Closed intervals of 5 minutes that changed, for forwarding: whatever it read before this transaction, it sends anew.
--- A minute early does no harm.
-INSERT INTO fleet.forwarding_late AS late (thing_name, start_time)
-WITH changed AS (
-    SELECT thing_name, bucket_start FROM rolling
+), opened AS (
+    INSERT INTO fleet.telemetry_open (thing_name, bucket_start)
+    SELECT DISTINCT thing_name, date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z') FROM taken
+    ON CONFLICT DO NOTHING
+), changed AS (
+    SELECT DISTINCT thing_name, bucket_start FROM taken
     WHERE bucket_start < date_bin('5 minutes', clock_timestamp() - interval '4 minutes', 'epoch')
         AND thing_name IN (SELECT thing_name FROM fleet.forwarding)
 ), touched AS (
     SELECT thing_name, bucket_start FROM changed
     UNION ALL
     -- An interval's energy begins at the sample before it: the next sample's interval changes with a late one.
-    SELECT changed.thing_name, next.bucket_start
+    SELECT changed.thing_name, next.at
     FROM changed
+    CROSS JOIN LATERAL (SELECT changed.bucket_start + interval '1 minute' AS minute_end) AS own
     CROSS JOIN LATERAL (
-        SELECT later.bucket_start FROM fleet.telemetry_1min AS later
-        WHERE later.thing_name = changed.thing_name AND later.bucket_start > changed.bucket_start
-            AND later.bucket_start <= changed.bucket_start + interval '61 minutes'
-        ORDER BY later.bucket_start LIMIT 1
-    ) AS next
+        (SELECT greatest(first_measured_at, minute_end) AS begins_at, last_measured_at AS ends_at
+         FROM fleet.telemetry_chunks AS later
+         WHERE later.thing_name = changed.thing_name AND later.last_measured_at >= minute_end
+            AND later.first_measured_at > minute_end - interval '5 minutes'
+            AND later.first_measured_at <= minute_end + interval '1 hour'
+         ORDER BY later.first_measured_at LIMIT 1)
+        UNION ALL
+        (SELECT bucket_start, bucket_start FROM fleet.telemetry_1min AS later
+         WHERE later.thing_name = changed.thing_name AND later.row_from > minute_end - interval '1 hour'
+            AND later.row_from <= minute_end + interval '1 hour'
+            AND later.bucket_start >= minute_end AND later.bucket_start <= minute_end + interval '1 hour'
+         ORDER BY later.bucket_start LIMIT 1)
+    ) AS later
+    CROSS JOIN LATERAL (VALUES (later.begins_at), (later.ends_at)) AS next (at)
+), late AS (
+    INSERT INTO fleet.forwarding_late AS late (thing_name, start_time)
+    SELECT DISTINCT thing_name, date_bin('5 minutes', bucket_start, 'epoch')
+    FROM touched JOIN fleet.forwarding USING (thing_name)
+    WHERE bucket_start >= forwarding.since
+        AND bucket_start < date_bin('5 minutes', clock_timestamp() - interval '4 minutes', 'epoch')
+    ORDER BY 1, 2
+    ON CONFLICT (thing_name, start_time) DO UPDATE SET marked_at = excluded.marked_at
 )
-SELECT DISTINCT thing_name, date_bin('5 minutes', bucket_start, 'epoch')
-FROM touched JOIN fleet.forwarding USING (thing_name)
-WHERE bucket_start >= forwarding.since
-    AND bucket_start < date_bin('5 minutes', clock_timestamp() - interval '4 minutes', 'epoch')
-ORDER BY 1, 2
-ON CONFLICT (thing_name, start_time) DO UPDATE SET marked_at = excluded.marked_at
+SELECT count(*) AS marks FROM taken
+
+-- name: take_over
+-- Hours that are over for five minutes, and those of a clock that is far ahead, which are over when they come.
+WITH taken AS (
+    SELECT thing_name, bucket_start FROM fleet.telemetry_open
+    CROSS JOIN coalesce(%(now)s::timestamptz, clock_timestamp()) AS now
+    WHERE bucket_start <= now - interval '65 minutes' OR bucket_start > now + interval '1 hour'
+    ORDER BY bucket_start, thing_name LIMIT %(limit)s
+)
+DELETE FROM fleet.telemetry_open AS waiting USING taken
+WHERE waiting.thing_name = taken.thing_name AND waiting.bucket_start = taken.bucket_start
+RETURNING waiting.thing_name, waiting.bucket_start
+
+-- name: handed_over
+-- From when on these batteries, by number, are their households'.
+SELECT (number - 1)::integer AS number, visible_from
+FROM unnest(%(thing_names)s::text[]) WITH ORDINALITY AS asked (thing_name, number)
+JOIN fleet.registrations USING (thing_name)
+
+-- name: copy_minutes
+-- In the order of `MINUTES_COLUMNS`.
+COPY fleet.telemetry_minutes ({minutes_columns}) FROM STDIN (FORMAT binary)
+
+-- name: make_hours
+-- An empty table of this session for hours on their way.
+CREATE TEMPORARY TABLE IF NOT EXISTS rolled_hours (LIKE fleet.telemetry_1h) ON COMMIT DELETE ROWS
+
+-- name: copy_hours
+-- In the order of `HOUR_COLUMNS`.
+COPY rolled_hours ({hour_columns}) FROM STDIN (FORMAT binary)
+
+-- name: merge_hours
+-- One whose minutes are over is not replaced by the few samples that came after that.
+INSERT INTO fleet.telemetry_1h AS rollup ({hour_columns})
+SELECT {read_columns} FROM rolled_hours ORDER BY 1, 2
+ON CONFLICT (thing_name, bucket_start) DO UPDATE SET ({hour_columns}) = ({excluded_columns})
+WHERE excluded.samples >= rollup.samples

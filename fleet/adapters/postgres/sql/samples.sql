@@ -19,7 +19,7 @@ ORDER BY thing_name FOR NO KEY UPDATE OF telemetry_latest
 COPY fleet.telemetry_chunks ({chunk_columns}) FROM STDIN (FORMAT binary)
 
 -- name: overlapping
--- Which of these times, by number, hold a sample of the battery that is stored already.
+-- Which of these times, by number, hold a sample of the battery that is stored already, or was and is in the archive.
 SELECT number FROM unnest(%(thing_names)s::text[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
     WITH ORDINALITY AS asked (thing_name, first_at, last_at, number)
 WHERE EXISTS (
@@ -29,7 +29,22 @@ WHERE EXISTS (
 ) OR EXISTS (
     SELECT FROM fleet.telemetry_rows AS sample
     WHERE sample.thing_name = asked.thing_name AND sample.measured_at BETWEEN asked.first_at AND asked.last_at
+) OR EXISTS (
+    SELECT FROM fleet.telemetry_known AS known
+    WHERE known.thing_name = asked.thing_name AND known.last_measured_at >= asked.first_at
+        AND known.first_measured_at BETWEEN asked.first_at - interval '1 hour' AND asked.last_at
 )
+
+-- name: archived
+-- The runs of samples of these times that are in the archive.
+SELECT DISTINCT known.thing_name, (extract(epoch FROM known.first_measured_at) * 1000)::bigint AS first_ms,
+    (extract(epoch FROM known.last_measured_at) * 1000)::bigint AS last_ms, known.first_sequence, known.last_sequence,
+    known.jitter_ms
+FROM unnest(%(thing_names)s::text[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[])
+    AS asked (thing_name, first_at, last_at)
+JOIN fleet.telemetry_known AS known ON known.thing_name = asked.thing_name
+    AND known.last_measured_at >= asked.first_at
+    AND known.first_measured_at BETWEEN asked.first_at - interval '1 hour' AND asked.last_at
 
 -- name: stored
 -- The samples that are stored of these times, by what names them.

@@ -41,3 +41,20 @@ WHERE thing_name = %(thing_name)s AND xmin = pg_current_xact_id()::xid
 -- name: drop
 -- A day that is empty.
 DROP TABLE fleet.{table}
+
+-- name: next_hours
+-- Hours whose minutes are a row each.
+SELECT DISTINCT thing_name, date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z') AS hour
+FROM (SELECT thing_name, bucket_start FROM fleet.telemetry_1min_rows ORDER BY 1, 2 LIMIT 60 * %(limit)s) AS first_minutes
+ORDER BY 1, 2 LIMIT %(limit)s
+
+-- name: minutes_in
+-- How many minutes these hours have, as rows and in rows.
+SELECT sum((
+    SELECT count(*) FROM fleet.telemetry_1min_rows AS minute
+    WHERE minute.thing_name = asked.thing_name AND bucket_start >= hour AND bucket_start < hour + interval '1 hour'
+) + (
+    SELECT coalesce(sum(minutes), 0) FROM fleet.telemetry_minutes AS minutes
+    WHERE minutes.thing_name = asked.thing_name AND bucket_start >= hour AND bucket_start < hour + interval '1 hour'
+))::bigint AS minutes
+FROM unnest(%(thing_names)s::text[], %(hours)s::timestamptz[]) AS asked (thing_name, hour)

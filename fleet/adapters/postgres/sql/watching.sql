@@ -36,28 +36,38 @@ SELECT thing_name, claimed_sequence, told_sequence, last_at FROM fleet.unexplain
 WHERE last_at >= %(since)s ORDER BY last_at DESC, thing_name
 
 -- name: doubtful
--- Batteries one of whose counters moved, from one minute to the next since then, as no energy does: fleet.counted_wh has
--- the rule. The end of a minute is compared with that of the minute before, at most an hour earlier.
+-- Batteries one of whose counters moved, from one chunk to the next since then, as no energy does: fleet.counted_wh has
+-- the rule. The end of a chunk is compared with that of the chunk before, at most an hour earlier.
 SELECT device.thing_name, count(*) AS steps, max(step.last_measured_at) AS measured_at
 FROM fleet.devices AS device
 CROSS JOIN LATERAL (
-    SELECT minute.*, extract(epoch FROM last_measured_at - lag(last_measured_at) OVER own_order)::float8 AS length_s,
-        lag(last_battery_charged_energy_wh) OVER own_order AS charged_wh,
-        lag(last_battery_discharged_energy_wh) OVER own_order AS discharged_wh,
-        lag(last_home_energy_wh) OVER own_order AS home_wh,
-        lag(last_solar_energy_wh) OVER own_order AS solar_wh,
-        greatest(last_battery_charge_power_w, lag(last_battery_charge_power_w) OVER own_order) AS charge_w,
-        greatest(last_battery_discharge_power_w, lag(last_battery_discharge_power_w) OVER own_order) AS discharge_w,
-        greatest(last_home_power_w, lag(last_home_power_w) OVER own_order) AS home_w,
-        greatest(last_solar_power_w, lag(last_solar_power_w) OVER own_order) AS solar_w
-    FROM fleet.telemetry_1min AS minute
-    WHERE minute.thing_name = device.thing_name AND minute.bucket_start >= %(since)s AND minute.bucket_start <= now()
-    WINDOW own_order AS (ORDER BY last_sequence)
+    SELECT last_measured_at, extract(epoch FROM last_measured_at - lag(last_measured_at) OVER own_order)::float8 AS length_s,
+        charged_wh, lag(charged_wh) OVER own_order AS charged_before_wh,
+        discharged_wh, lag(discharged_wh) OVER own_order AS discharged_before_wh,
+        home_wh, lag(home_wh) OVER own_order AS home_before_wh, solar_wh, lag(solar_wh) OVER own_order AS solar_before_wh,
+        greatest(charge_w, lag(charge_w) OVER own_order) AS charge_w,
+        greatest(discharge_w, lag(discharge_w) OVER own_order) AS discharge_w,
+        greatest(home_w, lag(home_w) OVER own_order) AS home_w,
+        greatest(solar_w, lag(solar_w) OVER own_order) AS solar_w
+    FROM (
+        SELECT last_measured_at, first_sequence + samples AS next_sequence,
+            fleet.reading(bases, readings, 1, samples, 10) AS charge_w,
+            fleet.reading(bases, readings, 2, samples, 10) AS discharge_w,
+            fleet.reading(bases, readings, 3, samples, 10) AS charged_wh,
+            fleet.reading(bases, readings, 4, samples, 10) AS discharged_wh,
+            fleet.reading(bases, readings, 9, samples, 10) AS home_w,
+            fleet.reading(bases, readings, 10, samples, 10) AS home_wh,
+            fleet.reading(bases, readings, 11, samples, 10) AS solar_w,
+            fleet.reading(bases, readings, 12, samples, 10) AS solar_wh
+        FROM fleet.telemetry_chunks
+        WHERE thing_name = device.thing_name AND first_measured_at >= %(since)s AND first_measured_at <= now()
+    ) AS chunk
+    WINDOW own_order AS (ORDER BY next_sequence)
 ) AS step
 WHERE device.step = 'done' AND step.length_s > 0 AND step.length_s <= 3600 AND (
-    fleet.counted_wh(charged_wh, last_battery_charged_energy_wh, charge_w, length_s, length_s, 3600) IS NULL
-    OR fleet.counted_wh(discharged_wh, last_battery_discharged_energy_wh, discharge_w, length_s, length_s, 3600) IS NULL
-    OR fleet.counted_wh(home_wh, last_home_energy_wh, home_w, length_s, length_s, 3600) IS NULL
-    OR fleet.counted_wh(solar_wh, last_solar_energy_wh, solar_w, length_s, length_s, 3600) IS NULL
+    fleet.counted_wh(charged_before_wh, charged_wh, charge_w, length_s, length_s, 3600) IS NULL
+    OR fleet.counted_wh(discharged_before_wh, discharged_wh, discharge_w, length_s, length_s, 3600) IS NULL
+    OR fleet.counted_wh(home_before_wh, home_wh, home_w, length_s, length_s, 3600) IS NULL
+    OR fleet.counted_wh(solar_before_wh, solar_wh, solar_w, length_s, length_s, 3600) IS NULL
 )
 GROUP BY device.thing_name ORDER BY device.thing_name

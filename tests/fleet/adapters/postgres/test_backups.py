@@ -160,7 +160,7 @@ def test_a_restore_brings_back_every_row_and_who_may_see_it(project: Settings, o
     assert {
         "auth.users",
         "fleet.telemetry_chunks",
-        "fleet.telemetry_1min",
+        "fleet.telemetry_minutes",
         "fleet.quarantine",
         "fleet.registrations",
     } <= filled
@@ -219,7 +219,7 @@ def test_without_samples_the_rest_is_there(project: Settings, other: Settings, f
     restore(other, folder / "fleet.zip", quiet)
     before, after = contents(project), contents(other)
     left_out = {name for name in before if before[name] != after[name]}
-    assert left_out == {"fleet.telemetry_chunks", "fleet.telemetry_1min"}
+    assert left_out == {"fleet.telemetry_chunks", "fleet.telemetry_minutes"}
 
 
 def test_a_database_with_anything_in_it_is_left_alone(project: Settings, folder: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleet.adapters.postgres import Connection, connect, one
+from fleet.adapters.postgres import Connection, connect, one, queries
 from fleet.adapters.postgres.samples import store_samples
 from fleet.settings import Settings
 from fleet.telemetry.blocks import blocks_of
@@ -58,6 +58,17 @@ def stored(connection: Connection, thing: str = "battery-1") -> list[Sample]:
     ]  # fmt: skip
 
 
+def archive(connection: Connection) -> list[Sample]:
+    """What is stored leaves the database, and is known from then on; what that was."""
+    gone = stored(connection)
+    know = queries("archives")["know"].format(table="telemetry_chunks")
+    ever = {"start": datetime(1970, 1, 1, tzinfo=UTC), "end": datetime(2200, 1, 1, tzinfo=UTC), "stored_before": None}
+    connection.execute(know.encode(), ever)
+    connection.execute("DELETE FROM fleet.telemetry_chunks")
+    connection.commit()
+    return gone
+
+
 def chunks(connection: Connection) -> int:
     """How many rows they are in."""
     return int(one(connection.execute("SELECT count(*) AS n FROM fleet.telemetry_chunks"))["n"])
@@ -80,7 +91,8 @@ readings = st.fixed_dictionaries({}, optional=KINDS)
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[list[list[tuple[int, datetime]]]]:
-    """Batches of messages of samples, by what names them: runs, doubled, overlapping, anew from 1, at any time."""
+    """Batches of messages of samples, by what names them: runs, doubled, overlapping, anew from 1, at any time. Where a
+    batch has no message, all that is stored goes to the archive."""
     runs = []
     for _ in range(draw(st.integers(1, 6))):
         first, begin, length = draw(st.integers(1, 20)), draw(moments), draw(st.integers(1, 12))
@@ -94,7 +106,7 @@ def histories(draw: st.DrawFn) -> list[list[list[tuple[int, datetime]]]]:
     batches: list[list[list[tuple[int, datetime]]]] = [[]]
     for one_message in sent:
         if draw(st.booleans()):
-            batches.append([])
+            batches += [[], []] if draw(st.integers(0, 3)) == 0 else [[]]
         batches[-1].append(one_message)
     return batches
 
@@ -113,18 +125,44 @@ def test_whatever_comes_and_however_often_each_sample_is_stored_once(
     connection: Connection, batches: list[list[list[tuple[int, datetime]]]]
 ) -> None:
     connection.rollback()  # of a history that failed
-    connection.execute("TRUNCATE fleet.telemetry_rows, fleet.telemetry_chunks, fleet.telemetry_latest")
+    connection.execute(
+        "TRUNCATE fleet.telemetry_rows, fleet.telemetry_chunks, fleet.telemetry_latest, fleet.telemetry_known"
+    )
     connection.commit()
     model: set[tuple[int, datetime]] = set()
+    archived = list[Sample]()
     for batch in batches:
+        if not batch:
+            archived += archive(connection)
+            continue
         names = {name for sent in batch for name in sent}
         told = put(connection, *(message([reading_of(*name) for name in sent]) for sent in batch))
         assert told == (sum(map(len, batch)), len(names - model))
         model |= names
     ordered = sorted(model, key=lambda name: (name[1], name[0]))
-    assert stored(connection) == [reading_of(*name) for name in ordered]
+    found = sorted(archived + stored(connection), key=lambda sample: (sample.measured_at, sample.sequence))
+    assert found == [reading_of(*name) for name in ordered]
     newest = one(connection.execute("SELECT newest_measured_at AS at FROM fleet.telemetry_latest"))["at"]
     assert newest == max(at for _, at in model)
+
+
+def test_an_hour_of_messages_is_known_by_one_run_and_a_counter_that_began_anew_is_not_taken_for_it(
+    connection: Connection,
+) -> None:
+    wander = random.Random(4)
+    hour = [
+        Sample(n + 1, NOON + 5 * n * SECOND + timedelta(milliseconds=wander.randrange(9)), Mode.CHARGE)
+        for n in range(720)
+    ]
+    for first in range(0, 720, 12):
+        put(connection, message(hour[first : first + 12]))
+    assert archive(connection) == hour
+    known = connection.execute("SELECT first_sequence, last_sequence, jitter_ms FROM fleet.telemetry_known").fetchall()
+    assert [(row["first_sequence"], row["last_sequence"]) for row in known] == [(1, 720)]
+    assert known[0]["jitter_ms"] <= 30
+    assert put(connection, message(hour[5:300]), message(hour[300:700])) == (695, 0)
+    anew = [Sample(n + 1, NOON + (5 * n + 100) * SECOND, Mode.CHARGE) for n in range(600)]
+    assert put(connection, message(anew)) == (600, 600)
 
 
 def test_what_comes_in_order_is_a_row_a_message(connection: Connection) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fleet.adapters.postgres import Connection, connect, one, taking_over
+from fleet.adapters.postgres.rollups import roll_up, write_hours
 from fleet.adapters.postgres.samples import store_samples
 from fleet.adapters.postgres.taking_over import TakenOver, take_over
 from fleet.errors import Conflict
@@ -137,6 +138,89 @@ def test_a_message_that_comes_again_is_known_before_and_after(connection: Connec
     messages = [parse(body("battery-1", samples=each)) for each in (again, known)]
     told = store_samples(connection, [one for one in messages if isinstance(one, QueueMessage)], datetime.now(UTC))
     assert told == (100, 0)
+
+
+@pytest.fixture
+def minute_rows(connection: Connection) -> list[dict[str, Any]]:
+    """What the samples come to, as an earlier version stored it: a row a minute. The samples of one are archived."""
+    connection.execute(
+        "INSERT INTO fleet.telemetry_open SELECT DISTINCT thing_name, date_bin('1 hour', measured_at, 'epoch')"
+        " FROM fleet.telemetry"
+    )
+    roll_up(connection)
+    found = minutes(connection)
+    columns = ", ".join(name for name in found[0] if name != "row_from")
+    connection.execute(
+        f"INSERT INTO fleet.telemetry_1min_rows ({columns}) SELECT {columns} FROM fleet.telemetry_1min".encode()  # noqa: S608
+    )
+    connection.execute("DELETE FROM fleet.telemetry_minutes")
+    connection.execute("DELETE FROM fleet.telemetry_rows WHERE thing_name = 'battery-1'")
+    connection.commit()
+    return found
+
+
+def minutes(connection: Connection) -> list[dict[str, Any]]:
+    rows = connection.execute("SELECT * FROM fleet.telemetry_1min ORDER BY thing_name, bucket_start").fetchall()
+    return [{name: value for name, value in row.items() if name != "row_from"} for row in rows]
+
+
+def test_minutes_are_the_same_afterwards_an_hour_in_a_row(
+    connection: Connection, minute_rows: list[dict[str, Any]]
+) -> None:
+    assert minutes(connection) == minute_rows, "as rows they are shown too"
+    assert take_over(connection).hours == 6
+    assert minutes(connection) == minute_rows
+    assert one(connection.execute("SELECT count(*) AS n FROM fleet.telemetry_1min_rows"))["n"] == 0
+    assert one(connection.execute("SELECT count(*) AS n FROM fleet.telemetry_minutes"))["n"] < len(minute_rows)
+    assert take_over(connection) == TakenOver()
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_killed_while_minutes_are_taken_over_it_goes_on(
+    connection: Connection, minute_rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
+    calls = 0
+
+    def dying(*arguments: Any) -> None:
+        nonlocal calls
+        write_hours(*arguments)
+        calls += 1
+        if calls == nth:
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(taking_over, "write_hours", dying)
+        patched.setattr(taking_over, "HOURS_AT_ONCE", 2)
+        with pytest.raises(Killed):
+            take_over(connection)
+    connection.rollback()
+    assert minutes(connection) == minute_rows, "in between"
+    take_over(connection)
+    assert minutes(connection) == minute_rows
+
+
+def test_minutes_that_would_become_fewer_stay_as_they_are(
+    connection: Connection, minute_rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            taking_over,
+            "write_hours",
+            lambda connection, *_: connection.execute("DELETE FROM fleet.telemetry_1min_rows"),
+        )
+        with pytest.raises(Conflict, match="none moved"):
+            take_over(connection)
+    assert minutes(connection) == minute_rows
+
+
+def test_a_late_sample_of_an_hour_whose_minutes_are_rows_replaces_none_of_the_others(
+    connection: Connection, minute_rows: list[dict[str, Any]]
+) -> None:
+    late = parse(body("battery-1", samples=[sample(9_000, DAYS[1] + timedelta(minutes=1, seconds=1))]))
+    assert isinstance(late, QueueMessage)
+    store_samples(connection, [late], datetime.now(UTC))
+    roll_up(connection)
+    assert minutes(connection) == minute_rows
 
 
 def test_rows_that_are_in_chunks_already_are_dropped(connection: Connection) -> None:
