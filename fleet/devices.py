@@ -19,7 +19,8 @@ from cryptography.x509.oid import NameOID
 from fleet.commands.signing import PublicKey
 from fleet.errors import InvalidInput, NotConfigured
 
-_THING_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+THING_NAME = r"[a-zA-Z0-9_-]{1,128}"
+"""A name that a thing may have, as a regular expression."""
 _NO_KEY = (OSError, ValueError, TypeError, UnsupportedAlgorithm)
 """What reading a key, or what is around one, raises where there is none that can be used."""
 DEVICE_FILE, KEY_FILE, CERTIFICATE_FILE, CA_FILE = "device.json", "private.key", "certificate.pem", "ca.pem"
@@ -50,7 +51,7 @@ class ThingName:
 
 def is_thing_name(text: str) -> bool:
     """Whether `text` could name a thing."""
-    return bool(_THING_NAME.fullmatch(text))
+    return bool(re.fullmatch(THING_NAME, text))
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=False):

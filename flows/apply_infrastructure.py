@@ -8,11 +8,13 @@ from fleet.errors import Conflict
 from fleet.infrastructure.plan import Plan
 from flows.approval import require_approval
 from flows.ending import ended
+from flows.parameters import LockId
+from flows.run_names import at_its_time
 from tasks.terraform import apply_plan, bootstrap_state, free_lock, keep_outputs, make_plan
 
 
-@flow(name="apply-infrastructure", description=__doc__)
-def apply_infrastructure(unattended: bool = False, lock_to_free: str = "") -> Any:
+@flow(name="apply-infrastructure", description=__doc__, flow_run_name=at_its_time("apply infrastructure"))
+def apply_infrastructure(unattended: bool = False, lock_to_free: LockId = "") -> Any:
     """Plan, ask for approval in the Prefect UI, apply exactly that plan, and keep the outputs.
 
     Where nobody is asked and something turns out to exist already, it plans and applies once more and adopts that.

@@ -1,18 +1,23 @@
 """Remove every AWS resource of the project, messages in the queues included; the state's bucket stays."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, runtime
+from pydantic import Field
 
 from fleet.errors import InvalidInput
 from fleet.infrastructure.outputs import OUTPUTS_FILE
 from fleet.settings import get_settings
 from flows.ending import ended
+from flows.parameters import LockId
+from flows.run_names import at_its_time
 from tasks.terraform import apply_plan, free_lock, make_plan
 
 
-@flow(name="destroy-infrastructure", description=__doc__)
-def destroy_infrastructure(project: str, lock_to_free: str = "") -> Any:
+@flow(name="destroy-infrastructure", description=__doc__, flow_run_name=at_its_time("destroy infrastructure"))
+def destroy_infrastructure(
+    project: Annotated[str, Field(min_length=1, max_length=100)], lock_to_free: LockId = ""
+) -> Any:
     """Destroy the infrastructure of the project whose name is typed.
 
     Args:

@@ -1,21 +1,17 @@
 """Something done to devices that are named, each by itself: who cannot be helped holds up no other."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import Task
-from prefect.states import Completed, Failed
-from pydantic import Field
 
 from fleet.capacity.connections import at_once
 from fleet.errors import InvalidInput
 from fleet.settings import Settings
+from flows.ending import ended
 from flows.runners import threads
 
-_AT_ONCE, _NAMED, _MOST_CHARACTERS = 8, 10, 2_000
-"""A state's message is for reading; the task runs have the rest."""
-
-Names = Annotated[list[str], Field(min_length=1, max_length=1_000)]
+_AT_ONCE, _NAMED = 8, 10
 
 
 def for_each(task: Task[..., str], names: Iterable[str], settings: Settings) -> dict[str, str | BaseException]:
@@ -33,8 +29,8 @@ def summed_up(results: dict[str, str | BaseException], what: str) -> Any:
     failed = {name: error for name, error in results.items() if isinstance(error, BaseException)}
     sentence = f"{len(results) - len(failed)} of {len(results)} {what}"
     if failed:
-        return Failed(message=f"{sentence}. {_listed(failed)}"[:_MOST_CHARACTERS])
-    return Completed(message=f"{sentence}. {_listed(results)}"[:_MOST_CHARACTERS], data=results)
+        return ended(sentence, [_listed(failed)])
+    return ended(f"{sentence}. {_listed(results)}", [], results)
 
 
 def _listed(results: dict[str, Any]) -> str:

@@ -6,13 +6,14 @@ from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.states import Completed
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.services.dispatch import Dispatched, Reported
 from fleet.settings import get_settings
-from flows.ending import ended
+from flows.ending import counted, ended, skipped
+from flows.parameters import Budget
+from flows.run_names import at_its_time
 from flows.runners import threads
 from flows.schedule import HANDOVER_S, end_of_work, slices
 from tasks.commands import dispatch_slice, report_dispatching, report_slice
@@ -24,8 +25,8 @@ _TELLING_MAY_LAST_S = 0.5
 Begin = Callable[[float], PrefectFuture[Any]]
 
 
-@flow(task_runner=threads(at_once=2))
-def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any:
+@flow(flow_run_name=at_its_time("dispatch"), task_runner=threads(at_once=2))
+def dispatch_commands(time_budget_s: Budget = 60, overtime_s: Budget = 120) -> Any:
     """Dispatch and hand over to the next run when it is there, so that no command waits for a schedule.
 
     Flip not answering holds up no battery, and a battery not answering holds up no report.
@@ -37,9 +38,9 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
     started, end = time.monotonic(), end_of_work(time_budget_s)
     with one_at_a_time(get_settings(), _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is dispatching now.")
+            return skipped("Another run is dispatching now.")
         if not any_device(get_settings(), wait_s=end - time.monotonic()):
-            return Completed(name="Skipped", message="No device is provisioned yet.")
+            return skipped("No device is provisioned yet.")
         each = slices(get_settings(), _WORK, end, overtime_s)
         results, telling = side_by_side(each, dispatch_slice.submit, report_slice.submit)
     # The next run sends already; reports are claimed one by one, so that it may tell Flip too.
@@ -48,7 +49,7 @@ def dispatch_commands(time_budget_s: float = 60, overtime_s: float = 120) -> Any
     told = sum((one for one in results if isinstance(one, Reported)), Reported())
     figures = report_dispatching(sent, told, time.monotonic() - started)
     problem = problem_of(sent, [str(one) for one in results if isinstance(one, BaseException)])
-    return ended(", ".join(f"{value} {name}" for name, value in figures.items()), [problem] if problem else [], figures)
+    return ended(counted(figures), [problem] if problem else [], figures)
 
 
 def problem_of(sent: Dispatched, failures: list[str]) -> str:

@@ -1,17 +1,19 @@
 """Bring telemetry from SQS into PostgreSQL."""
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.states import Completed
+from pydantic import Field
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import some_at_a_time
 from fleet.services.ingestion import Pace, Tally
 from fleet.settings import get_settings
-from flows.ending import ended
+from flows.ending import ended, skipped
+from flows.parameters import Budget, LongPoll
+from flows.run_names import at_its_time
 from flows.schedule import end_of_work
 from tasks.storage import roll_up_telemetry
 from tasks.telemetry import ingest_slice, report_ingestion
@@ -19,8 +21,10 @@ from tasks.telemetry import ingest_slice, report_ingestion
 _SLICE_S = 20.0
 
 
-@flow
-def ingest_telemetry(time_budget_s: float = 315, batch_messages: int = 2_000, wait_s: float = 5) -> Any:
+@flow(flow_run_name=at_its_time("ingest"))
+def ingest_telemetry(
+    time_budget_s: Budget = 315, batch_messages: Annotated[int, Field(ge=1, le=100_000)] = 2_000, wait_s: LongPoll = 5
+) -> Any:
     """Long-poll the telemetry queue until the time budget ends, storing in bulk; a message is deleted after its commit.
 
     With a budget above the schedule's interval there is no pause: the next run is up and waits when this one ends.
@@ -35,9 +39,9 @@ def ingest_telemetry(time_budget_s: float = 315, batch_messages: int = 2_000, wa
     left = end - time.monotonic()
     with some_at_a_time(settings, "ingest_telemetry", settings.ingestion_workers, wait_s=left) as mine:
         if not mine:
-            return Completed(name="Skipped", message="As many runs as FLEET_INGESTION_WORKERS says are ingesting now.")
+            return skipped("As many runs as FLEET_INGESTION_WORKERS says are ingesting now.")
         if not any_device(settings, wait_s=end - time.monotonic()):
-            return Completed(name="Skipped", message="No device is provisioned yet.")
+            return skipped("No device is provisioned yet.")
         problems, rolling_up = _ingest(end, Pace(batch_messages, wait_s), tally)
     stored = tally.stored
     report = report_ingestion(settings.names.telemetry_queue, stored, time.monotonic() - started)

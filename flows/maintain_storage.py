@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
 from pydantic import Field
 
 from fleet.adapters.postgres.locks import one_at_a_time
@@ -15,12 +14,14 @@ from fleet.errors import TookTooLong
 from fleet.services.archiving import ArchivedDays
 from fleet.settings import get_settings
 from fleet.telemetry.archive import LEAST_DAYS_KEPT
+from flows.ending import ended, skipped
+from flows.run_names import on_its_day
 from tasks.storage import archive_telemetry, remove_what_is_over, report_archive, take_over_telemetry
 from tasks.telemetry import make_partitions
 from tasks.webhooks import forget_webhooks
 
 
-@flow
+@flow(flow_run_name=on_its_day("maintain storage"))
 def maintain_storage(
     days_ahead: Annotated[int, Field(ge=1, le=366)] = 7,
     keep_days: Annotated[int, Field(ge=LEAST_DAYS_KEPT, le=36_500)] | None = None,
@@ -37,7 +38,7 @@ def maintain_storage(
     """
     with one_at_a_time(get_settings(), "maintain_storage") as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is at work.")
+            return skipped("Another run is at work.")
         return _maintain(days_ahead, keep_days or get_settings().telemetry_retention_days, webhook_days)
 
 
@@ -61,8 +62,7 @@ def _maintain(days_ahead: int, keep_days: int, webhook_days: int) -> Any:
 def _told(results: dict[str, Any]) -> State[Any]:
     problems = [_problem(name, result) for name, result in results.items() if isinstance(result, BaseException)]
     done = [_done(name, result) for name, result in results.items() if not isinstance(result, BaseException)]
-    sentence = f"{', '.join(done)}."
-    return Failed(message=" ".join([*problems, f"Done: {sentence}"])) if problems else Completed(message=sentence)
+    return ended(", ".join(done), [" ".join(problems)] if problems else [])
 
 
 def _done(name: str, result: Any) -> str:

@@ -6,13 +6,15 @@ from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
 
 from fleet.adapters.postgres.flip_requests import Waiting, inbox
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.capacity.connections import at_once
 from fleet.services.flip_requests import WorkedOff
 from fleet.settings import get_settings
+from flows.ending import counted, ended, skipped
+from flows.parameters import Budget
+from flows.run_names import at_its_time
 from flows.runners import Tasks, threads
 from flows.schedule import end_of_work
 from tasks.flip import report_requests, work_off_request
@@ -24,8 +26,8 @@ _MOST_AT_ONCE = 8
 Future = PrefectFuture[WorkedOff]
 
 
-@flow
-def process_flip_requests(time_budget_s: float = 54) -> Any:
+@flow(flow_run_name=at_its_time("requests to Flip"))
+def process_flip_requests(time_budget_s: Budget = 54) -> Any:
     """Wait for requests and work each off as it comes, until the time budget ends; what Flip cannot take now waits.
 
     Args:
@@ -34,16 +36,13 @@ def process_flip_requests(time_budget_s: float = 54) -> Any:
     end, settings = end_of_work(time_budget_s), get_settings()
     with one_at_a_time(settings, "process_flip_requests") as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is already doing this.")
+            return skipped("Another run is already doing this.")
         with threads(at_once(_MOST_AT_ONCE, settings.database_connections, settings.ingestion_workers)) as runner:
             results = [future.result(raise_on_failure=False) for future in _work_until(end, runner)]
     outcomes = [result for result in results if isinstance(result, WorkedOff)]
-    errors = [str(result) for result in results if isinstance(result, BaseException)]
+    errors = [result for result in results if isinstance(result, BaseException)]
     summary = report_requests(outcomes, len(errors))
-    sentence = ", ".join(f"{number} {what}" for what, number in summary.items())
-    if errors:
-        return Failed(message=f"{sentence}. The first that waits: {errors[0]}")
-    return Completed(message=sentence, data=summary)
+    return ended(counted(summary), errors, summary)
 
 
 def _work_until(end: float, runner: Tasks) -> list[Future]:

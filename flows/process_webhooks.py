@@ -4,14 +4,15 @@ import time
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.flip.signature import SigningKeys
 from fleet.services.webhook_intake import IntakeFigures
 from fleet.settings import get_settings
-from flows.ending import ended
+from flows.ending import ended, skipped
+from flows.parameters import Budget, LongPoll
+from flows.run_names import at_its_time
 from flows.runners import threads
 from flows.schedule import HANDOVER_S, end_of_work, slices
 from tasks.webhooks import poll_commands, process_slice, report_webhooks
@@ -19,8 +20,8 @@ from tasks.webhooks import poll_commands, process_slice, report_webhooks
 _WORK = "process_webhooks"
 
 
-@flow(task_runner=threads(at_once=1))
-def process_webhooks(time_budget_s: float = 60, wait_s: float = 5, overtime_s: float = 120) -> Any:
+@flow(flow_run_name=at_its_time("take in webhooks"), task_runner=threads(at_once=1))
+def process_webhooks(time_budget_s: Budget = 60, wait_s: LongPoll = 5, overtime_s: Budget = 120) -> Any:
     """Long-poll the webhook queue and hand over to the next run, so that no webhook waits for a schedule.
 
     Args:
@@ -33,9 +34,9 @@ def process_webhooks(time_budget_s: float = 60, wait_s: float = 5, overtime_s: f
     SigningKeys(settings.flip_webhook_secret.get_secret_value())  # without a key no webhook can be believed
     with one_at_a_time(settings, _WORK, wait_s=HANDOVER_S) as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is already doing this.")
+            return skipped("Another run is already doing this.")
         if not any_device(settings, wait_s=end - time.monotonic()):
-            return Completed(name="Skipped", message="No device is provisioned yet.")
+            return skipped("No device is provisioned yet.")
         polling = poll_commands.submit()
         each = slices(settings, _WORK, end, overtime_s)
         results = [process_slice(left, wait_s, return_state=True).result(raise_on_failure=False) for left in each]

@@ -1,49 +1,70 @@
 """Provision batteries in batches: things, certificates from CSRs, and the folders to flash."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
+from pydantic import Field
 
 from fleet.capacity.connections import at_once
 from fleet.errors import InvalidInput
-from fleet.provisioning.orders import Order, orders_from_count, orders_from_csv, orders_from_names, orders_from_requests
+from fleet.provisioning.orders import (
+    MOST_DEVICES,
+    Order,
+    numbered,
+    orders_from_count,
+    orders_from_csv,
+    orders_from_names,
+    orders_from_requests,
+)
 from fleet.settings import get_settings
+from flows.ending import counted, ended
+from flows.parameters import Model, ThingName
+from flows.run_names import Parameters, of_its_parameters
 from flows.runners import Runner, runner_of
 from tasks.provisioning import Outcome, plan_devices, provision_batch, report_provisioning, set_rate
+from tasks.run_names import devices, short, span
 
+PREFIX = "battery"
 _LARGEST_BATCH = 25
 
 
-@flow
+def run_name(given: Parameters) -> str:
+    """What a run with these parameters is called."""
+    if names := given.get("names"):
+        return f"provision {devices(names)}"
+    if file := given.get("csv_file") or given.get("csr_folder"):
+        return f"provision {short(Path(str(file)).name)}"
+    count, prefix = int(given.get("count") or 0), given.get("prefix", PREFIX)
+    return f"provision {span(numbered(prefix, 1), numbered(prefix, count), count) if count else 'nothing'}"
+
+
+@flow(flow_run_name=of_its_parameters(run_name))
 def provision_devices(
-    count: int = 0,
-    prefix: str = "battery",
-    names: list[str] | None = None,
+    count: Annotated[int, Field(ge=0, le=MOST_DEVICES)] = 0,
+    prefix: Annotated[ThingName, Field(max_length=100)] = PREFIX,
+    names: Annotated[list[ThingName], Field(max_length=MOST_DEVICES)] | None = None,
     csv_file: Path | None = None,
     csr_folder: Path | None = None,
-    model: str = "home-13",
-    concurrency: int = 8,
-    devices_per_second: float | None = None,
+    model: Model = "home-13",
+    concurrency: Annotated[int, Field(ge=1, le=32)] = 8,
+    devices_per_second: Annotated[float, Field(ge=0, le=1_000)] | None = None,
     runner: Runner = "threads",
 ) -> Any:
     """Give exactly one of count, names, csv_file and csr_folder. A device that is provisioned already is left alone.
 
     Args:
-        count: How many devices, named PREFIX-0001 and on.
+        count: How many devices, named PREFIX-0001 and on; 0 where names, csv_file or csr_folder is given.
         prefix: Prefix of those names.
         names: Thing names: letters, digits, hyphens, underscores.
         csv_file: CSV with a header: thing_name, and model where it differs.
         csr_folder: Folder of NAME.csr files; the keys never leave the devices.
         model: The battery's model, kept as the thing's attribute.
         concurrency: Batches that are worked on at once, 1 to 32; fewer where FLEET_DATABASE_CONNECTIONS leaves no room.
-        devices_per_second: At most so many; 0 for no limit; empty for FLEET_PROVISIONING_RATE_PER_S.
+        devices_per_second: At most so many devices a second; 0 for no limit; empty for FLEET_PROVISIONING_RATE_PER_S.
         runner: Where batches run: threads of this process, or dask for very large orders (docs/workers.md).
     """
-    if not 1 <= concurrency <= 32:
-        raise InvalidInput(f"The concurrency is {concurrency}: use 1 to 32.")
     orders, settings = _orders(count, prefix, names, csv_file, csr_folder, model), get_settings()
     rate = settings.provisioning_rate_per_s if devices_per_second is None else devices_per_second
     if rate > 0:
@@ -51,10 +72,8 @@ def provision_devices(
     batches = at_once(concurrency, settings.database_connections, settings.ingestion_workers)
     outcomes = _provision_all(plan_devices(orders), batches, runner, rate > 0)
     summary = report_provisioning(len(orders), outcomes)
-    sentence = ", ".join(f"{number} {what}" for what, number in summary.items())
-    if summary["failed"]:
-        return Failed(message=f"{sentence}: the table artifact says which and why. Run it again to go on.")
-    return Completed(message=sentence, data=summary)
+    problem = f"{summary['failed']} were not provisioned: the table artifact says which and why; run it again to go on."
+    return ended(counted(summary), [problem] if summary["failed"] else [], summary)
 
 
 def _orders(
@@ -76,11 +95,7 @@ def _provision_all(orders: list[Order], concurrency: int, kind: Runner, rate_lim
     batches = [orders[start : start + size] for start in range(0, len(orders), size)]
     with runner_of(kind, concurrency, get_settings().dask_scheduler) as runner:
         futures: list[PrefectFuture[list[Outcome]]] = [
-            runner.submit(
-                provision_batch,
-                {"orders": batch, "more": len(batch) - 1, "rate_limited": rate_limited},
-            )
-            for batch in batches
+            runner.submit(provision_batch, {"orders": batch, "rate_limited": rate_limited}) for batch in batches
         ]
         return [outcome for future, batch in zip(futures, batches, strict=True) for outcome in _outcomes(future, batch)]
 

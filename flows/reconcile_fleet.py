@@ -3,16 +3,17 @@
 from typing import Any
 
 from prefect import State, flow, runtime
-from prefect.states import Completed, Failed
 
 from fleet.provisioning.differences import Differences, Repair, markdown
 from flows.approval import require_approval
+from flows.ending import ended
+from flows.run_names import at_its_time
 from tasks.differences import digest_of, find_differences, mend, report_mending
 
 _NAMED = 10
 
 
-@flow(name="reconcile-fleet", description=__doc__)
+@flow(name="reconcile-fleet", description=__doc__, flow_run_name=at_its_time("reconcile fleet"))
 def reconcile_fleet(repairs: bool = True) -> Any:
     """Things, certificates and rows that lack each other, and homes without account: shown, and mended on approval.
 
@@ -25,7 +26,7 @@ def reconcile_fleet(repairs: bool = True) -> Any:
     mendable = tuple(one for one in found if one.repair is not Repair.NONE)
     sentence = f"{len(found)} differences, {len(mendable)} of them can be mended"
     if not mendable or not repairs:
-        return Completed(message=sentence, data=len(found))
+        return ended(sentence, [], len(found))
     require_approval(f"**{sentence}.**\n\n{markdown(mendable)}", digest_of(mendable))
     return _mend_all(mendable)
 
@@ -34,10 +35,8 @@ def _mend_all(mendable: Differences) -> Any:
     states = [(one, mend(one, return_state=True)) for one in mendable]
     report_mending([{**one.row(), "outcome": _outcome(state)} for one, state in states])
     failed = [f"{one.subject}: {state.message}" for one, state in states if not state.is_completed()]
-    sentence = f"{len(states) - len(failed)} of {len(states)} mended"
-    if failed:
-        return Failed(message=f"{sentence}. {'; '.join(failed[:_NAMED])}"[:2_000])
-    return Completed(message=sentence, data=len(states))
+    problems = ["; ".join(failed[:_NAMED])] if failed else []
+    return ended(f"{len(states) - len(failed)} of {len(states)} mended", problems, len(states))
 
 
 def _outcome(state: State[str]) -> str:

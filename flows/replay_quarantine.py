@@ -4,17 +4,27 @@ from datetime import datetime
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed, Failed
 
-from fleet.telemetry.waiting import Source, Wanted
+from fleet.telemetry.waiting import Source, WaitsFor, Wanted
+from flows.ending import ended
+from flows.parameters import ThingNameOrNone
+from flows.run_names import Parameters, of_its_parameters
+from tasks.run_names import short
 from tasks.telemetry import look_at_waiting, replay_waiting, report_replay, report_waiting
 
 
-@flow
+def run_name(given: Parameters) -> str:
+    """What a run with these parameters is called."""
+    verb = "look at" if given.get("dry_run", True) else "replay"
+    thing = given.get("thing_name")
+    return f"{verb} {given.get('source', 'quarantine')}{f' of {short(thing)}' if thing else ''}"
+
+
+@flow(flow_run_name=of_its_parameters(run_name))
 def replay_quarantine(
     source: Source = "quarantine",
-    thing_name: str = "",
-    reason: str = "",
+    thing_name: ThingNameOrNone = "",
+    reason: WaitsFor = "",
     since: datetime | None = None,
     until: datetime | None = None,
     dry_run: bool = True,
@@ -34,9 +44,7 @@ def replay_quarantine(
     """
     wanted = Wanted(thing_name, reason, since, until)
     if dry_run:
-        return Completed(message=report_waiting(source, look_at_waiting(source, wanted)))
+        return ended(report_waiting(source, look_at_waiting(source, wanted)).rstrip("."), [])
     replayed = replay_waiting(source, wanted)
-    sentence = report_replay(source, replayed)
-    if replayed.failed:
-        return Failed(message=f"{sentence}. {replayed.failed} the database does not take: fleet quarantine list.")
-    return Completed(message=sentence, data=vars(replayed))
+    problem = f"{replayed.failed} messages the database does not take: fleet quarantine list says why."
+    return ended(report_replay(source, replayed), [problem] if replayed.failed else [], vars(replayed))

@@ -5,12 +5,20 @@ from typing import Any
 from prefect import flow
 
 from fleet.settings import get_settings
-from flows.devices_by_name import Names, for_each, summed_up
+from flows.devices_by_name import for_each, summed_up
+from flows.parameters import ThingNames
+from flows.run_names import Parameters, of_its_parameters
 from tasks.leaving import restore_device, revoke_device
+from tasks.run_names import devices
 
 
-@flow
-def revoke_devices(names: Names, restore: bool = False) -> Any:
+def run_name(given: Parameters) -> str:
+    """What a run with these parameters is called."""
+    return f"{'restore' if given.get('restore') else 'revoke'} {devices(given['names'])}"
+
+
+@flow(flow_run_name=of_its_parameters(run_name))
+def revoke_devices(names: ThingNames, restore: bool = False) -> Any:
     """Make these devices' certificates inactive and cut their connections; what they send is refused from then on.
 
     They stay their owners', and can be let in again. What they hold of commands they go on doing until its end, or

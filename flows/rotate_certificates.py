@@ -4,23 +4,34 @@ from typing import Annotated, Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.states import Completed, Failed
 from pydantic import Field
 
 from fleet.capacity.connections import at_once
 from fleet.errors import InvalidInput
 from fleet.services.rotating import Rotated
 from fleet.settings import get_settings
+from flows.ending import counted, ended, waiting
+from flows.parameters import ThingName
+from flows.run_names import Parameters, of_its_parameters
 from flows.runners import threads
 from tasks.rotation import choose_expiring, report_rotation, rotate_batch, show_calendar
+from tasks.run_names import devices
 
 _BATCH, _AT_ONCE, _NAMED = 25, 4, 10
 
 
-@flow
+def run_name(given: Parameters) -> str:
+    """What a run with these parameters is called."""
+    if names := given.get("names"):
+        return f"rotate {devices(names)}"
+    days = given.get("expires_within_days")
+    return "calendar of certificates" if days is None else f"rotate what ends within {days} days"
+
+
+@flow(flow_run_name=of_its_parameters(run_name))
 def rotate_certificates(
-    names: Annotated[list[str] | None, Field(max_length=1_000)] = None,
-    expires_within_days: Annotated[int | None, Field(ge=0, le=36_500)] = None,
+    names: Annotated[list[ThingName], Field(max_length=1_000)] | None = None,
+    expires_within_days: Annotated[int, Field(ge=0, le=36_500)] | None = None,
     at_most: Annotated[int, Field(ge=1, le=1_000)] = 100,
     wait_s: Annotated[int, Field(ge=0, le=3_600)] = 300,
 ) -> Any:
@@ -40,15 +51,12 @@ def rotate_certificates(
         raise InvalidInput("Give names or expires_within_days, not both.")
     shown = show_calendar()
     if not names and expires_within_days is None:
-        return Completed(message=f"Nothing was to be rotated; the calendar has {shown} certificates.")
+        return ended(f"Nothing was to be rotated; the calendar has {shown} certificates", [])
     chosen = names or choose_expiring(expires_within_days or 0, at_most)
     summary, first = _rotate_all(list(dict.fromkeys(chosen)), wait_s)
-    sentence = ", ".join(f"{number} {what}" for what, number in summary.items())
-    if summary["failed"]:
-        return Failed(message=f"{sentence}. {first} Run it again to go on.")
-    if summary["waiting"]:
-        return Completed(name="Waiting", message=f"{sentence}: run it again once these are connected. {first}")
-    return Completed(message=sentence, data=summary)
+    if summary["waiting"] and not summary["failed"]:
+        return waiting(counted(summary), f"run it again once these are connected. {first}")
+    return ended(counted(summary), [f"{first} Run it again to go on."] if summary["failed"] else [], summary)
 
 
 def _rotate_all(names: list[str], wait_s: float) -> tuple[dict[str, int], str]:
@@ -59,8 +67,7 @@ def _rotate_all(names: list[str], wait_s: float) -> tuple[dict[str, int], str]:
     share_s = wait_s / max(1, -(-len(batches) // workers))
     with threads(workers) as runner:
         futures: list[PrefectFuture[list[Rotated]]] = [
-            runner.submit(rotate_batch, {"names": batch, "more": len(batch) - 1, "seconds": share_s})
-            for batch in batches
+            runner.submit(rotate_batch, {"names": batch, "seconds": share_s}) for batch in batches
         ]
         results = [future.result(raise_on_failure=False) for future in futures]
     outcomes = [outcome for result, batch in zip(results, batches, strict=True) for outcome in _outcomes(result, batch)]

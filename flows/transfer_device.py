@@ -7,12 +7,15 @@ from pydantic import Field
 
 from fleet.errors import FleetError
 from flows.ending import ended
+from flows.parameters import ThingName
+from flows.run_names import of_its_parameters
+from tasks.run_names import short
 from tasks.transfer import hand_on, let_go_at_flip
 
 
-@flow
+@flow(flow_run_name=of_its_parameters(lambda given: f"transfer {short(given['thing_name'])}"))
 def transfer_device(
-    thing_name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")],
+    thing_name: ThingName,
     to_email: Annotated[str, Field(max_length=320)] = "",
 ) -> Any:
     """Take a battery from its owner, at Flip too; what it was to do for that home ends, and it is told so.
@@ -21,7 +24,7 @@ def transfer_device(
     it with a fresh link of its own.
 
     Args:
-        thing_name: The battery.
+        thing_name: The thing name of the battery.
         to_email: The next owner's address, who has signed in once; empty: whoever registers it next.
     """
     done = f"{thing_name} {hand_on(thing_name, to_email.strip().lower())}"

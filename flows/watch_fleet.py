@@ -3,16 +3,17 @@
 from typing import Any
 
 from prefect import flow
-from prefect.states import Completed, Failed
 
 from fleet.adapters.postgres.devices import any_device
 from fleet.adapters.postgres.locks import one_at_a_time
 from fleet.settings import get_settings
 from fleet.watching.kinds import KINDS
+from flows.ending import ended, skipped
+from flows.run_names import at_its_time
 from tasks.watching import look_for, report_watching
 
 
-@flow
+@flow(flow_run_name=at_its_time("watch"))
 def watch_fleet() -> Any:
     """Look at batteries, queues, certificates, commands and counters.
 
@@ -21,15 +22,13 @@ def watch_fleet() -> Any:
     """
     with one_at_a_time(get_settings(), "watch_fleet") as mine:
         if not mine:
-            return Completed(name="Skipped", message="Another run is watching now.")
+            return skipped("Another run is watching now.")
         if not any_device(get_settings()):
-            return Completed(name="Skipped", message="No device is provisioned yet.")
+            return skipped("No device is provisioned yet.")
         looks = {kind: look_for(kind, return_state=True).result(raise_on_failure=False) for kind in KINDS}
     failed = {kind: result for kind, result in looks.items() if isinstance(result, BaseException)}
     standing = {kind: result for kind, result in looks.items() if not isinstance(result, BaseException)}
     report_watching(standing)
     sentence = ", ".join(f"{count} {kind}" for kind, count in standing.items() if count) or "nothing is wrong"
-    if failed:
-        problems = " ".join(f"{kind}: {error}" for kind, error in failed.items())
-        return Failed(message=f"Not looked for {problems} Else: {sentence}.")
-    return Completed(message=f"Told: {sentence}.")
+    problem = " ".join(f"Not looked for {kind}: {error}" for kind, error in failed.items())
+    return ended(f"Told: {sentence}", [problem] if failed else [])

@@ -15,7 +15,7 @@ _DELAYS_S = [1.0, 2.0, 5.0]
 
 
 @task(
-    task_run_name="dispatch-{seconds:.0f}s",
+    task_run_name="dispatch for {seconds:.0f} s",
     retries=3,
     retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
@@ -26,7 +26,7 @@ def dispatch_slice(seconds: float) -> Dispatched:
 
 
 @task(
-    task_run_name="report-{seconds:.0f}s",
+    task_run_name="tell Flip for {seconds:.0f} s",
     retries=3,
     retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,

@@ -16,7 +16,7 @@ from tasks.policy import may_go_through_later
 
 
 @task(
-    task_run_name="compare-{run}",
+    task_run_name="compare books, IoT Core and Flip",
     retries=2,
     retry_delay_seconds=5,
     retry_condition_fn=may_go_through_later,
@@ -40,13 +40,18 @@ def find_differences(run: str) -> Differences:
     return found
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(
+    task_run_name="mend {difference.subject}",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=may_go_through_later,
+)
 def mend(difference: Difference) -> str:
     """Mend one difference, unless it is not so any more; a sentence. Repeatable."""
     return Mender(settings_of("provisioning"), settings_of("retirement")).mend(difference)
 
 
-@task
+@task(task_run_name="report")
 def report_mending(rows: Sequence[dict[str, str]]) -> None:
     """Show what became of each, as a table artifact."""
     create_table_artifact(list(rows), key="fleet-repairs", description="What became of each difference.")

@@ -19,13 +19,14 @@ from fleet.services.forwarding import Forwarded
 from fleet.settings import get_settings
 from tasks.figures import show_figures
 from tasks.policy import may_go_through_later
+from tasks.run_names import devices, of_its_parameters
 
 _DELAYS_S = [1.0, 5.0]
 """Short, since the client itself asks again four times, and whatever still fails comes up again with the schedule."""
 
 
 @task(
-    task_run_name="{kind}-{subject}",
+    task_run_name="{kind} {subject}",
     retries=2,
     retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
@@ -37,7 +38,7 @@ def work_off_request(request_id: str, kind: str, subject: str) -> WorkedOff:
         return flip_requests.work_off(connection, flip, request_id)
 
 
-@task
+@task(task_run_name="report")
 def report_requests(outcomes: Sequence[WorkedOff], postponed: int) -> dict[str, int]:
     """Show what was declined and what waits for Flip, as a table artifact; nothing when nothing was asked."""
     with postgres.connect(get_settings()) as connection:
@@ -61,7 +62,12 @@ def report_requests(outcomes: Sequence[WorkedOff], postponed: int) -> dict[str, 
     return summary
 
 
-@task(retries=2, retry_delay_seconds=_DELAYS_S, retry_condition_fn=may_go_through_later)
+@task(
+    task_run_name="follow batteries",
+    retries=2,
+    retry_delay_seconds=_DELAYS_S,
+    retry_condition_fn=may_go_through_later,
+)
 def follow_batteries() -> None:
     """Take up the batteries that Flip came to know, and drop those that are nobody's."""
     with postgres.connect(get_settings()) as connection:
@@ -69,7 +75,7 @@ def follow_batteries() -> None:
 
 
 @task(
-    task_run_name="forward-intervals",
+    task_run_name="forward intervals",
     retries=2,
     retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
@@ -82,7 +88,7 @@ def forward_intervals(grace_s: float) -> Forwarded:
         return forwarding.forward_once(connection, flip, postgres.clock(connection), timedelta(seconds=grace_s))
 
 
-@task
+@task(task_run_name="report")
 def report_forwarding(total: Forwarded, grace_s: float) -> dict[str, Any]:
     """Show how far the fleet is, and what Flip does not take and why, as artifacts and as an event."""
     with postgres.connect(get_settings()) as connection:
@@ -109,19 +115,19 @@ def report_forwarding(total: Forwarded, grace_s: float) -> dict[str, Any]:
 
 
 @task(
-    task_run_name="compare-{site_ids[0]}-and-{more}-more",
+    task_run_name=of_its_parameters(lambda given: f"compare homes {devices(given['site_ids'])}"),
     retries=2,
     retry_delay_seconds=_DELAYS_S,
     retry_condition_fn=may_go_through_later,
 )
-def compare_homes(site_ids: Sequence[str], more: int) -> Differences:
+def compare_homes(site_ids: Sequence[str]) -> Differences:
     """Compare some homes with Flip, and mirror their enrollments."""
     settings = get_settings()
     with postgres.connect(settings) as connection, FlipClient.from_settings(settings) as flip:
         return reconciliation.compare(connection, flip, site_ids)
 
 
-@task(retries=2, retry_delay_seconds=_DELAYS_S, retry_condition_fn=may_go_through_later)
+@task(task_run_name="list homes", retries=2, retry_delay_seconds=_DELAYS_S, retry_condition_fn=may_go_through_later)
 def list_homes() -> tuple[list[str], list[str]]:
     """The homes here, and those that only Flip has."""
     settings = get_settings()
@@ -129,14 +135,14 @@ def list_homes() -> tuple[list[str], list[str]]:
         return reconciliation.homes_of_both(connection, flip)
 
 
-@task(retries=2, retry_delay_seconds=_DELAYS_S, retry_condition_fn=may_go_through_later)
+@task(task_run_name="repair", retries=2, retry_delay_seconds=_DELAYS_S, retry_condition_fn=may_go_through_later)
 def repair(differences: Differences) -> int:
     """Have what Flip lost commissioned again, and write down what it has; returns how many batteries that touched."""
     with postgres.connect(get_settings()) as connection:
         return reconciliation.repair(connection, differences)
 
 
-@task
+@task(task_run_name="report")
 def report_differences(differences: Differences, repaired: int) -> dict[str, int]:
     """Show each orphan and what became of it, as a table artifact."""
     summary = {"differences": len(differences.rows()), "repaired": repaired, "enrollments": differences.enrollments}

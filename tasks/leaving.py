@@ -13,20 +13,20 @@ from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later
 
 
-@task(task_run_name="revoke-{thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="revoke {thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def revoke_device(thing_name: str) -> str:
     """Shut a device out and cut it off; a sentence. Repeatable."""
     return leaving.revoke(settings_of("retirement"), ThingName(thing_name))
 
 
-@task(task_run_name="restore-{thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="restore {thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def restore_device(thing_name: str) -> str:
     """Let a device in again that was shut out; a sentence. Repeatable."""
     return leaving.restore(settings_of("retirement"), ThingName(thing_name))
 
 
 @task(
-    task_run_name="decommission-{thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later
+    task_run_name="decommission {thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later
 )
 def decommission_device(thing_name: str) -> str:
     """Take a device out of service, and have Flip let it go where Flip answers; a sentence. Repeatable."""

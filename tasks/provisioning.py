@@ -22,6 +22,7 @@ from fleet.services.factory import factory_of
 from fleet.settings import get_settings
 from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later
+from tasks.run_names import devices, of_its_parameters
 
 IOT_RATE = "aws-iot-control-plane"
 _RETRIES = 3
@@ -37,7 +38,7 @@ class Outcome:
     retryable: bool = False
 
 
-@task(task_run_name="write-into-ledger", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="write into the ledger", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def plan_devices(orders: Sequence[Order]) -> list[Order]:
     """Write every order into the ledger; returns those that still need work."""
     settings = get_settings()
@@ -49,7 +50,7 @@ def plan_devices(orders: Sequence[Order]) -> list[Order]:
     return [order for order in orders if order.thing_name.value not in done or not factory.is_whole(order)]
 
 
-@task
+@task(task_run_name="at most {devices_per_second:g} a second")
 def set_rate(devices_per_second: float) -> None:
     """Set Prefect's rate limit for IoT Core's control plane, which all runs share."""
     with get_client(sync_client=True) as client:
@@ -60,12 +61,14 @@ def set_rate(devices_per_second: float) -> None:
 
 
 @task(
-    task_run_name="provision-{orders[0].thing_name}-plus-{more}",
+    task_run_name=of_its_parameters(
+        lambda given: f"provision {devices([order.thing_name.value for order in given['orders']])}"
+    ),
     retries=_RETRIES,
     retry_delay_seconds=[2, 10, 30],
     retry_condition_fn=may_go_through_later,
 )
-def provision_batch(orders: Sequence[Order], more: int, rate_limited: bool) -> list[Outcome]:
+def provision_batch(orders: Sequence[Order], rate_limited: bool) -> list[Outcome]:
     """Provision a batch, one device after the other. Tried again as a whole when a service did not answer."""
     settings = settings_of("provisioning")
     registry, factory = IotCore(settings), factory_of(settings)

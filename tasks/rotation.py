@@ -14,9 +14,10 @@ from fleet.services.rotating import Rotated
 from fleet.settings import get_settings
 from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later
+from tasks.run_names import devices, of_its_parameters
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="show the calendar", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def show_calendar() -> int:
     """Look up ends that are not on record, and show how many certificates end in which month, as a table artifact.
 
@@ -42,25 +43,30 @@ def show_calendar() -> int:
     return sum(row["certificates"] for row in months)
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(
+    task_run_name="choose what ends within {within_days} days",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=may_go_through_later,
+)
 def choose_expiring(within_days: int, at_most: int) -> list[str]:
     """Who is to be rotated: certificates that end within so many days, and rotations that are not finished."""
     return rotating.expiring(get_settings(), datetime.now(UTC) + timedelta(days=within_days), at_most)
 
 
 @task(
-    task_run_name="rotate-{names[0]}-plus-{more}",
+    task_run_name=of_its_parameters(lambda given: f"rotate {devices(given['names'])}"),
     retries=2,
     retry_delay_seconds=5,
     retry_condition_fn=may_go_through_later,
 )
-def rotate_batch(names: Sequence[str], more: int, seconds: float) -> list[Rotated]:
+def rotate_batch(names: Sequence[str], seconds: float) -> list[Rotated]:
     """Rotate some devices' certificates, for about so many seconds. Repeatable: each goes on from where it is."""
     things = [ThingName(name) for name in names]
     return rotating.rotate(settings_of("provisioning"), settings_of("retirement"), things, seconds)
 
 
-@task
+@task(task_run_name="report")
 def report_rotation(outcomes: Sequence[Rotated]) -> dict[str, int]:
     """Show how far each device is that is not done, as a table artifact; how many are rotated, wait, and failed."""
     summary = {

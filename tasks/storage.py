@@ -17,14 +17,14 @@ from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later, may_go_through_soon
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="roll up", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def roll_up_telemetry() -> int:
     """Compute the 1-minute and 1-hour rollups anew where samples came; returns how many minutes."""
     with postgres.connect(get_settings()) as connection:
         return rollups.roll_up(connection)
 
 
-@task(task_run_name="remove-{what}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_soon)
+@task(task_run_name="remove {what}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_soon)
 def remove_what_is_over(what: Over) -> int:
     """Remove what is older than the settings keep it, by the database's clock; returns how many rows."""
     settings = get_settings()
@@ -48,6 +48,7 @@ def take_over_telemetry() -> TakenOver:
 
 
 @task(
+    task_run_name="archive what is before {before}",
     retries=3,
     retry_delay_seconds=[30, 120, 600],
     retry_condition_fn=may_go_through_soon,

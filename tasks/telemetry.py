@@ -21,7 +21,7 @@ from tasks.policy import may_go_through_later, may_go_through_soon
 
 
 @task(
-    task_run_name="ingest-{seconds:.0f}s",
+    task_run_name="ingest for {seconds:.0f} s",
     retries=3,
     retry_delay_seconds=[1, 5, 15],
     retry_condition_fn=may_go_through_later,
@@ -38,7 +38,7 @@ def ingest_slice(queue_name: str, seconds: float, pace: Pace, tally: Tally) -> S
         return ingestion.ingest(queue, connection, seconds, pace, tally, traces_to(settings.traces_url, "ingestion"))
 
 
-@task(task_run_name="look-at-{source}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="look at {source}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def look_at_waiting(source: Source, wanted: Wanted) -> Findings:
     """What waits in `source` and would become of it now. Changes nothing."""
     with postgres.connect(get_settings()) as connection:
@@ -48,7 +48,7 @@ def look_at_waiting(source: Source, wanted: Wanted) -> Findings:
             return replaying.look(queue, connection, source, wanted)
 
 
-@task(task_run_name="replay-{source}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="replay {source}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def replay_waiting(source: Source, wanted: Wanted) -> Replayed:
     """Store what of `source` is meant and can be stored now; whatever ends it, nothing is lost."""
     with postgres.connect(get_settings()) as connection:
@@ -88,7 +88,12 @@ def report_replay(source: Source, replayed: Replayed) -> str:
     )
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_soon)
+@task(
+    task_run_name="make partitions for {days_ahead} days",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=may_go_through_soon,
+)
 def make_partitions(today: str, days_ahead: int) -> int:
     """Make the telemetry partitions from yesterday (`today` is YYYY-MM-DD, UTC) to `days_ahead`; returns how many."""
     settings = get_settings()

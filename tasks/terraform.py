@@ -12,6 +12,7 @@ from fleet.infrastructure.outputs import save_outputs
 from fleet.infrastructure.plan import Plan
 from tasks.jobs import deployer_settings
 from tasks.policy import may_go_through_later
+from tasks.run_names import of_its_parameters
 
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "warning": logging.WARNING}
 
@@ -21,7 +22,9 @@ def _to_log(line: Line) -> None:
         get_run_logger().log(_LEVELS.get(line.level, logging.INFO), line.text)
 
 
-@task(task_run_name="bootstrap state", retries=2, retry_delay_seconds=10, retry_condition_fn=may_go_through_later)
+@task(
+    task_run_name="make the state's bucket", retries=2, retry_delay_seconds=10, retry_condition_fn=may_go_through_later
+)
 def bootstrap_state() -> bool:
     """Make the state's bucket and lock table where they are missing; False if they were there."""
     return Terraform(deployer_settings(), _to_log).bootstrap()
@@ -34,7 +37,7 @@ def free_lock(lock_id: str) -> None:
 
 
 @task(
-    task_run_name="plan {name}",
+    task_run_name=of_its_parameters(lambda given: "plan the removal" if given.get("destroy") else "plan"),
     retries=2,
     retry_delay_seconds=10,
     retry_condition_fn=may_go_through_later,

@@ -12,7 +12,7 @@ from tasks.leaving import leave_flip
 from tasks.policy import may_go_through_later
 
 
-@task(task_run_name="take-{thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
+@task(task_run_name="take {thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later)
 def hand_on(thing_name: str, to_email: str) -> str:
     """Take the battery from its owner; a sentence."""
     with postgres.connect(get_settings()) as connection:
@@ -20,7 +20,10 @@ def hand_on(thing_name: str, to_email: str) -> str:
 
 
 @task(
-    task_run_name="leave-flip-{thing_name}", retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_later
+    task_run_name="leave Flip with {thing_name}",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=may_go_through_later,
 )
 def let_go_at_flip(thing_name: str) -> str:
     """Have Flip let the battery go, where Flip answers; a sentence, empty where it had the battery nowhere."""

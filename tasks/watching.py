@@ -17,7 +17,7 @@ _MOST_RELATED = 50
 
 
 @task(
-    task_run_name="look-for-{kind}",
+    task_run_name="look for {kind}",
     retries=1,
     retry_delay_seconds=5,
     retry_condition_fn=may_go_through_later,

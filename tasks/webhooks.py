@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @task(
-    task_run_name="webhooks-{seconds:.0f}s",
+    task_run_name="take in webhooks for {seconds:.0f} s",
     retries=3,
     retry_delay_seconds=[1, 5, 15],
     retry_condition_fn=may_go_through_later,
@@ -48,7 +48,7 @@ def process_slice(seconds: float, wait_s: float) -> IntakeFigures:
         return webhook_intake.process(queue, connection, keys, seconds, wait_s)
 
 
-@task(task_run_name="ask-flip")
+@task(task_run_name="ask Flip")
 def poll_commands() -> dict[str, int | str]:
     """Ask Flip for its commands, for a webhook may be lost: what is news goes the same way. It never fails a run."""
     settings, heard_at = get_settings(), datetime.now(UTC)
@@ -117,7 +117,12 @@ def _show_settings_requests(queue_name: str) -> None:
     tell("settings.requested", f"queue.{queue_name}", {"asked": len(rows)})
 
 
-@task(retries=2, retry_delay_seconds=5, retry_condition_fn=may_go_through_soon)
+@task(
+    task_run_name="forget webhooks after {days_kept} days",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=may_go_through_soon,
+)
 def forget_webhooks(days_kept: int) -> int:
     """Forget the webhooks that are older; returns how many."""
     settings = get_settings()

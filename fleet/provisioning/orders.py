@@ -11,6 +11,9 @@ from fleet.errors import FleetError, InvalidInput
 from fleet.products import PRODUCTS_FILE, model_named, products
 from fleet.text_files import read_table, read_text
 
+MOST_DEVICES = 1_000_000
+"""Of one order."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -28,9 +31,14 @@ def orders_from_names(names: Iterable[str], model: str) -> list[Order]:
 
 def orders_from_count(count: int, prefix: str, model: str) -> list[Order]:
     """`count` orders named `prefix-0001` and on."""
-    if not 1 <= count <= 1_000_000:
-        raise InvalidInput(f"The count is {count}: ask for 1 to 1,000,000 devices.")
-    return orders_from_names([f"{prefix}-{number:04d}" for number in range(1, count + 1)], model)
+    if not 1 <= count <= MOST_DEVICES:
+        raise InvalidInput(f"The count is {count}: ask for 1 to {MOST_DEVICES:,} devices.")
+    return orders_from_names([numbered(prefix, number) for number in range(1, count + 1)], model)
+
+
+def numbered(prefix: str, number: int) -> str:
+    """The thing name of that device of a count, from 1."""
+    return f"{prefix}-{number:04d}"
 
 
 def orders_from_csv(file: Path, model: str) -> list[Order]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -24,6 +24,12 @@ MAX_REASON = 500
 """Characters of a command result's reason."""
 MAX_REQUEST = 4_096
 """Characters of a certificate request."""
+
+Reason = Literal[
+    "too_large", "not_json", "invalid", "unknown_schema", "foreign_client", "impossible_time",
+    "unknown_device", "out_of_service", "foreign_certificate", "ended_certificate", "unstorable",
+]  # fmt: skip
+"""Why a message is in the quarantine: what it is itself, who it comes from, and what PostgreSQL does not take."""
 
 # `gc=False` below: these values hold no cycle, and thousands at once would make the garbage collector walk them.
 
@@ -101,7 +107,7 @@ class QueueMessage(DeviceMessage, frozen=True, kw_only=True, gc=False):
 class Rejected:
     """A body that cannot be stored as telemetry. `reason` is a short code, `detail` a sentence."""
 
-    reason: str
+    reason: Reason
     detail: str
     thing_name: str | None = None
 
@@ -245,7 +251,7 @@ def _is_ours(at: datetime) -> bool:
     return _EARLIEST <= at <= _LATEST
 
 
-def _spoiled(message: QueueMessage, reason: str, detail: str) -> SpoiledMessage:
+def _spoiled(message: QueueMessage, reason: Reason, detail: str) -> SpoiledMessage:
     fields = {name: getattr(message, name) for name in QueueMessage.__struct_fields__}
     first = message.spoiled if isinstance(message, SpoiledMessage) else Rejected(reason, detail, message.thing_name)
     return SpoiledMessage(**fields, spoiled=first)

@@ -6,12 +6,14 @@ from typing import Literal
 
 from fleet.errors import InvalidInput
 from fleet.figures import Figures
-from fleet.telemetry.message import Rejected
+from fleet.telemetry.message import Reason, Rejected
 
 Source = Literal["quarantine", "dead-letters", "rule-errors"]
 """The table; the queue of what ingestion took ten times; the queue of what the topic rule could not hand over."""
-DEAD_LETTER = "dead_letter"
+DEAD_LETTER: Literal["dead_letter"] = "dead_letter"
 """The reason of a message that waits in a queue and can be read: nobody wrote down why it was not stored."""
+WaitsFor = Literal["", "dead_letter", Reason]
+"""Why a message waits; empty: for any reason."""
 _THINGS_NAMED = 5
 
 

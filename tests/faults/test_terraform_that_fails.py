@@ -151,7 +151,7 @@ def test_terraform_dies_in_the_middle_of_an_apply_and_its_lock_is_freed_when_som
     assert f"locked by {lock.Who} since {lock.Created} (OperationTypeApply)" in state["message"]
     assert f"if it died, start the flow again with lock_to_free={lock.ID}" in state["message"]
 
-    state = operators.ended(operators.apply(lock_to_free="of-another"))
+    state = operators.ended(operators.apply(lock_to_free="00000000-0000-0000-0000-000000000000"))
     assert state["type"] == "FAILED" and f"{lock.ID} of {lock.Who} since {lock.Created} is held" in state["message"]
     assert operators.holder == lock
 

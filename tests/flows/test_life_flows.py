@@ -47,13 +47,13 @@ def test_a_run_says_who_was_revoked_and_who_was_not_and_lets_them_in_again(
     run_here("flows.revoke_devices:revoke_devices", environment_of(fleet_settings))
     provisioned(fleet_settings, "revoked-1", "revoked-2")
     state = prefect_server.wait(prefect_server.run("revoke-devices/test", names=["revoked-1", "nobody", "revoked-2"]))
-    assert (state["type"], state["message"].partition(".")[0]) == ("FAILED", "2 of 3 revoked")
+    assert state["type"] == "FAILED" and state["message"].endswith("Done: 2 of 3 revoked.")
     assert "nobody: No device nobody is in the ledger" in state["message"]
     assert statuses(fleet_settings, "revoked-1") == ["INACTIVE"]
     again = prefect_server.wait(prefect_server.run("revoke-devices/test", names=["revoked-1"]))
-    assert again["message"] == "1 of 1 revoked. revoked-1: shut out; it was not connected"
+    assert again["message"] == "1 of 1 revoked. revoked-1: shut out; it was not connected."
     restored = prefect_server.wait(prefect_server.run("revoke-devices/test", names=["revoked-1"], restore=True))
-    assert restored["message"] == "1 of 1 restored. revoked-1: let in again"
+    assert restored["message"] == "1 of 1 restored. revoked-1: let in again."
     assert statuses(fleet_settings, "revoked-1") == ["ACTIVE"]
 
 
@@ -67,7 +67,7 @@ def test_a_rotation_waits_for_batteries_that_are_not_there_and_the_calendar_is_s
     (artifact,) = prefect_server.artifacts("certificate-calendar")
     assert '"certificates": 2' in artifact["data"] and "old-1, old-2" in artifact["data"]
     none = prefect_server.wait(prefect_server.run("rotate-certificates/test", expires_within_days=0, wait_s=0))
-    assert (none["type"], none["message"]) == ("COMPLETED", "0 rotated, 0 waiting, 0 failed")
+    assert (none["type"], none["message"]) == ("COMPLETED", "0 rotated, 0 waiting, 0 failed.")
     asked = {"expires_within_days": 36_500, "at_most": 1, "wait_s": 0}
     some = prefect_server.wait(prefect_server.run("rotate-certificates/test", **asked))
     assert (some["type"], some["name"]) == ("COMPLETED", "Waiting")
@@ -122,13 +122,13 @@ def test_what_differs_is_shown_and_mended_when_somebody_approved(
     iot.detach_thing_principal(thingName="lost-1", principal=arn)
     serve("flows.reconcile_fleet:reconcile_fleet", environment_of(fleet_settings))
     shown = prefect_server.wait(prefect_server.run("reconcile-fleet/test", repairs=False))
-    assert (shown["type"], shown["message"]) == ("COMPLETED", "2 differences, 2 of them can be mended")
+    assert (shown["type"], shown["message"]) == ("COMPLETED", "2 differences, 2 of them can be mended.")
     run = prefect_server.run("reconcile-fleet/test")
     prefect_server.wait(run, "PAUSED")
     assert statuses(fleet_settings, "lost-1") == [], "mended before anybody approved"
     prefect_server.post(f"/flow_runs/{run}/resume", run_input={"approved": True})
     state = prefect_server.wait(run)
-    assert (state["type"], state["message"]) == ("COMPLETED", "2 of 2 mended")
+    assert (state["type"], state["message"]) == ("COMPLETED", "2 of 2 mended.")
     assert statuses(fleet_settings, "lost-1") == ["ACTIVE"]
 
 

@@ -49,6 +49,9 @@ def test_one_bad_device_does_not_stop_the_others_and_is_named(
     broken.write_text("garbage")
 
     state, log = provision(names=["one", "taken", "broken", "two"], devices_per_second=5, concurrency=1)
+    (run,) = prefect_server.post("/flow_runs/filter", flow_runs={"name": {"any_": ["provision broken..two (4)"]}})
+    parts = prefect_server.post("/task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+    assert {"provision one..taken (2)", "provision broken..two (2)", "report"} <= {each["name"] for each in parts}
 
     assert state["type"] == "FAILED"
     assert "4 asked, 2 provisioned, 2 failed" in state["message"]
@@ -65,7 +68,10 @@ def test_one_bad_device_does_not_stop_the_others_and_is_named(
     assert "does not know" in failures["taken"]
 
     state, _ = provision(names=["one", "two"])
-    assert (state["type"], state["message"]) == ("COMPLETED", "2 asked, 0 provisioned, 0 failed, 2 already provisioned")
+    assert (state["type"], state["message"]) == (
+        "COMPLETED",
+        "2 asked, 0 provisioned, 0 failed, 2 already provisioned.",
+    )
 
 
 @pytest.mark.slow
@@ -89,11 +95,11 @@ def test_processes_of_a_dask_cluster_do_what_threads_do(provision: Run, fleet_se
 
 
 WRONG = [
-    ({"names": ["a/b"]}, "is not a thing name"),
+    ({"names": ["a/b"]}, "should match pattern"),
     ({"names": ["a", "a"]}, "more than once"),
     ({"count": 1, "names": ["a"]}, "Give exactly one of"),
     ({}, "Give exactly one of"),
-    ({"count": 1, "concurrency": 0}, "use 1 to 32"),
+    ({"count": 1, "concurrency": 0}, "greater than or equal to 1"),
     ({"csv_file": "/nowhere.csv"}, "cannot be read as CSV"),
     ({"csr_folder": "/nowhere"}, "holds no file NAME.csr"),
 ]
