@@ -27,7 +27,8 @@ def small_configuration(folder: Path, original: Path) -> Path:
     outputs = "\n".join(f'output "{name}" {{\n  value = "{name}"\n}}' for name in _public_names())
     (folder / "main.tf").write_text(
         'variable "project" {}\nvariable "sender_email" {}\nvariable "alarm_email" {}\n'
-        'resource "aws_sns_topic" "only" {\n  name = "${var.project}-only"\n}\n'
+        'resource "aws_sns_topic" "only" {\n  name = "${var.project}-only"\n'
+        f'  display_name = sensitive("{PASSWORD}")\n}}\n'
         f'{outputs}\noutput "smtp_password" {{\n  value     = "{PASSWORD}"\n  sensitive = true\n}}\n'
     )
     return folder
@@ -78,6 +79,8 @@ def test_a_refused_plan_changes_nothing_an_approved_one_is_applied_and_the_typed
     shown = prefect_server.artifacts("infrastructure-plan")
     assert len(shown) == 2
     assert all("1 to add, 0 to change, 0 to destroy" in each["data"] for each in shown)
+    assert all("| `name` | `-` | `flows-test-only` |" in each["data"] for each in shown)
+    assert all("| `display_name` | `-` | `(sensitive)` |" in each["data"] for each in shown)
 
     prefect_server.post(f"/flow_runs/{run}/resume", run_input={"approved": True})
     state = prefect_server.wait(run, "COMPLETED")
