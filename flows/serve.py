@@ -1,11 +1,12 @@
 """`python -m flows.serve`: every flow, deployed and served by this process; `prefect.yaml` is for work pools."""
 
 import argparse
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from prefect import Flow, serve
+from prefect import Flow
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval, Schedule
 
@@ -30,6 +31,7 @@ from flows.revoke_devices import revoke_devices
 from flows.rotate_certificates import rotate_certificates
 from flows.schedule import STARTING_S
 from flows.starting import wait_for_prefect
+from flows.stopping import OrderlyRunner
 from flows.transfer_device import transfer_device
 from flows.watch_fleet import watch_fleet
 
@@ -93,12 +95,20 @@ def main() -> None:
 
 
 def serve_until_stopped(made: Iterable[RunnerDeployment]) -> None:
-    """Wait for Prefect, have its automations be ours, and take runs; schedules go on after a restart."""
+    """Wait for Prefect, have its automations be ours, and take runs until SIGTERM; schedules go on after a restart."""
     logs.choose(get_settings())
     wait_for_prefect()
     alarms.ensure(get_settings())
     catch_up_with_one_run()
-    serve(*made, pause_on_shutdown=False, limit=RUNS_AT_ONCE, heartbeat_seconds=automations.HEARTBEAT_S)
+    serve(made)
+
+
+def serve(made: Iterable[RunnerDeployment]) -> None:
+    """Deploy these and take their runs, until this process is asked to end."""
+    runner = OrderlyRunner(pause_on_shutdown=False, limit=RUNS_AT_ONCE, heartbeat_seconds=automations.HEARTBEAT_S)
+    for deployment in made:
+        runner.add_deployment(deployment)
+    asyncio.run(runner.start())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 from urllib.parse import quote
 
 import httpx
@@ -157,17 +157,26 @@ def prefect(logs: Path, port: int, database_url: str, runs_kept_h: float = 48) -
 class ServedFlows(Executor):
     """`python -m flows.serve`, ready once the server has seen it ask for runs."""
 
-    def __init__(self, api: str, *args: Any, **options: Any) -> None:
-        self._api, self._since = api, datetime.now(UTC)
+    def __init__(
+        self, api: str, *args: Any, deployment: str = "ingest-telemetry/ingest-telemetry", **options: Any
+    ) -> None:
+        self._url, self._since = f"{api}/deployments/name/{deployment}", datetime.now(UTC)
         super().__init__(*args, **options)
 
     def pre_start_check(self) -> bool:
         return False
 
     def after_start_check(self) -> bool:
-        answer = httpx.get(f"{self._api}/deployments/name/ingest-telemetry/ingest-telemetry", timeout=5)
+        answer = httpx.get(self._url, timeout=5)
         polled = answer.json().get("last_polled") if answer.is_success else None
         return polled is not None and datetime.fromisoformat(polled) >= self._since
+
+    def stop(self, stop_signal: int | None = None, expected_returncode: int | None = None) -> Self:
+        """Ask the process alone to end, and wait: it ends its runs, which would crash by a signal of their own."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+        return super().stop(stop_signal, expected_returncode or 0)
 
 
 def flows(logs: Path, api: str, ingest_every_s: float) -> ServedFlows:

@@ -4,11 +4,10 @@ import importlib
 import sys
 from typing import Any
 
-from prefect import serve
-
 from fleet.settings import get_settings
 from flows import logs
 from flows.catching_up import catch_up_with_one_run
+from flows.serve import serve
 
 
 def deployment_of(named: str) -> Any:
@@ -21,4 +20,4 @@ if __name__ == "__main__":
     deployments = [deployment_of(named) for named in sys.argv[1:]]
     logs.choose(get_settings())
     catch_up_with_one_run()
-    serve(*deployments, pause_on_shutdown=False)
+    serve(deployments)
