@@ -149,6 +149,10 @@ class DeviceLedger:
         """The fleet by name, with the latest state of each device; powers in W, times in UTC."""
         return self._rows("list_devices", limit=limit)
 
+    def names_beginning_with(self, start: str, limit: int) -> list[str]:
+        """The first names that begin so."""
+        return [row["thing_name"] for row in self._rows("names_beginning_with", start=start, limit=limit)]
+
     def count(self) -> int:
         """How many devices are provisioned."""
         statement = "SELECT count(*) AS devices FROM fleet.devices WHERE step = 'done'"

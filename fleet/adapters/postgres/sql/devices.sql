@@ -143,3 +143,7 @@ SELECT FROM fleet.certificates WHERE certificate_id = %(certificate_id)s AND end
 -- name: model
 -- A device's model.
 SELECT model FROM fleet.devices WHERE thing_name = %(thing_name)s
+
+-- name: names_beginning_with
+-- Names for a shell's completion.
+SELECT thing_name FROM fleet.devices WHERE starts_with(thing_name, %(start)s) ORDER BY thing_name LIMIT %(limit)s
