@@ -1,7 +1,6 @@
 """`fleet capacity` on a terminal."""
 
-import json
-
+from cli.output import Output
 from fleet.capacity.estimate import Estimate, estimate
 from fleet.capacity.limits import Limit
 from fleet.capacity.prices import price_table
@@ -10,9 +9,9 @@ from fleet.capacity.workload import Workload
 
 
 def show(
-    devices: str, sample: str, publish: str, keep: str, live: str, live_hours: float, region: str, as_json: bool
+    devices: str, sample: str, publish: str, keep: str, live: str, live_hours: float, region: str, out: Output
 ) -> None:
-    """Print the estimate, as tables or as one JSON line. Raises `InvalidInput`."""
+    """Print the estimate, as tables or as one object. Raises `InvalidInput`."""
     table = price_table()
     workload = Workload(
         parse_count(devices),
@@ -23,11 +22,9 @@ def show(
         live_hours_per_month=live_hours,
     )
     found = estimate(workload, region, table)
-    if as_json:
-        print(json.dumps({"as_of": str(table.as_of), **found.as_json()}))
-        return
-    print("\n".join([*_load(found), "", *_bill(found), "", *_limits(found)]))
-    print(f"\nPrices of {table.as_of} in US dollars, each with its source in fleet/capacity/prices.toml.")
+    prices = f"Prices of {table.as_of} in US dollars, each with its source in fleet/capacity/prices.toml."
+    lines = [*_load(found), "", *_bill(found), "", *_limits(found), "", prices]
+    out.result({"as_of": str(table.as_of), **found.as_json()}, *lines)
 
 
 def _load(found: Estimate) -> list[str]:

@@ -8,7 +8,8 @@ from queue import Empty, SimpleQueue
 
 import psutil
 
-from fleet.errors import FleetError, Unavailable
+from cli.output import Output, progress_elsewhere
+from fleet.errors import FleetError, InvalidInput, Unavailable
 from local_cloud.cloud import running
 from local_cloud.running import Cloud
 from local_cloud.servers import log_file
@@ -16,6 +17,26 @@ from local_cloud.settings import get_local_settings
 from local_cloud.state import State
 
 _START_S, _STOP_S = 180, 120
+
+
+def up_and_tell(foreground: bool, out: Output) -> None:
+    """Start the cloud; as JSON who holds it and where it is. Raises `InvalidInput` for that in the foreground."""
+    if foreground and out.as_json:
+        raise InvalidInput("Give --foreground or --json, not both: in the foreground nothing is over.")
+    with progress_elsewhere(out.as_json):
+        up(foreground)
+    if out.as_json:
+        local = get_local_settings()
+        holder = State(local.state_dir.resolve()).supervisor()
+        out.result({"running": holder is not None, "pid": holder and holder.pid, "ports": local.ports})
+
+
+def down_and_tell(out: Output) -> None:
+    """Stop the cloud."""
+    with progress_elsewhere(out.as_json):
+        down()
+    if out.as_json:
+        out.result({"running": False})
 
 
 def up(foreground: bool) -> None:

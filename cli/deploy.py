@@ -17,6 +17,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.workers.process import ProcessWorker
 
+from cli.output import Output
 from fleet.errors import FleetError, NotConfigured, Unavailable
 from fleet.settings import Settings, get_settings
 from flows import alarms
@@ -26,6 +27,19 @@ Say = Callable[[str], None]
 CHECKOUT = Path(__file__).parents[1]
 _DEPLOY_S = 180
 _KEPT = ("description", "entrypoint", "parameters", "path", "pull_steps", "tags", "work_pool_name", "work_queue_name")
+
+
+def deploy_and_tell(out: Output) -> None:
+    """Deploy, a line each; as JSON a list of what and its news."""
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        out.say(line)
+
+    deploy(say)
+    if out.as_json:
+        out.rows([dict(zip(("what", "news"), line.rsplit(": ", 1), strict=True)) for line in lines], empty="")
 
 
 def deploy(say: Say) -> None:

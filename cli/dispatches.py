@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from cli.output import Output
 from cli.spans import moment
-from cli.tables import print_table
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.dispatches import Dispatch, Part, latest_dispatches
 from fleet.commands.energies import share_pct, sum_up
@@ -12,30 +12,33 @@ from fleet.errors import NotFound
 from fleet.settings import get_settings
 
 
-def list_latest(limit: int) -> None:
+def list_latest(limit: int, out: Output) -> None:
     """A line a dispatch."""
     with connect(get_settings()) as connection:
         found = latest_dispatches(connection, limit)
-    print_table([_summary(dispatch) for dispatch in found], empty="Flip has sent no command yet.")
+    out.rows([_summary(dispatch) for dispatch in found], empty="Flip has sent no command yet.")
 
 
-def show(starts_at: str) -> None:
+def show(starts_at: str, out: Output) -> None:
     """A line a battery. Raises `InvalidInput`, `NotFound`."""
     start = moment(starts_at, datetime.now(UTC))
     with connect(get_settings()) as connection:
         found = latest_dispatches(connection, limit=500, starts_at=start)
     if not found:
         raise NotFound("No dispatch starts then: fleet dispatches list has those that there are.")
+    if out.as_json:
+        out.rows([{**_summary(each), "parts": [_part(part) for part in each.parts]} for each in found], empty="")
+        return
     for dispatch in found:
-        print(f"{_moment(dispatch.starts_at)} to {_moment(dispatch.ends_at)}, {dispatch.mode}")
-        print_table([_part(part) for part in dispatch.parts], empty="")
+        out.say(f"{_moment(dispatch.starts_at)} to {_moment(dispatch.ends_at)}, {dispatch.mode}")
+        out.rows([_part(part) for part in dispatch.parts], empty="")
 
 
 def _summary(dispatch: Dispatch) -> dict[str, Any]:
     together = sum_up(dispatch.parts)
     return {
         "starts_at": _moment(dispatch.starts_at),
-        "ends_at": _moment(dispatch.ends_at),
+        "ends_at": dispatch.ends_at and _moment(dispatch.ends_at),
         "mode": dispatch.mode,
         "batteries": len(dispatch.parts),
         "asked_first_wh": together.asked_first_wh,

@@ -5,10 +5,11 @@ import importlib.util
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import httpx
 
+from cli.output import Output
 from fleet.adapters import aws
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import connect, translated
@@ -32,6 +33,19 @@ class Check:
     ok: bool
     detail: str
     advice: str = ""
+
+
+def report(out: Output) -> int:
+    """Print each check, and under what is missing what to do; 1 if anything is missing, else 0."""
+    checks = examine()
+    if out.as_json:
+        out.rows([asdict(check) for check in checks], empty="")
+    else:
+        for check in checks:
+            print(f"{'ok  ' if check.ok else 'MISS'}  {check.name:<13} {check.detail}")
+            if not check.ok:
+                print(f"{'':<20}-> {check.advice}")
+    return 0 if all(check.ok for check in checks) else 1
 
 
 def examine() -> list[Check]:

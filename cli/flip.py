@@ -3,32 +3,22 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from cli.output import Output
 from cli.spans import moment, span
-from cli.tables import print_table
 from fleet.errors import NotConfigured
 from fleet.settings import get_settings
 
 if TYPE_CHECKING:
     from local_cloud.flip.steering import Steering
 
-flip_app = typer.Typer(no_args_is_help=True, help="Events of the embedded stand-in for Flip.")
 
-
-@flip_app.command("event")
 def make_event(
-    start: Annotated[str, typer.Option(help="+2m, now, or a time with its offset.")] = "+2m",
-    duration: Annotated[str, typer.Option(help="30s, 10m, 1h30m.")] = "10m",
-    mode: Annotated[str, typer.Option(help="CHARGE, DISCHARGE, BACKUP, SAVINGS, ...")] = "DISCHARGE",
-    setpoint_w: Annotated[int | None, typer.Option(min=1, help="W, for CHARGE and DISCHARGE.")] = None,
-    power_mode: Annotated[str, typer.Option(help="SETPOINT or FOLLOW_LOAD; follows from --setpoint-w.")] = "",
-    reserve: Annotated[int | None, typer.Option(min=0, max=100, help="Percent that the batteries keep.")] = None,
-    device: Annotated[list[str] | None, typer.Option(help="A battery, may be repeated. Without: all.")] = None,
-) -> None:
-    """Make an event: one a home, with a command to each of its batteries."""
+    out: Output, start: str, duration: str, mode: str, setpoint_w: int | None, power_mode: str, reserve: int | None,
+    devices: Sequence[str],
+) -> None:  # fmt: skip
+    """Make an event, one a home. Raises `InvalidInput`, `NotFound` for a battery that the stand-in does not have."""
     now = datetime.now(UTC)
     starts_at, lasts = moment(start, now), span(duration)
     wanted_mode = mode.upper()
@@ -36,40 +26,41 @@ def make_event(
     with steering() as flip:
         made = flip.create_event(
             starts_at=starts_at, duration_s=lasts.total_seconds(), mode=wanted_mode, power_mode=powered,
-            setpoint_w=setpoint_w, backup_reserve_percentage=reserve, device_ids=device or None,
+            setpoint_w=setpoint_w, backup_reserve_percentage=reserve, device_ids=list(devices) or None,
         )  # fmt: skip
-    events, commands = len(made["event_ids"]), len(made["command_ids"])
-    print(f"{_count(events, 'event')} with {_count(commands, 'command')}, from {starts_at.isoformat()} for {lasts}.")
-    print("\n".join(made["event_ids"]))
+    events, commands = made["event_ids"], made["command_ids"]
+    found = {"event_ids": events, "command_ids": commands, "starts_at": starts_at, "duration_s": lasts.total_seconds()}
+    counted = f"{_count(len(events), 'event')} with {_count(len(commands), 'command')}"
+    out.result(found, f"{counted}, from {starts_at.isoformat()} for {lasts}.", *events)
 
 
-@flip_app.command("cancel")
-def cancel_events(event_ids: Annotated[list[str], typer.Argument(metavar="EVENT_ID...")]) -> None:
+def cancel_events(out: Output, event_ids: Sequence[str]) -> None:
     """Take events back."""
     with steering() as flip:
         for event_id in event_ids:
             flip.cancel_event(event_id)
-            print(f"{event_id} is canceled.")
+            out.say(f"{event_id} is canceled.")
+    if out.as_json:
+        out.result({"canceled": list(event_ids)})
 
 
-@flip_app.command("events")
-def list_events() -> None:
-    """The stand-in's events, oldest first, and who takes part."""
+def list_events(out: Output) -> None:
+    """The stand-in's events, oldest first."""
     with steering() as flip:
         rows = [
             {
                 "event": event["id"],
                 "home": event["site_id"],
                 "status": event["status"],
-                "takes_part": "yes" if event["is_participating"] else "no",
+                "takes_part": bool(event["is_participating"]),
                 "starts_at": event["starts_at"],
                 "ends_at": event["ends_at"],
                 "mode": ", ".join(part["mode"] for part in event["schedule"]),
-                "devices": _shortened([name for part in event["schedule"] for name in part["device_ids"]]),
+                "devices": _named([name for part in event["schedule"] for name in part["device_ids"]], out),
             }
             for event in flip.received("events")
         ]
-    print_table(rows, empty="There is no event yet: fleet flip event makes one.")
+    out.rows(rows, empty="There is no event yet: fleet flip event makes one.")
 
 
 @contextmanager
@@ -107,5 +98,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _shortened(names: Sequence[str]) -> str:
+def _named(names: Sequence[str], out: Output) -> str | list[str]:
+    """All of them for a program, the first for a person."""
+    if out.as_json:
+        return list(names)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

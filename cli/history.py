@@ -6,7 +6,7 @@ import sys
 from datetime import datetime
 from itertools import chain, islice
 
-from cli.tables import print_table
+from cli.output import Output
 from fleet.errors import InvalidInput
 from fleet.services.history import history
 from fleet.telemetry.archive import STORED_COLUMNS
@@ -30,13 +30,27 @@ def moment(text: str, option: str) -> datetime:
     return at
 
 
+def tell(device: str, start: datetime, end: datetime, as_csv: bool, as_json: bool) -> None:
+    """As a table, or all of it as CSV or JSON. Raises `InvalidInput` for both."""
+    if as_csv and as_json:
+        raise InvalidInput("Give --csv or --json, not both.")
+    (write_csv if as_csv else write_json if as_json else show)(device, start, end)
+
+
 def show(device: str, start: datetime, end: datetime) -> None:
     """Print the first rows as a table, with what matters most."""
     rows = list(islice(history(settings_of("storage"), device, start, end), TABLE_ROWS + 1))
     named = [dict(zip(STORED_COLUMNS, row, strict=True)) for row in rows[:TABLE_ROWS]]
-    print_table([{column: row[column] for column in _SHOWN} for row in named], empty="No samples of that time.")
+    out = Output()
+    out.rows([{column: row[column] for column in _SHOWN} for row in named], empty="No samples of that time.")
     if len(rows) > TABLE_ROWS:
-        print(f"There are more than these {TABLE_ROWS:,} samples: --csv has all, and all their columns.")
+        out.remark(f"There are more than these {TABLE_ROWS:,} samples: --csv and --json have all, with all columns.")
+
+
+def write_json(device: str, start: datetime, end: datetime) -> None:
+    """Write every row and every column as a list of objects, as they come."""
+    rows = history(settings_of("storage"), device, start, end)
+    Output(as_json=True).stream(dict(zip(STORED_COLUMNS, row, strict=True)) for row in rows)
 
 
 def write_csv(device: str, start: datetime, end: datetime) -> None:

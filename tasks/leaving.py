@@ -30,11 +30,6 @@ def restore_device(thing_name: str) -> str:
 )
 def decommission_device(thing_name: str) -> str:
     """Take a device out of service, and have Flip let it go where Flip answers; a sentence. Repeatable."""
-    return decommission_now(thing_name)
-
-
-def decommission_now(thing_name: str) -> str:
-    """The same without a run to observe."""
     name = ThingName(thing_name)
     done = leaving.decommission(settings_of("retirement"), name, datetime.now(UTC))
     return _and(done, leave_flip(name))

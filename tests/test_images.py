@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).parents[1]
 CONTAINERFILE = (CHECKOUT / "deploy" / "Containerfile").read_text()
 STAGES = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", CONTAINERFILE, re.MULTILINE | re.DOTALL))
 FLAGS = re.findall(r"--[a-z-]+(?: :all:)?", CONTAINERFILE.split('ENV INSTALL="')[1].split('"')[0])
-ONLY_IN_A_CHECKOUT = {"cloud": "the embedded cloud", "demo": "the story in it"}
+ONLY_IN_A_CHECKOUT = {"cloud": "the embedded cloud", "demo": "the story in it", "registration": "an agent's extra"}
 """Modules of commands that no image has a use for, and what they are of."""
 
 
@@ -48,7 +48,8 @@ def flows(*places: str) -> list[str]:
 
 def commands() -> Iterator[str]:
     """The modules that the commands of `fleet` import when they are called."""
-    for each in ast.walk(ast.parse((CHECKOUT / "cli" / "app.py").read_text())):
+    declarations = (CHECKOUT / "cli" / "declared").glob("*.py")
+    for each in (node for file in declarations for node in ast.walk(ast.parse(file.read_text()))):
         if isinstance(each, ast.ImportFrom) and str(each.module).split(".")[0] == "cli":
             names = [alias.name for alias in each.names] if each.module == "cli" else [str(each.module)[4:]]
             yield from (f"cli.{name}" for name in names if name not in ONLY_IN_A_CHECKOUT)

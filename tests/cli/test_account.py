@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from cli import account
+from cli.output import Output
 from fleet.adapters import aws
 from fleet.errors import Conflict, InvalidInput, NotConfigured
 from fleet.settings import Settings
@@ -34,7 +35,7 @@ def test_the_machines_lines_and_the_web_apps_are_their_settings(
         )
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profiles))
         settings = with_key(owner, ("", "")).model_copy(update={"database_url": database.database_url})
-        account.prepare(settings, "admin", "")
+        account.prepare(settings, "admin", "", Output())
         lines = printed(capsys)
         assert lines.keys() == {
             "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "FLEET_DEPLOYER_ROLE_ARN", "FLEET_ASSUME_JOB_ROLES",
@@ -44,17 +45,19 @@ def test_the_machines_lines_and_the_web_apps_are_their_settings(
         assert aws.temporary_credentials(deployer)
 
         with pytest.raises(NotConfigured, match="SUPABASE_URL or SUPABASE_ANON_KEY is not set"):
-            account.web(settings, "admin")
+            account.web(settings, "admin", Output())
         supabase = {"supabase_url": "http://127.0.0.1:1", "supabase_anon_key": SecretStr("public")}
         settings = settings.model_copy(update=supabase)
-        account.web(settings, "admin")
+        account.web(settings, "admin", Output())
         assert {"AWS_ACCESS_KEY_ID", "SUPABASE_ANON_KEY", "FLEET_APP_CREDENTIAL"} < printed(capsys).keys()
         with pytest.raises(Conflict, match="has an access key already"):
-            account.web(settings, "admin")
+            account.web(settings, "admin", Output())
 
         with pytest.raises(InvalidInput, match="is not this project's name"):
-            account.clear(settings, "admin", "another", with_archive=False)
-        account.clear(settings, "admin", "flip-fleet", with_archive=False)
+            account.clear(settings, "admin", "another", False, True, Output())
+        with pytest.raises(InvalidInput, match="add --yes"):
+            account.clear(settings, "admin", "flip-fleet", False, False, Output())
+        account.clear(settings, "admin", "flip-fleet", False, True, Output())
         assert capsys.readouterr().out.splitlines() == [
             "deleted: role flip-fleet-deployer", "deleted: user flip-fleet-operator", "deleted: user flip-fleet-web",
             "Nothing of flip-fleet is left in the account.",

@@ -38,7 +38,7 @@ def test_a_credential_is_revoked_by_its_id(database: Settings) -> None:
     fleet(database)
     with connect(database) as connection:
         (made,) = list_app_credentials(connection)
-    assert fleet(database, "--revoke", str(made["credential_id"])).returncode == 0
+    assert fleet(database, "--revoke", str(made["credential_id"]), "--yes").returncode == 0
     with connect(database) as connection:
         assert list_app_credentials(connection)[0]["revoked_at"] is not None
 
@@ -49,6 +49,6 @@ def test_a_credential_is_revoked_by_its_id(database: Settings) -> None:
 )
 def test_a_mistake_is_one_sentence(database: Settings, url: str | None, revoke: str, code: int) -> None:
     settings = database if url is None else Settings.model_validate({"DATABASE_URL": url})
-    done = fleet(settings, *(["--revoke", revoke] if revoke else []))
+    done = fleet(settings, *(["--revoke", revoke, "--yes"] if revoke else []))
     assert (done.returncode, done.stdout) == (code, "")
     assert len(done.stderr.strip().splitlines()) == 1
