@@ -10,7 +10,7 @@ from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.inspection import Inspection
 from fleet.errors import FleetError
 from fleet.services.watching import LOOKS, World, world_of
-from fleet.settings import Settings
+from fleet.settings import Settings, get_settings
 from fleet.watching.kinds import KINDS
 from tasks.jobs import settings_of
 
@@ -19,14 +19,17 @@ Row = dict[str, Any]
 
 
 def show(out: Output) -> int:
-    """Print figures and findings; 1 if anything is wrong or could not be looked at, else 0."""
-    settings = settings_of("watching")
+    """Print figures and findings; 1 if anything is wrong or could not be looked at, else 0. Powers are W, times UTC."""
+    # Where there are no outputs yet, the database has something to tell all the same.
+    found, no_role = _asked(lambda: settings_of("watching"))
+    settings = found or get_settings()
     with connect(settings) as connection:
         world = world_of(connection, settings)
         since = world.now - timedelta(minutes=settings.silent_after_minutes)
         figures = {"project": settings.project, "at": world.now, **Inspection(connection).fleet(since)}
-        figures["waiting_messages"], figures["queue_failure"] = _asked(lambda: _depth(settings))
-        wrong = list(_wrong(world))
+        waiting, failure = _asked(lambda: _depth(settings))
+        figures |= {"waiting_messages": waiting, "queue_failure": failure and (no_role or failure)}
+        wrong = list(_wrong(world, no_role))
     out.result({**figures, "wrong": wrong}, *_lines(figures, settings))
     if not out.as_json:
         out.say("")
@@ -34,11 +37,18 @@ def show(out: Output) -> int:
     return 1 if wrong else 0
 
 
-def _wrong(world: World) -> Iterator[Row]:
+def _wrong(world: World, no_role: str | None) -> Iterator[Row]:
+    """What stands, kind by kind; `no_role` is why a look may have failed, in better words than AWS has for it."""
     for key, look in LOOKS.items():
         found, failure = _asked(lambda look=look: look(world))  # type: ignore[misc]
         if failure:
-            yield {"kind": key, "what": "It could not be looked at", "subjects": [], "count": 0, "to_do": failure}
+            yield {
+                "kind": key,
+                "what": "It could not be looked at",
+                "subjects": [],
+                "count": 0,
+                "to_do": no_role or failure,
+            }
         elif found:
             subjects = [f"{one.subject} ({one.detail})" for one in found]
             kind = KINDS[key]
@@ -59,7 +69,7 @@ def _depth(settings: Settings) -> int:
 
 
 def _told(row: Row) -> Row:
-    subjects = row["subjects"]
+    subjects = row["subjects"] or [row["kind"]]
     more = f" and {len(subjects) - _SHOWN} more" if len(subjects) > _SHOWN else ""
     which = ", ".join(subjects[:_SHOWN]) + more
     return {"what": row["what"], "which": which, "what_to_do": row["to_do"]}
