@@ -8,20 +8,21 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from msgspec import UNSET
 
 from device_agent.authority import Authority
+from device_agent.batteries.battery import Battery, Measured
 from device_agent.commands import CommandStore
 from device_agent.contact import Contact
-from device_agent.events import Acknowledged, CommandsReceived, Connected, Event, NotSent, SubscribeFailed
+from device_agent.events import Acknowledged, Answered, CommandsReceived, Connected, Event, NotSent, SubscribeFailed
 from device_agent.link import Link, LinkState
 from device_agent.operation import Operation
-from device_agent.readings import Readings
+from device_agent.readings import Readings, sample_of
 from device_agent.renewal import Renewal
 from device_agent.schedule import Clock, backoff_s, next_due
-from device_agent.simulated_battery import Battery
 from device_agent.spool import Spool
 from fleet.commands.message import Rejected
 from fleet.telemetry.blocks import blocks_of
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 _SUBSCRIBE_AGAIN_S = 30.0
 _LONGEST_LIVE_S = 600.0
 """Whatever the cloud says: who goes on looking has it say so again."""
+_READS_AT_ONCE = 2
+"""One that is late, and one of what changed since; what is due beyond them is the same."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,9 @@ class Agent:
         self._traces = traces
         self._commands = CommandStore(spool)
         self._contact = Contact(spool, clock, pace.lost_after_s)
-        self._operation = Operation(self._commands, battery, clock, self._contact)
+        self._operation = Operation(self._commands, battery, clock, self._contact, self._on_switched)
         self._sequence = spool.last_sequence
+        self._reads = 0
         self._sample_due = clock.monotonic() + offset_s
         self._send_due = self._sample_due
         self._not_before = 0.0
@@ -134,7 +138,7 @@ class Agent:
         return min(own_due, self._subscribe_due, max(self._send_due, self._not_before))
 
     def act(self, now: float) -> None:
-        """Start and end the commands that are due; write a sample if one is due, or the battery does something else.
+        """Start and end the commands that are due; take a sample if one is due.
 
         Raises `Unavailable` when the spool cannot take it.
         """
@@ -151,18 +155,21 @@ class Agent:
 
     def _operate(self, now: float) -> None:
         waiting, _ = self._commands.results()
-        if self._operation.act(now) and now < self._sample_due:
-            # The counters at the very start and end of a command are what its energy is reckoned from.
-            self._write_sample()
+        self._operation.act(now)
         if self._commands.results()[0] != waiting:
             self._send_due = now
+
+    def _on_switched(self) -> None:
+        """The counters at the very start and end of a command are what its energy is reckoned from."""
+        if self._clock.monotonic() < self._sample_due:
+            self._read()
 
     def _take_sample(self, now: float) -> None:
         if self._draining:
             self._sample_due = math.inf
         else:
             self._sample_due = next_due(self._sample_due, self._pace.sample_interval_s, now)
-        self._write_sample()
+        self._read()
 
     def start_draining(self) -> None:
         """Take a last sample in the next round, and from there on only send what is there."""
@@ -172,12 +179,12 @@ class Agent:
     @property
     def idle(self) -> bool:
         """Nothing to sample, nothing in flight and nothing to send."""
-        sampled = self._sample_due > self._clock.monotonic()
+        sampled = self._sample_due > self._clock.monotonic() and not self._reads
         told = self._in_flight is None and not self._commands.results()[0]
         return sampled and told and not self.spool.pending()
 
     def handle(self, event: Event, now: float) -> None:
-        """Take in what the network said; writes to the spool."""
+        """Take in what the network or the battery said; writes to the spool."""
         self.link.handle(event)
         if self._renewal and self._renewal.handle(event, now):
             self._speak_up(now)
@@ -192,11 +199,10 @@ class Agent:
                 self._on_not_sent(token, reason, refused, now)
             case CommandsReceived(payload):
                 self._on_commands(payload, now)
-            case SubscribeFailed(reason, True):
-                logger.warning("%s cannot be given a new certificate: %s.", self.thing_name, reason)
-            case SubscribeFailed(reason):
-                self._subscribe_due = now + _SUBSCRIBE_AGAIN_S
-                logger.error("%s cannot receive commands: %s.", self.thing_name, reason)
+            case Answered(hand_over):
+                hand_over()
+            case SubscribeFailed(reason, is_certificate):
+                self._on_not_subscribed(reason, is_certificate, now)
 
     def send(self, now: float) -> None:
         """Publish the next message if it is time. The spool is committed before this is called."""
@@ -247,12 +253,21 @@ class Agent:
             return min(self._pace.live_interval_s, self._pace.publish_interval_s)
         return self._pace.publish_interval_s
 
-    def _write_sample(self) -> None:
-        sample = self.readings.take(self._battery.read, self._sequence + 1)
-        if sample is None:
+    def _read(self) -> None:
+        if self._reads < _READS_AT_ONCE:
+            self._reads += 1
+            self._battery.read(self._on_read)
+
+    def _on_read(self, measured: Measured | Exception) -> None:
+        self._reads -= 1
+        self._operation.look_at_the_battery()
+        sample = self.readings.take(partial(sample_of, measured), self._sequence + 1)
+        if sample is None or isinstance(measured, Exception):
             return
         self._sequence += 1
-        self.spool.append(sample, self._battery.memory())
+        if self._draining:
+            self._send_due = 0.0
+        self.spool.append(sample, measured.memory)
 
     def _on_acknowledged(self, token: int, now: float) -> None:
         if not self._in_flight or self._in_flight.token != token:
@@ -284,6 +299,13 @@ class Agent:
         self._send_due, self._not_before = now, now + wait_s
         level = logging.ERROR if refused else logging.WARNING
         logger.log(level, "%s could not send (%s); again in %.1f s.", self.thing_name, reason, wait_s)
+
+    def _on_not_subscribed(self, reason: str, is_certificate: bool, now: float) -> None:
+        if is_certificate:
+            logger.warning("%s cannot be given a new certificate: %s.", self.thing_name, reason)
+            return
+        self._subscribe_due = now + _SUBSCRIBE_AGAIN_S
+        logger.error("%s cannot receive commands: %s.", self.thing_name, reason)
 
     def _on_commands(self, payload: bytes, now: float) -> None:
         message = self.authority.read(payload)

@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 from device_agent.agent import Pace
+from device_agent.batteries.catalogue import SIMULATION
+from device_agent.batteries.contract import Control
 from device_agent.connection import Patience
 from device_agent.options import FAULTS, Options
-from device_agent.simulation.battery import Instruction
 from fleet.telemetry.sample import Mode
 
 
@@ -17,11 +18,16 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run one device from its artifact folder")
     run.add_argument("folder", type=Path, help="the device's artifact folder")
+    run.add_argument(
+        "--battery", default="", metavar="NAME[:ADDRESS]",
+        help="the battery's driver (default: what device.json says, else the simulation)",
+    )  # fmt: skip
     run.set_defaults(network_threads=1)
     simulate = commands.add_parser("simulate", help="run many devices in one process, for load")
     simulate.add_argument("--folders", type=Path, required=True, help="folder of artifact folders")
     simulate.add_argument("--count", type=int, help="how many of them, in order of name (default: all)")
     simulate.add_argument("--network-threads", type=int, choices=range(1, 9), default=2)
+    simulate.set_defaults(battery=SIMULATION)
     for command in (run, simulate):
         _add_shared(command)
     _add_registration_url(commands.add_parser("registration-url", help="print the link that registers the battery"))
@@ -49,8 +55,15 @@ def _add_shared(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--max-samples", type=int, default=pace.max_samples, help="samples a message at most", metavar="N")
     add("--backlog-messages-per-s", type=float, default=pace.backlog_messages_per_s, metavar="R")
-    add("--mode", choices=[mode.value for mode in Mode], default=Mode.SELF_CONSUMPTION.value)
-    add("--reserve-pct", type=float, default=20.0, metavar="PCT", help="backup reserve, percent")
+    add(
+        "--battery-timeout", type=float, default=options.battery_timeout_s, metavar="S",
+        help="a battery that says nothing for so long did not answer",
+    )  # fmt: skip
+    add("--mode", choices=[mode.value for mode in Mode], default=options.owner.mode.value, help="of a simulation")
+    add(
+        "--reserve-pct", type=float, default=options.owner.backup_reserve_pct, metavar="PCT",
+        help="backup reserve of a simulation, percent",
+    )  # fmt: skip
     add("--spool", type=Path, help="SQLite file (default: spool.sqlite3 in each artifact folder)", metavar="FILE")
     add("--spool-max-bytes", type=int, default=options.spool_max_bytes, metavar="N")
     add("--keep-acknowledged", type=int, default=0, metavar="N", help="acknowledged samples kept for audit")
@@ -93,7 +106,9 @@ def options_from(given: argparse.Namespace) -> Options:
     return Options(
         pace=_pace(given),
         patience=Patience(given.keep_alive, given.acknowledgement_timeout, reconnect_max_s=given.reconnect_max),
-        instruction=Instruction(mode=Mode(given.mode), backup_reserve_pct=given.reserve_pct),
+        battery=given.battery,
+        battery_timeout_s=given.battery_timeout,
+        owner=Control(Mode(given.mode), backup_reserve_pct=given.reserve_pct),
         spool=given.spool,
         spool_max_bytes=given.spool_max_bytes,
         keep_acknowledged=max(0, given.keep_acknowledged),

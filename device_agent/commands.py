@@ -11,9 +11,9 @@ from typing import cast
 
 import msgspec
 
+from device_agent.batteries.contract import Capabilities
 from device_agent.clock_bounds import ClockBounds
 from device_agent.execution import Held, is_long_over, take_in
-from device_agent.simulation.battery import BatterySpecification
 from device_agent.spool import Spool
 from fleet.commands.message import DeviceCommand
 from fleet.telemetry.message import CommandResult
@@ -48,16 +48,16 @@ class CommandStore:
         """The cumulative acknowledgement: everything up to here is on the device."""
 
     def accept(
-        self, commands: Iterable[DeviceCommand], at: datetime, specification: BatterySpecification
+        self, commands: Iterable[DeviceCommand], at: datetime, capabilities: Capabilities | None
     ) -> list[DeviceCommand]:
         """Keep what is new of `commands` and return it in order; a repeated message gives none.
 
-        What `specification` cannot do is answered at once, so that nobody takes the acknowledgement for a yes.
+        What a battery of such `capabilities` cannot do is answered at once: nobody takes the acknowledgement for a yes.
         """
         new = {command.sequence: command for command in commands if command.sequence > self.last_sequence}
         fresh = [new[sequence] for sequence in sorted(new)]
         for command in fresh:
-            held, answer = take_in(self._held.get(command.command_id), command, at, specification)
+            held, answer = take_in(self._held.get(command.command_id), command, at, capabilities)
             self._hold(command.command_id, held)
             self._answer([answer] if answer else [])
         if fresh:

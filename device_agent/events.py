@@ -1,5 +1,6 @@
-"""What the network tells an agent. The MQTT client's threads only put these on a queue; the agent's loop acts."""
+"""What the network and the battery tell an agent. Their threads only put these on a queue; the agent's loop acts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -98,6 +99,13 @@ class TrialFailed:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """The battery answered what it was asked: `hand_over` tells whoever asked."""
+
+    hand_over: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class Stopped:
     """The client let go of the connection for good."""
 
@@ -114,5 +122,6 @@ Event = (
     | CertificateOrdered
     | Released
     | TrialFailed
+    | Answered
     | Stopped
 )

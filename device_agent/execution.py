@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from device_agent.batteries.contract import Capabilities
 from device_agent.capabilities import refusal
-from device_agent.simulation.battery import BatterySpecification
 from fleet.commands.limits import end_of
 from fleet.commands.message import CANCEL, DeviceCommand, ResultStatus
 from fleet.commands.precedence import active, superseded_at
@@ -48,7 +48,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 def take_in(
-    before: Held | None, command: DeviceCommand, at: datetime, specification: BatterySpecification
+    before: Held | None, command: DeviceCommand, at: datetime, capabilities: Capabilities | None
 ) -> tuple[Held | None, CommandResult | None]:
     """What is held in the place of `before`, which has the same id, and the answer where there is one already.
 
@@ -57,7 +57,7 @@ def take_in(
     stopped = _stopped(before, at)
     if command.action == CANCEL:
         return stopped or _gone_by(command), _answer(command.sequence, ResultStatus.CANCELED, at)
-    reason = refusal(command, specification)
+    reason = refusal(command, capabilities)
     if reason or command.starts_at is None:
         return stopped, _answer(command.sequence, ResultStatus.FAILED, at, reason)
     held = Held(command, command.starts_at)

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_agent.agent import Pace
+from device_agent.batteries.contract import OWNER, Control
 from device_agent.connection import Patience
-from device_agent.simulation.battery import Instruction
 from device_agent.spool_file import MIN_MAX_BYTES
+from fleet.commands.limits import refused_shares
 from fleet.errors import InvalidInput
 
 SPOOL_FILE = "spool.sqlite3"
@@ -23,13 +24,16 @@ class Options:
     """Options of `run` and `simulate`; durations in seconds.
 
     `connect_timeout_s` None: keep trying for ever. `wait_when_refused`: so even when the broker says no. `once`: one
-    sample, send everything, end. `fault`: why the simulated battery can follow no command, empty when it can.
+    sample, send everything, end. `battery`: its driver, NAME or NAME:ADDRESS; empty: `device.json` says it, or it is
+    the simulation. `owner` and `fault`: what a simulated battery is set to, and why it can follow no command.
     Raises `InvalidInput` for a combination that cannot work.
     """
 
     pace: Pace = field(default_factory=Pace)
     patience: Patience = field(default_factory=Patience)
-    instruction: Instruction = field(default_factory=Instruction)
+    battery: str = ""
+    battery_timeout_s: float = 3.0
+    owner: Control = OWNER
     spool: Path | None = None
     spool_max_bytes: int = 256 * MIN_MAX_BYTES
     keep_acknowledged: int = 0
@@ -51,6 +55,7 @@ class Options:
             "--connects-per-s": self.connects_per_s,
             "--report-interval": self.report_interval_s,
             "--drain-timeout": self.drain_timeout_s,
+            "--battery-timeout": self.battery_timeout_s,
             "--reconnect-max": self.patience.reconnect_max_s,
             "--lost-after": self.pace.lost_after_s,
             "--acknowledgement-timeout": self.patience.acknowledgement_s,
@@ -63,6 +68,8 @@ class Options:
             raise InvalidInput(
                 f"--lost-after is {self.pace.lost_after_s:g}: it must be a minute above --publish-interval, {least:g}."
             )
+        if why := refused_shares(self.owner.backup_reserve_pct, None):
+            raise InvalidInput(f"--reserve-pct cannot be kept. {why}")
         if not 1 <= self.pace.max_samples <= 1_000:
             raise InvalidInput(f"--max-samples is {self.pace.max_samples}: it must be 1 to 1000.")
         if self.spool_max_bytes < MIN_MAX_BYTES:

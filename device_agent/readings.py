@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from device_agent.batteries.battery import Measured
 from fleet.telemetry.sample import DECIMALS, READINGS, Mode, Sample
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,14 @@ class Readings:
         if self.left_out % _SAID_AGAIN_AFTER == 0:
             logger.error("%s: a reading is left out, it is none: %s.", self._thing_name, what)
         self.left_out += 1
+
+
+def sample_of(measured: Measured | Exception, sequence: int) -> Sample:
+    """The sample that was measured, unchecked; what is no reading's name is passed over. Raises what went wrong."""
+    if isinstance(measured, Exception):
+        raise measured
+    said = measured.values
+    return Sample(sequence, measured.at, **{name: said[name] for name in READINGS if name in said})  # type: ignore[arg-type]
 
 
 def without_noise(sample: Sample) -> Sample:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from device_agent.agent import Agent
 from device_agent.authority import Authority
+from device_agent.batteries.battery import attended
+from device_agent.batteries.catalogue import open_battery
+from device_agent.batteries.contract import Place
 from device_agent.connection import Connection, Network
 from device_agent.events import Event
 from device_agent.line import Line
 from device_agent.options import SPOOL_FILE, Options
 from device_agent.renewal import Renewal
 from device_agent.schedule import Clock
-from device_agent.simulated_battery import SimulatedBattery
 from device_agent.spool import Spool
 from device_agent.spool_file import SpoolFile
 from fleet.devices import Artifacts, read_artifacts
@@ -38,9 +40,9 @@ Post = Callable[[str, Event], None]
 def open_stations(
     folders: Sequence[Path], options: Options, network: Network, clock: Clock, post: Post, opened: ExitStack
 ) -> list[Station]:
-    """A station for each artifact folder; `opened` closes their spools.
+    """A station for each artifact folder; `opened` closes their batteries and spools.
 
-    Raises what `read_artifacts` and `SpoolFile` raise, before anything is connected.
+    Raises what `read_artifacts`, `SpoolFile` and `open_battery` raise, before anything is connected.
     """
     artifacts = [read_artifacts(folder) for folder in folders]
     shared = _open_spool(options.spool, options, opened) if options.spool else None
@@ -48,7 +50,7 @@ def open_stations(
     stations = []
     for index, one in enumerate(artifacts):
         file = shared or _open_spool(one.folder / SPOOL_FILE, options, opened)
-        stations.append(_station(one, file, options, network, clock, post, offset_s=index * step_s))
+        stations.append(_station(one, file, options, network, clock, post, opened, offset_s=index * step_s))
         if file is not shared:
             file.commit()
     if shared:
@@ -69,11 +71,15 @@ def _station(
     network: Network,
     clock: Clock,
     post: Post,
+    opened: ExitStack,
     offset_s: float,
 ) -> Station:
     name = artifacts.config.thing_name
     spool = Spool(file, name, options.keep_acknowledged)
-    battery = SimulatedBattery(name, clock, options.instruction, spool.battery, fault=options.fault)
+    place = Place(name, artifacts.folder, clock, spool.battery, options.owner, options.fault)
+    driver = open_battery(options.battery or artifacts.config.battery, place)
+    battery = attended(driver, clock, lambda event: post(name, event), options.battery_timeout_s)
+    opened.callback(battery.close)
     authority = Authority(name, artifacts.command_key_file, artifacts.command_key)
     line = Line(
         artifacts,

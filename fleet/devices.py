@@ -67,6 +67,8 @@ class DeviceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
     schema: int = 1
     rotation_id: str = ""
     """Which rotation gave it its certificate; empty: the factory did."""
+    battery: str = ""
+    """The driver of its battery, NAME or NAME:ADDRESS (docs/drivers.md); empty: the agent's command line says it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A home battery: `step()` is the physics and the modes, `sample()` is what the device reports of it.
+"""A home battery: `step()` is the physics and the modes, `readings()` are what the device reports of it.
 
 Powers are watts and never negative, charge and discharge apart, both measured on the battery's AC side. Energies
 are watt-hours; every counter only grows. Over any sequence of steps, whatever their length:
@@ -10,8 +10,6 @@ Solar power that finds no taker is curtailed and is not counted. What the batter
 is part of the home's power while the grid is there, and is lost from the store while it is not.
 """
 
-from datetime import datetime
-
 from device_agent.simulation.battery_model import (
     BatterySpecification,
     BatteryState,
@@ -21,7 +19,6 @@ from device_agent.simulation.battery_model import (
     TariffPeriod,
 )
 from device_agent.simulation.power_flows import settle
-from fleet.telemetry.sample import Sample
 
 __all__ = [
     "MAX_STEP_S",
@@ -31,7 +28,7 @@ __all__ = [
     "Instruction",
     "PowerFlows",
     "TariffPeriod",
-    "sample",
+    "readings",
     "step",
 ]
 
@@ -53,34 +50,27 @@ def step(
     return _integrate(specification, state, settle(specification, state, instruction, conditions, hours), hours)
 
 
-def sample(
-    specification: BatterySpecification,
-    state: BatteryState,
-    instruction: Instruction,
-    grid_online: bool,
-    sequence: int,
-    measured_at: datetime,
-) -> Sample:
+def readings(
+    specification: BatterySpecification, state: BatteryState, instruction: Instruction, grid_online: bool
+) -> dict[str, object]:
     """What the device reports of `state`: powers to 0.1 W, energies to 1 mWh, shares to 0.01 percent."""
     flows = state.flows
-    return Sample(
-        sequence=sequence,
-        measured_at=measured_at,
-        mode=instruction.mode,
-        battery_charge_power_w=round(flows.charge_w, 1),
-        battery_discharge_power_w=round(flows.discharge_w, 1),
-        battery_charged_energy_wh=round(state.charged_wh, 3),
-        battery_discharged_energy_wh=round(state.discharged_wh, 3),
-        battery_stored_energy_wh=round(state.stored_wh, 3),
-        battery_capacity_energy_wh=round(specification.capacity_wh, 3),
-        state_of_charge_pct=round(100 * state.stored_wh / specification.capacity_wh, 2),
-        backup_reserve_pct=instruction.backup_reserve_pct,
-        grid_online=grid_online,
-        home_power_w=round(flows.home_w, 1),
-        home_energy_wh=round(state.home_wh, 3),
-        solar_power_w=round(flows.solar_w, 1),
-        solar_energy_wh=round(state.solar_wh, 3),
-    )
+    return {
+        "mode": instruction.mode,
+        "battery_charge_power_w": round(flows.charge_w, 1),
+        "battery_discharge_power_w": round(flows.discharge_w, 1),
+        "battery_charged_energy_wh": round(state.charged_wh, 3),
+        "battery_discharged_energy_wh": round(state.discharged_wh, 3),
+        "battery_stored_energy_wh": round(state.stored_wh, 3),
+        "battery_capacity_energy_wh": round(specification.capacity_wh, 3),
+        "state_of_charge_pct": round(100 * state.stored_wh / specification.capacity_wh, 2),
+        "backup_reserve_pct": instruction.backup_reserve_pct,
+        "grid_online": grid_online,
+        "home_power_w": round(flows.home_w, 1),
+        "home_energy_wh": round(state.home_wh, 3),
+        "solar_power_w": round(flows.solar_w, 1),
+        "solar_energy_wh": round(state.solar_wh, 3),
+    }
 
 
 def _integrate(

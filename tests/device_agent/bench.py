@@ -1,19 +1,25 @@
-"""An agent on a bench: no network, no waiting; time is turned by hand, and what it publishes piles up."""
+"""An agent on a bench: no network, no waiting; time is turned by hand, and what it publishes piles up.
+
+With a driver that waits, its answers come when they come: `tests/device_agent/batteries/live.py` lets real time pass.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 
 from device_agent.agent import Agent, Pace
 from device_agent.authority import Authority
+from device_agent.batteries.battery import attended
+from device_agent.batteries.contract import Driver
+from device_agent.batteries.simulated import SimulatedBattery
 from device_agent.clock_bounds import jump_detector
 from device_agent.events import Acknowledged, CommandsReceived, Connected, Event
 from device_agent.schedule import Clock
-from device_agent.simulated_battery import SimulatedBattery
 from device_agent.simulation.battery import Instruction
 from device_agent.spool import Spool
 from device_agent.spool_file import SpoolFile
@@ -43,6 +49,9 @@ class Bench:
     sent: list[DeviceMessage] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     subscribed: int = 0
+    new_driver: Callable[[], Driver] | None = None
+    battery_timeout_s: float = 0.2
+    heard: SimpleQueue[Event] = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
         self.switch_on()
@@ -52,13 +61,25 @@ class Bench:
         clock = Clock(lambda: self.now, lambda: self.wall)
         self.file = SpoolFile(self.path)
         spool = Spool(self.file, self.thing_name)
-        battery = SimulatedBattery(self.thing_name, clock, self.owner, spool.battery, fault=self.fault)
+        self.driver = self.new_driver() if self.new_driver else self._simulation(clock, spool.battery)
+        self.battery = attended(self.driver, clock, self.heard.put, self.battery_timeout_s)
         authority = Authority(self.thing_name, self.path.with_name(COMMAND_KEY_FILE), self.command_key)
         self.agent = Agent(
-            self.thing_name, "boot", spool, battery, authority, self, clock, self.pace, jitter=lambda: 1.0
+            self.thing_name,
+            "boot",
+            spool,
+            self.battery,
+            authority,
+            self,
+            clock,
+            self.pace,
+            jitter=lambda: 1.0,
         )
         self.jumped: Callable[[], bool] = jump_detector(clock)
         self.file.commit()
+
+    def _simulation(self, clock: Clock, memory: bytes | None) -> SimulatedBattery:
+        return SimulatedBattery(self.thing_name, clock, self.owner, memory, fault=self.fault)
 
     def crash(self, off_s: float = 0.0) -> None:
         """Power off: what was not committed is gone; and on again after `off_s`."""
@@ -94,7 +115,7 @@ class Bench:
     def round(self, *events: Event) -> None:
         if self.jumped():
             self.agent.clock_jumped()
-        for event in events:
+        for event in (*events, *(self.heard.get_nowait() for _ in range(self.heard.qsize()))):
             self.agent.handle(event, self.now)
         self.agent.act(self.now)
         self.file.commit()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_agent.batteries.simulated import capabilities_of
 from device_agent.clock_bounds import ClockBounds
 from device_agent.commands import MAX_RESULTS, CommandStore
 from device_agent.execution import KEPT_AFTER, advance
@@ -39,7 +40,7 @@ def order(sequence: int, mode: str = "BACKUP") -> DeviceCommand:
 
 def accepted(store: CommandStore, *sequences: int) -> list[int]:
     commands = [order(sequence) for sequence in sequences]
-    return [command.sequence for command in store.accept(commands, NOON, BatterySpecification())]
+    return [command.sequence for command in store.accept(commands, NOON, capabilities_of(BatterySpecification()))]
 
 
 def held(store: CommandStore) -> list[int]:
@@ -114,9 +115,9 @@ def test_what_did_not_reach_the_medium_was_never_accepted(file, store) -> None:
 def test_answers_stay_until_the_message_that_carried_them_has_arrived(tmp_path) -> None:
     file = SpoolFile(tmp_path / "spool.sqlite3")
     store = CommandStore(Spool(file, "bat-1"))
-    store.accept([order(1, "DANCE")], NOON, BatterySpecification())
+    store.accept([order(1, "DANCE")], NOON, capabilities_of(BatterySpecification()))
     number, (answer,) = store.results()
-    store.accept([order(2, "DANCE")], NOON, BatterySpecification())
+    store.accept([order(2, "DANCE")], NOON, capabilities_of(BatterySpecification()))
     assert (answer.sequence, answer.status) == (1, "FAILED")
     store.forget_results(number)
     file.commit()
@@ -129,7 +130,7 @@ def test_answers_stay_until_the_message_that_carried_them_has_arrived(tmp_path) 
 
 def test_a_message_carries_no_more_answers_than_fit_and_the_oldest_first(store) -> None:
     wrong = [order(sequence, "DANCE" * 8) for sequence in range(1, 2 * MAX_RESULTS + 1)]
-    store.accept(wrong, NOON, BatterySpecification())
+    store.accept(wrong, NOON, capabilities_of(BatterySpecification()))
     number, answers = store.results()
     assert [answer.sequence for answer in answers] == list(range(1, MAX_RESULTS + 1))
     assert len(encode(DeviceMessage(boot_id="boot", command_results=answers, blocks=[]))) < 25_000

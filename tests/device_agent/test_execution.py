@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_agent.capabilities import instruction_for, refusal
+from device_agent.batteries.simulated import capabilities_of, completed
+from device_agent.capabilities import control_for, refusal
 from device_agent.execution import KEPT_AFTER, Held, advance, is_long_over, next_change, plan, take_in
 from device_agent.simulation.battery import BatterySpecification, Instruction
 from fleet.commands.limits import ENDLESS_HOLDS
@@ -18,7 +19,7 @@ from fleet.telemetry.message import CommandResult
 from fleet.telemetry.sample import Mode
 
 START = datetime(2026, 11, 23, 16, tzinfo=UTC)
-BATTERY = BatterySpecification(charge_power_limit_w=4_000, discharge_power_limit_w=5_000)
+BATTERY = capabilities_of(BatterySpecification(charge_power_limit_w=4_000, discharge_power_limit_w=5_000))
 
 
 def minute(number: float) -> datetime:
@@ -276,18 +277,18 @@ def test_every_mode_is_within_what_a_battery_can_do(mode) -> None:
     command = order(1, 0, 10, mode=mode, setpoint_w=4_000, backup_reserve_pct=50, maximum_charge_pct=50)
     assert refusal(command, BATTERY) == ""
     setpoint_w = 4_000 if mode in {"CHARGE", "DISCHARGE"} else None
-    assert instruction_for(command, Instruction()) == Instruction(Mode(mode), setpoint_w, 50, 50)
+    assert completed(control_for(command), Instruction()) == Instruction(Mode(mode), setpoint_w, 50, 50)
 
 
 def test_a_setpoint_where_it_means_nothing_is_passed_over() -> None:
     command = order(1, 0, 10, mode="BACKUP", setpoint_w=-5)
     assert refusal(command, BATTERY) == ""
-    assert instruction_for(command, Instruction()).setpoint_w is None
+    assert control_for(command).setpoint_w is None
 
 
 def test_where_the_command_is_silent_the_owner_is_obeyed() -> None:
     owner = Instruction(Mode.SAVINGS, 77, 33, 88, grid_import_allowed=False)
-    assert instruction_for(order(1, 0, 10), owner) == Instruction(Mode.BACKUP, None, 33, 88, False)
+    assert completed(control_for(order(1, 0, 10)), owner) == Instruction(Mode.BACKUP, None, 33, 88, False)
 
 
 names = st.sampled_from("abc")

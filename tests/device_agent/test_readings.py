@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_agent.agent import Pace
+from device_agent.batteries.contract import Control
 from device_agent.readings import Readings, without_noise
 from fleet.telemetry.blocks import blocks_of
 from fleet.telemetry.message import DeviceMessage, encode
@@ -115,18 +116,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.mark.parametrize(
     ("nonsense", "samples"),
-    [({"solar_power_w": math.nan}, range(100, 130)), ({"sequence": "none"}, range(30, 60))],
+    [({"solar_power_w": math.nan}, range(100, 130)), (dict.fromkeys(READINGS, "none"), range(30, 60))],
     ids=["a reading", "the whole sample"],
 )
 def test_an_agent_whose_battery_says_nonsense_goes_on_sampling_and_obeying(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, nonsense: dict[str, Any], samples: range
 ) -> None:
-    battery = bench.agent._battery
-    read, said = battery.read, iter(range(10_000))
-    monkeypatch.setattr(
-        battery, "read",
-        lambda sequence: msgspec.structs.replace(read(sequence), **(nonsense if next(said) % 3 else {})),
-    )  # fmt: skip
+    read, said = bench.driver.read, iter(range(10_000))
+    monkeypatch.setattr(bench.driver, "read", lambda: read() | (nonsense if next(said) % 3 else {}))
     bench.tell(order(bench, 10, 5 * MINUTE))
     bench.run(10 * MINUTE)
     assert bench.statuses() == [(1, "RUNNING"), (1, "DONE")]
@@ -139,12 +136,10 @@ def test_an_agent_whose_battery_says_nonsense_goes_on_sampling_and_obeying(
 def test_a_battery_that_does_not_take_a_command_fails_it_and_the_agent_goes_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(instruction: object) -> bool:
-        if instruction != bench.owner:
-            raise OSError("illegal data value")
-        return False
+    def refuse(_: Control) -> None:
+        raise OSError("illegal data value")
 
-    monkeypatch.setattr(bench.agent._battery, "obey", refuse)
+    monkeypatch.setattr(bench.driver, "obey", refuse)
     bench.tell(order(bench, 10, 5 * MINUTE))
     bench.run(10 * MINUTE)
     (answer,) = bench.answers()

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from device_agent.simulation.battery import BatterySpecification, BatteryState, Instruction, sample
+from device_agent.simulation.battery import BatterySpecification, BatteryState, Instruction, readings
 from device_agent.spool import Spool
 from device_agent.spool_file import MIN_MAX_BYTES, SpoolFile
 from device_agent.spool_reader import Counts, SpoolReader
@@ -21,7 +21,8 @@ START = datetime(2026, 6, 1, tzinfo=UTC)
 
 def reading(sequence: int) -> Sample:
     at = START + timedelta(seconds=5 * sequence)
-    return sample(BatterySpecification(), BatteryState(5_000), Instruction(), True, sequence, at)
+    said = readings(BatterySpecification(), BatteryState(5_000), Instruction(), True)
+    return Sample(sequence, at, **said)
 
 
 def fill(spool: Spool, first: int, last: int) -> None:

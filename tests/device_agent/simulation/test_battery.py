@@ -15,7 +15,7 @@ from device_agent.simulation.battery import (
     Conditions,
     Instruction,
     TariffPeriod,
-    sample,
+    readings,
     step,
 )
 from fleet.errors import InvalidInput
@@ -224,5 +224,6 @@ def test_an_instruction_that_cannot_be_is_refused(wrong) -> None:
 @given(specifications, instructions, conditions, shares)
 def test_what_it_reports_is_what_telemetry_accepts(specification, instruction, found, start_pct) -> None:
     state = step(specification, BatteryState(specification.capacity_wh * start_pct / 100), instruction, found, MINUTE)
-    reported = sample(specification, state, instruction, found.grid_online, 7, datetime(2026, 6, 1, tzinfo=UTC))
+    said = readings(specification, state, instruction, found.grid_online)
+    reported = Sample(7, datetime(2026, 6, 1, tzinfo=UTC), **said)
     assert msgspec.json.decode(msgspec.json.encode(reported), type=Sample) == reported

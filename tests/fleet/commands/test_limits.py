@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from device_agent import capabilities
+from device_agent.batteries.simulated import capabilities_of
 from device_agent.simulation.battery import BatterySpecification
 from fleet.commands import checks
 from fleet.commands.life import Instruction
@@ -14,7 +15,7 @@ from fleet.products import Model
 
 NOW = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-BATTERY = BatterySpecification(charge_power_limit_w=1_000, discharge_power_limit_w=5_000)
+BATTERY = capabilities_of(BatterySpecification(charge_power_limit_w=1_000, discharge_power_limit_w=5_000))
 MODEL = Model("Lopsided", 10_000, charge_power_w=1_000, discharge_power_w=5_000)
 
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_agent.batteries.simulated import capabilities_of
 from device_agent.execution import Held, advance, plan, take_in
 from device_agent.simulation.battery import BatterySpecification
 from fleet import flip
@@ -29,7 +30,7 @@ from fleet.telemetry.message import CommandResult
 
 START = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-BATTERY = BatterySpecification(charge_power_limit_w=5_000, discharge_power_limit_w=5_000)
+BATTERY = capabilities_of(BatterySpecification(charge_power_limit_w=5_000, discharge_power_limit_w=5_000))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_agent.readings import Readings
+from device_agent.batteries.battery import measure
+from device_agent.batteries.simulated import SimulatedBattery
+from device_agent.readings import Readings, sample_of
 from device_agent.schedule import Clock
-from device_agent.simulated_battery import SimulatedBattery
 from device_agent.simulation.battery import BatteryState, Instruction
 from fleet.telemetry.blocks import MAX_SAMPLES, Block, blocks_of
 from fleet.telemetry.message import DeviceMessage, QueueMessage, Rejected, SpoiledMessage, encode, parse
@@ -97,7 +99,7 @@ def test_twelve_samples_of_a_battery_at_work_fit_one_block_of_iot_cores_meter_th
     readings, sent = Readings("battery-0001"), list[Sample]()
     for sequence in range(1_200_001, 1_200_013):
         now[0] += 5.003
-        one = readings.take(battery.read, sequence)
+        one = readings.take(partial(sample_of, measure(battery, clock)), sequence)
         assert one is not None
         sent.append(one)
     columns = encode(DeviceMessage(boot_id="b" * 36, blocks=blocks_of(sent)))
