@@ -7,6 +7,7 @@ from pathlib import Path
 from device_agent.agent import Pace
 from device_agent.batteries.catalogue import SIMULATION
 from device_agent.batteries.contract import Control
+from device_agent.conformance.subject import Measure
 from device_agent.connection import Patience
 from device_agent.options import FAULTS, Options
 from fleet.telemetry.sample import Mode
@@ -31,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     for command in (run, simulate):
         _add_shared(command)
     _add_registration_url(commands.add_parser("registration-url", help="print the link that registers the battery"))
+    _add_check_battery(commands.add_parser("check-battery", help="try a battery's driver: read, obey, let go"))
     return top
 
 
@@ -42,6 +44,35 @@ def _add_registration_url(command: argparse.ArgumentParser) -> None:
     )
     add("--qr", nargs="?", const="terminal", metavar="terminal|FILE", help="a QR code too, here or as .png or .svg")
     _add_logging(command)
+
+
+def _add_check_battery(command: argparse.ArgumentParser) -> None:
+    usual, add = Measure(), command.add_argument
+    add("battery", metavar="NAME[:ADDRESS]", help="the driver, and where its battery is")
+    add("--folder", type=Path, default=Path(), help="where a relative path in the address begins (default: here)")
+    add("--seconds", type=float, default=usual.read_s, metavar="S", help="read for so long")
+    add("--every", type=float, default=usual.every_s, metavar="S", help="a reading each S seconds")
+    add("--settle", type=float, default=usual.settle_s, metavar="S", help="it has so long to do as it is told")
+    add("--hold", type=float, default=usual.hold_s, metavar="S", help="and is watched for so long then")
+    add("--tolerance-w", type=float, default=usual.tolerance_w, metavar="W", help="how far from the setpoint it may be")
+    add("--tolerance-pct", type=float, default=usual.tolerance_pct, metavar="PCT", help="or so, if that is more")
+    add("--power-w", type=float, default=usual.power_w, metavar="W", help="ask for no more than this")
+    add("--battery-timeout", type=float, default=usual.timeout_s, metavar="S", help="it has so long to answer")
+    _add_logging(command)
+
+
+def bounds_from(given: argparse.Namespace) -> Measure:
+    """How long and how exactly `check-battery` looks. Raises `InvalidInput` for values that cannot work."""
+    return Measure(
+        read_s=given.seconds,
+        every_s=given.every,
+        settle_s=given.settle,
+        hold_s=given.hold,
+        tolerance_w=given.tolerance_w,
+        tolerance_pct=given.tolerance_pct,
+        power_w=given.power_w,
+        timeout_s=given.battery_timeout,
+    )
 
 
 def _add_shared(command: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`device-agent run FOLDER`, `simulate --count N --folders DIR` and `registration-url FOLDER`."""
+"""`device-agent run`, `simulate`, `registration-url` and `check-battery`: the process's entry."""
 
 import argparse
 import logging
@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from device_agent.arguments import options_from, parser
+from device_agent.arguments import bounds_from, options_from, parser
+from device_agent.batteries.contract import Place
 from device_agent.connection import Network
 from device_agent.inbox import Inbox
 from device_agent.options import Options
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logs.configure(given.log_format, logging.DEBUG if given.debug else logging.INFO)
         if given.command == "registration-url":
             _print_registration_url(given)
+        elif given.command == "check-battery":
+            return _check_battery(given)
         else:
             _run(_folders(given), options_from(given), given.network_threads)
     except FleetError as error:
@@ -61,6 +64,16 @@ def _print_registration_url(given: argparse.Namespace) -> None:
         sys.stdout.write(f"{drawn}{url}\n")
     except UnicodeEncodeError as error:
         raise InvalidInput("This terminal cannot show a QR code: use --qr FILE.png.") from error
+
+
+def _check_battery(given: argparse.Namespace) -> int:
+    # Imported here, as above.
+    from device_agent.conformance.findings import conforms, table
+    from device_agent.conformance.trial import check_battery
+
+    findings = check_battery(given.battery, Place("battery-check", given.folder), bounds_from(given))
+    sys.stdout.write(f"{table(findings)}\n")
+    return 0 if conforms(findings) else 1
 
 
 def _folders(given: argparse.Namespace) -> list[Path]:

@@ -34,7 +34,7 @@ class Bounded:
     def call(self, function: Callable[[], Result]) -> Result:
         """What `function` returns or raises. Raises `NoAnswer` when it does neither in time."""
         if self._last is not None and not self._last.done():
-            raise NoAnswer(f"The battery's driver hangs in a call since {time.monotonic() - self._since:.0f} s.")
+            raise NoAnswer(f"The battery's driver hangs, for {time.monotonic() - self._since:.0f} s now.")
         future: Future[Result] = Future()
         self._last, self._since = future, time.monotonic()  # type: ignore[assignment]
         self._calls.put(lambda: _fulfil(future, function))
