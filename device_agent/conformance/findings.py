@@ -12,7 +12,6 @@ COUNTS = "counters only grow"
 DOES = "does"
 RELEASED = "lets go when released"
 KILLED = "lets go when the agent is killed"
-CHECKS = (SAYS, ANSWERS, READS, ONE_DIRECTION, COUNTS, DOES, RELEASED, KILLED)
 """What is checked, in this order; `DOES` begins a check for each mode and setpoint."""
 
 

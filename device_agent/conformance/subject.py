@@ -31,7 +31,7 @@ class Measure:
     hold_s: float = 10.0
     tolerance_w: float = 50.0
     tolerance_pct: float = 5.0
-    power_w: float = float("inf")
+    power_w: float = 1e6
     timeout_s: float = 3.0
 
     def __post_init__(self) -> None:

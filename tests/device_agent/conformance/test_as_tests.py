@@ -8,15 +8,15 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[3]
 MAKERS = """
 import pytest
-from device_agent.conformance.pytest_plugin import BatteryConformance
+from device_agent.conformance.as_tests import BatteryConformance
 from device_agent.conformance.subject import Measure
 
 class TestTheirs(BatteryConformance):
     bounds = Measure(read_s=0.1, every_s=0.05, settle_s=0.1, hold_s=0.1)
 
-    @pytest.fixture(scope="class")
-    def battery(self):
-        return "theirs:some address"
+@pytest.fixture
+def battery():
+    return "theirs:some address"
 """
 DRIVER = """
 from dataclasses import replace
@@ -60,11 +60,12 @@ def in_a_package_of_theirs(folder: Path, release: str) -> subprocess.CompletedPr
 def test_a_battery_that_conforms_passes_a_test_for_each_check(tmp_path: Path) -> None:
     run = in_a_package_of_theirs(tmp_path, "super().release()")
     assert (run.returncode, "8 passed" in run.stdout) == (0, True), run.stdout
-    assert "test_the_battery[lets go when the agent is killed] PASSED" in run.stdout
+    assert "test_it_lets_go_when_the_agent_is_killed PASSED" in run.stdout
 
 
 def test_one_that_does_not_fails_the_test_of_that_check(tmp_path: Path) -> None:
     run = in_a_package_of_theirs(tmp_path, "pass")
     assert run.returncode == 1
     assert "1 failed, 7 passed" in run.stdout, run.stdout
-    assert "lets go when released" in run.stdout.splitlines()[-2]
+    assert "test_it_lets_go_when_released FAILED" in run.stdout
+    assert "AssertionError: lets go when released: after" in run.stdout
