@@ -12,6 +12,8 @@ from fleet.errors import InvalidInput, NotConfigured
 GROUP = "flip_fleet.batteries"
 SIMULATION = "simulation"
 OURS = {
+    "home-assistant-http": "device_agent.batteries.home_assistant_http:open_battery",
+    "home-assistant-mqtt": "device_agent.batteries.home_assistant_mqtt:open_battery",
     SIMULATION: "device_agent.batteries.simulated:open_battery",
 }
 
