@@ -64,6 +64,16 @@ def test_a_value_that_cannot_work_ends_with_2(copy, start_agent, option, value) 
     ends_with(start_agent("run", copy, option, value), 2)
 
 
+@pytest.mark.parametrize("where", ["option", "file"])
+def test_a_battery_that_no_driver_knows_ends_with_2(cloud, copy, start_agent, where) -> None:
+    if where == "file":
+        cloud.change(copy, battery="sunspeck:10.0.0.7")
+        ends_with(start_agent("run", copy), 2, "'sunspeck'", "simulation")
+    else:
+        cloud.change(copy, battery="simulation")
+        ends_with(start_agent("run", copy, "--battery", "sunspeck:10.0.0.7"), 2, "'sunspeck'", "simulation")
+
+
 def test_more_devices_than_folders_end_with_2(device, start_agent) -> None:
     ends_with(start_agent("simulate", "--folders", device.parent, "--count", 100_000), 2, "provision more")
 
