@@ -13,7 +13,7 @@ from device_agent.batteries.contract import Capabilities, Control, Driver, Place
 from device_agent.batteries.home_assistant import RELEASE, UNKNOWN, Home, has_unit, home_in, secret_beside
 from fleet.errors import Unavailable
 
-_CONNECTS_WITHIN_S, _TELLS_WITHIN_S, _TAKES_WITHIN_S = 1.5, 1.0, 10.0
+_CONNECTS_WITHIN_S, _TELLS_WITHIN_S, _TAKES_WITHIN_S = 1.0, 1.0, 10.0
 _STATUS, _UNIT = "homeassistant/status", "unit_of_measurement"
 
 

@@ -17,7 +17,7 @@ from fleet.telemetry.sample import Mode
 from tests.device_agent.batteries.homes import DESCRIPTION, Home, broker, home_over_http, home_over_mqtt
 
 pytestmark = pytest.mark.integration
-QUICK = Measure(read_s=0.3, every_s=0.05, settle_s=0.5, hold_s=0.25)
+QUICK = Measure(read_s=0.2, every_s=0.03, settle_s=0.5, hold_s=0.15)
 HERE = '\nurl = "http://h"\ntoken_file = "token"\nscript = "s"\n' + DESCRIPTION
 READINGS = {
     "battery_charge_power_w": 0.0,
