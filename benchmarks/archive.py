@@ -28,8 +28,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cli.tables import print_table
-from device_agent.readings import Readings
-from device_agent.simulated_battery import SimulatedBattery
+from device_agent.batteries.battery import Measured
+from device_agent.batteries.simulated import SimulatedBattery
+from device_agent.readings import Readings, sample_of
 from device_agent.simulation.battery import BatteryState, Instruction
 from fleet.adapters import parquet
 from fleet.telemetry.archive import STORED_COLUMNS, Row
@@ -51,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=6)
     devices = parser.parse_args().devices
-    found = {digits: _costs(devices, is_rounded) for digits, is_rounded in (("own", True), ("mwh", False))}
+    found = {digits: costs(devices, is_rounded) for digits, is_rounded in (("own", True), ("mwh", False))}
     line: dict[str, Any] = {"benchmark": "archive", "samples": devices * A_DAY, "limit_bytes": LIMIT_BYTES}
     for digits, costs in found.items():
         print(f"\ndigits: {digits}")
@@ -61,7 +62,8 @@ def main() -> None:
     assert all(costs["now"]["bytes"] <= LIMIT_BYTES for costs in found.values())
 
 
-def _costs(devices: int, is_rounded: bool) -> dict[str, dict[str, float]]:
+def costs(devices: int, is_rounded: bool) -> dict[str, dict[str, float]]:
+    """`measure` of a day of so many simulated batteries, with the digits that a reading has or with all."""
     rows = [row for number in range(devices) for row in simulated_day(number, is_rounded=is_rounded)]
     with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-") as folder:
         return measure(rows, Path(folder))
@@ -212,7 +214,8 @@ def _battery(number: int, chance: random.Random, is_rounded: bool) -> Callable[[
     readings, sequences = Readings(name), iter(range(chance.randrange(10**7), 10**9))
 
     def measure(sequence: int) -> Sample:
-        return _with_noise(battery.read(sequence), chance)
+        measured = Measured(clock.measured_at(), battery.read())
+        return _with_noise(sample_of(measured, sequence), chance)
 
     def read() -> Sample:
         sequence = next(sequences)

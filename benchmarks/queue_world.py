@@ -73,9 +73,9 @@ class World:
         packed = self.home / f"rows-{samples}"
         if not packed.exists():
             parsed = [parse(body(number, samples).encode()) for number in range(BATCH)]
-            messages = [message for message in parsed if isinstance(message, QueueMessage)]
-            chunks = chunks_of(samples_of(messages))
-            packed.write_bytes(chunk_rows(chunks, chunks.in_order(), Origins.of(messages, datetime.now(UTC))))
+            accepted = [message for message in parsed if isinstance(message, QueueMessage)]
+            chunks = chunks_of(samples_of(accepted))
+            packed.write_bytes(chunk_rows(chunks, chunks.in_order(), Origins.of(accepted, datetime.now(UTC))))
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "NODE_NO_WARNINGS": "1",
@@ -142,8 +142,8 @@ async def send(calls: AwsCalls, url: str, bodies: Iterable[str]) -> None:
 
 
 @contextmanager
-def queue_world() -> Iterator[World]:
-    """Start the servers; everything but the installed packages is gone afterwards."""
+def queue_world(devices: int = DEVICES) -> Iterator[World]:
+    """Start the servers, so many devices in the ledger; everything but the installed packages is gone afterwards."""
     node_modules = _installed()
     with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-", ignore_cleanup_errors=True) as name:
         home = Path(name)
@@ -157,7 +157,7 @@ def queue_world() -> Iterator[World]:
             )  # fmt: skip
             _await_port(port)
             url = aws.client(settings, "sqs").create_queue(QueueName=QUEUE)["QueueUrl"]
-            _prepare_database(settings)
+            _prepare_database(settings, devices)
             yield World(settings, node_modules, url, home)
         finally:
             endpoint.terminate()
@@ -166,14 +166,14 @@ def queue_world() -> Iterator[World]:
             server.stop()
 
 
-def _prepare_database(settings: Settings) -> None:
+def _prepare_database(settings: Settings, devices: int) -> None:
     migrate(settings)
     with connect(settings) as connection:
         ensure_partitions(connection, datetime.now(UTC).date(), 7)
         connection.execute(
             "INSERT INTO fleet.devices (thing_name, model, key_on_device)"
             " SELECT 'battery-' || n, 'benchmark', false FROM generate_series(0, %s) AS n",
-            [DEVICES - 1],
+            [devices - 1],
         )
 
 

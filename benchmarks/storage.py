@@ -17,8 +17,10 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.archive import costs
 from benchmarks.database import throwaway_project
 from benchmarks.earlier import store as earlier
+from benchmarks.processes import cpu_s_of_postgres
 from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.migrations import ensure_partitions
 from fleet.adapters.postgres.rollups import roll_up
@@ -27,6 +29,7 @@ from fleet.telemetry.blocks import blocks_of
 from fleet.telemetry.message import DeviceMessage, QueueMessage, encode, parse
 from fleet.telemetry.sample import Mode, Sample
 
+_ARCHIVED_DEVICES = 2
 _BATCH = 500
 """Messages a transaction, about what a worker that is behind takes at once."""
 
@@ -49,8 +52,13 @@ def _store_rows(connection: Connection, messages: Sequence[QueueMessage]) -> Non
     earlier.store(connection, messages, datetime.now(UTC))
 
 
+def _copy_rows(connection: Connection, messages: Sequence[QueueMessage]) -> None:
+    earlier.copy_alone(connection, messages, datetime.now(UTC))
+
+
 NOW = Way("fleet", _store_chunks, lambda connection, at: roll_up(connection, now=at))
 BEFORE = Way("earlier", _store_rows, lambda connection, _: earlier.roll_up(connection))
+COPY = Way("earlier", _copy_rows, lambda *_: None)
 
 
 @dataclass(frozen=True)
@@ -86,23 +94,25 @@ def main() -> None:
             found[size] = {
                 "rows, schema 1": database.cost(one_by_one, BEFORE, size),
                 "rows, schema 2": database.cost(columns, BEFORE, size),
+                "COPY alone": database.cost(columns, COPY, size),
                 "chunks, schema 2": database.cost(columns, NOW, size),
             }
             _show(size, found[size])
     before, now = found[12]["rows, schema 1"], found[12]["chunks, schema 2"]
-    wire = _fleet(1, 1, 12)[0]
-    print(json.dumps({
-        "benchmark": "storage",
-        **_line(now, len(encode(_message(wire, 2)))),
-        **{f"before_{name}": value for name, value in _line(before, len(encode(_message(wire, 1)))).items()},
-    }))  # fmt: skip
+    wire, archived = _fleet(1, 1, 12)[0], costs(_ARCHIVED_DEVICES, is_rounded=True)
+    line, earlier_line = (
+        _line(way, len(encode(_message(wire, schema))), archived[packing]["bytes"])
+        for way, schema, packing in ((now, 2, "now"), (before, 1, "former"))
+    )
+    line |= {f"before_{name}": value for name, value in earlier_line.items()}
+    print(json.dumps({"benchmark": "storage", **line}))
 
 
 class _Database:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         folder = one(connection.execute("SHOW data_directory"))["data_directory"]
-        self._postmaster = int((Path(folder) / "postmaster.pid").read_text().split()[0])
+        self._data = Path(folder)
 
     def cost(self, bodies: Sequence[bytes], way: Way, size: int) -> Cost:
         """Of storing all in tables that are empty before, but for the first message of each device: that one is looked
@@ -147,7 +157,7 @@ class _Database:
 
     def _bytes(self, schema: str, of_rollups: bool = False) -> int:
         """Of the samples, or of what is made of them; the latest state and what waits are neither."""
-        of_samples = "^telemetry_(chunks_|rows_)?([0-9]{8}|day|default)$"
+        of_samples = "^telemetry_(chunks_|rows_)?([0-9]{8}|day|default|alone)$"
         tables = "^telemetry_(1min|1h|minutes|open)" if of_rollups else of_samples
         asked = (
             "SELECT coalesce(sum(pg_total_relation_size(oid)), 0) AS bytes FROM pg_class"
@@ -156,18 +166,7 @@ class _Database:
         return int(one(self._connection.execute(asked, [schema, tables]))["bytes"])
 
     def _cpu_s(self) -> float:
-        """Seconds of all processes of this PostgreSQL, those that ended included."""
-        total = 0.0
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(") ")[2].split()
-            except OSError:
-                continue
-            if int(stat.parent.name) == self._postmaster:
-                total += sum(map(int, fields[11:15]))
-            elif int(fields[1]) == self._postmaster:
-                total += sum(map(int, fields[11:13]))
-        return total / 100
+        return cpu_s_of_postgres(self._data)
 
 
 def _measured_at(message: QueueMessage) -> datetime:
@@ -238,7 +237,7 @@ def _show(size: int, costs: Mapping[str, Cost]) -> None:
         print(f"  {title:<32}" + "".join(f"{getattr(cost, name):>18,.1f}" for cost in costs.values()))
 
 
-def _line(cost: Cost, wire_bytes: int) -> dict[str, float]:
+def _line(cost: Cost, wire_bytes: int, archive_bytes: float) -> dict[str, float]:
     return {
         "database_us_a_sample": round(cost.database_us, 2),
         "bytes_a_sample": round(cost.bytes, 1),
@@ -246,6 +245,7 @@ def _line(cost: Cost, wire_bytes: int) -> dict[str, float]:
         "samples_per_s": round(cost.samples_per_s),
         "worker_us_a_sample": round(cost.worker_us, 2),
         "wire_bytes_of_12": wire_bytes,
+        "archive_bytes_a_sample": archive_bytes,
     }
 
 

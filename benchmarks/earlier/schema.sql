@@ -115,3 +115,9 @@ $$;
 
 CREATE TRIGGER mark_dirty_minutes AFTER INSERT ON earlier.telemetry
 REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION earlier.mark_dirty_minutes();
+
+CREATE TABLE earlier.telemetry_alone (
+    LIKE earlier.telemetry,
+    boot_id text NOT NULL,
+    last_command_sequence bigint NOT NULL
+);

@@ -10,6 +10,10 @@ CREATE TEMPORARY TABLE IF NOT EXISTS staging (
 -- The batch itself, in the order of `STAGED_COLUMNS` in copy_rows.py.
 COPY staging ({staged_columns}) FROM STDIN (FORMAT binary)
 
+-- name: copy_alone
+-- The same into a table that has no index and no trigger.
+COPY earlier.telemetry_alone ({staged_columns}) FROM STDIN (FORMAT binary)
+
 -- name: merge_telemetry
 -- Store what is new, in the key's order (two workers with the same messages must not wait for each other in a circle).
 INSERT INTO earlier.telemetry SELECT {stored_columns} FROM staging

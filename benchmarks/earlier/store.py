@@ -44,6 +44,14 @@ def store(connection: Connection, messages: Sequence[QueueMessage], stored_at: d
     connection.commit()
 
 
+def copy_alone(connection: Connection, messages: Sequence[QueueMessage], stored_at: datetime) -> None:
+    """COPY the samples as rows into a table without a key, and commit: nothing is known twice, or rolled up."""
+    rows, _ = encoded(messages, stored_at)
+    with connection.cursor() as cursor, cursor.copy(_statement("copy_alone")) as copy:
+        copy.write(rows)
+    connection.commit()
+
+
 def roll_up(connection: Connection) -> None:
     """Bring minutes and hours up to what is stored, and commit."""
     while True:
