@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def serve_until_stopped(made: Iterable[RunnerDeployment]) -> None:
-    """Wait for Prefect, have its automations be ours, and take runs until SIGTERM; schedules go on after a restart."""
+    """Wait for Prefect, have its automations be ours, and take runs until asked to end; schedules outlive that."""
     logs.choose(get_settings())
     wait_for_prefect()
     alarms.ensure(get_settings())
@@ -108,7 +108,7 @@ def serve(made: Iterable[RunnerDeployment]) -> None:
     runner = OrderlyRunner(pause_on_shutdown=False, limit=RUNS_AT_ONCE, heartbeat_seconds=automations.HEARTBEAT_S)
     for deployment in made:
         runner.add_deployment(deployment)
-    asyncio.run(runner.start())
+    asyncio.run(runner.serve())
 
 
 if __name__ == "__main__":

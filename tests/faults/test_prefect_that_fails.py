@@ -77,7 +77,7 @@ def test_the_prefect_server_is_killed_during_an_ingestion_run(served: Served, re
     served.serve(INGESTION)
     served.ingests()
     served.plane.kill_server()
-    (run,) = served.plane.at_work()
+    run = next(iter(served.plane.at_work()))
     served.ingests(10)  # the run goes on without a server, until its slice is over
     served.plane.begin_server()
     record_property("pause_s", served.ingests())
@@ -89,7 +89,7 @@ def test_the_prefect_server_is_killed_during_an_ingestion_run(served: Served, re
 def test_whoever_serves_the_flows_is_killed_alone_and_with_what_runs(served: Served, record_property: Record) -> None:
     served.serve(INGESTION)
     served.ingests()
-    (run,) = served.plane.at_work()
+    run = next(iter(served.plane.at_work()))
     served.plane.kill_takers()
     served.ingests(10)  # the run goes on until it says something to whom it had it from
     served.serve(INGESTION)
