@@ -61,9 +61,8 @@ test: install terraform  ## Everything that needs no browser, but for what test-
 test-slow: install terraform  ## The tests that apply the Terraform, start a whole embedded cloud, or process after process
 	@$(PYTEST) -m slow
 
-test-hosted: install  ## The database's tests as on a hosted Supabase project, on PostgreSQL 18 and 15 (needs make debian)
-	@$(PYTEST) -m "not slow" --database hosted $(OF_THE_DATABASE)
-	@$(PYTEST) -m "not slow" --database hosted-15 $(OF_THE_DATABASE)
+test-hosted: install  ## The database's tests as on a hosted Supabase project, on PostgreSQL 18 and 15 (needs make debian); HOSTED=hosted-15 one
+	@set -e; for each in $(or $(HOSTED),hosted hosted-15); do $(PYTEST) -m "not slow" --database $$each $(OF_THE_DATABASE); done
 
 test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks
 	@MOMENT="$(MOMENT)" $(BIN)/python -m tests.at_other_times -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) $(SHUFFLED) -m "not integration" tests

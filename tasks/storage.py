@@ -39,7 +39,12 @@ def remove_what_is_over(what: Over) -> int:
         return retention.prune(connection, what, postgres.clock(connection) - kept[what])
 
 
-@task(retries=3, retry_delay_seconds=[30, 120, 600], retry_condition_fn=may_go_through_soon)
+@task(
+    task_run_name="take over what is stored one by one",
+    retries=3,
+    retry_delay_seconds=[30, 120, 600],
+    retry_condition_fn=may_go_through_soon,
+)
 def take_over_telemetry() -> TakenOver:
     """Make chunks of samples that an earlier version stored a row each; a retry goes on where that was."""
     settings = get_settings()

@@ -62,7 +62,7 @@ def events(is_open: _Open = False, limit: _Limit = 50, as_json: AsJson = False) 
     operating_app,
     "capacity",
     "fleet capacity --devices 1e6",
-    "fleet capacity --devices 100k --keep 15d --region eu-west-1",
+    "fleet capacity --devices 100k --keep 2d --region eu-west-1",
 )
 def capacity(
     devices: Annotated[str, typer.Option(help="How many: 1000, 10k, 1M, 1e6.")] = "1000",
