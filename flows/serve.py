@@ -9,6 +9,7 @@ from typing import Any, cast
 from prefect import Flow
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Interval, Schedule
+from rich.console import Console
 
 from fleet.settings import get_settings, load_environment
 from flows import alarms, automations, logs
@@ -108,6 +109,7 @@ def serve(made: Iterable[RunnerDeployment]) -> None:
     runner = OrderlyRunner(pause_on_shutdown=False, limit=RUNS_AT_ONCE, heartbeat_seconds=automations.HEARTBEAT_S)
     for deployment in made:
         runner.add_deployment(deployment)
+    Console().print("Your deployments are being served; Ctrl-C ends that, and the runs at work.", soft_wrap=True)
     asyncio.run(runner.serve())
 
 

@@ -14,7 +14,7 @@ from fleet.infrastructure.outputs import Outputs, load_outputs
 from fleet.settings import Settings
 from tests.flows.conftest import Serve
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(480)]
 
 PASSWORD = "a-secret-that-nobody-may-see"
 FLOWS = "flows.apply_infrastructure:apply_infrastructure flows.destroy_infrastructure:destroy_infrastructure"
@@ -71,9 +71,9 @@ def test_a_refused_plan_changes_nothing_an_approved_one_is_applied_and_the_typed
 ) -> None:
     refused = prefect_server.run("apply-infrastructure/test", unattended=False)
     run = prefect_server.run("apply-infrastructure/test", unattended=False)
-    prefect_server.wait(refused, "PAUSED")
+    prefect_server.wait(refused, "PAUSED", seconds=240)  # Terraform waits for the state's new bucket
     prefect_server.post(f"/flow_runs/{refused}/resume", run_input={"approved": False})
-    prefect_server.wait(run, "PAUSED")
+    prefect_server.wait(run, "PAUSED", seconds=240)
     assert "not approved: nothing was changed" in prefect_server.wait(refused, "FAILED")["message"]
     assert topics(settings) == [], "applied before anybody approved"
     shown = prefect_server.artifacts("infrastructure-plan")

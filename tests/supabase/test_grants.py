@@ -178,6 +178,16 @@ def test_every_function_names_schemas_itself(functions: dict[str, dict[str, Any]
     assert {row["name"] for row in functions.values() if not row["has_fixed_path"]} == INLINED
 
 
+def test_no_call_is_compiled_before_it_is_carried_out(project_url: str) -> None:
+    with psycopg.connect(project_url) as connection:
+        found = connection.execute(
+            "SELECT proname, coalesce(proconfig, '{}') FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        ).fetchall()
+    settings = {name: config for name, config in found if name in API}
+    assert settings.keys() == API
+    assert not {name for name, config in settings.items() if "jit=off" not in config}
+
+
 def test_the_migrations_apply_on_a_plain_postgresql_too(database: Settings) -> None:
     assert migrate(database) == []
     granted = {

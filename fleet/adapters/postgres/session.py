@@ -21,8 +21,10 @@ SETTINGS: dict[LiteralString, str | int] = {
     "IntervalStyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": 1,
+    "jit": "off",
 }
-"""With others, times come in another zone, psycopg reads no dates, and floats lose digits."""
+"""With others, times come in another zone, psycopg reads no dates, and floats lose digits; and what takes
+milliseconds is compiled for seconds first, since PostgreSQL takes a chunk for a thousand samples."""
 WAIT_S = 5.0
 """How long a place is waited for: the flows' runs hand over to each other, and for that moment both hold theirs."""
 _LOOKS_EVERY_S = 0.25
