@@ -21,7 +21,7 @@ SIGNED = "battery_power_w"
 """The name of one signed power, charging positive, in the place of the two readings."""
 RELEASE: dict[str, object] = {"mode": "RELEASE"}
 UNKNOWN = "unknown"
-_NONE = ("unavailable", UNKNOWN)
+NO_STATES = ("unavailable", UNKNOWN)
 _WORDS: dict[str, dict[str, object]] = {"mode": dict(MODES), "grid_online": {"on": True, "off": False}}
 """Readings that are no numbers, by the states that say them."""
 _UNITS = {"W": 1.0, "kW": 1e3, "MW": 1e6, "Wh": 1.0, "kWh": 1e3, "MWh": 1e6, "%": 1.0}
@@ -92,7 +92,7 @@ def has_unit(name: str) -> bool:
 
 def value_of(name: str, state: str, unit: str) -> object:
     """A state as the reading `name`; what is none stays a text, which the agent leaves out and tells of."""
-    if state in _NONE:
+    if state in NO_STATES:
         return None
     if name in _WORDS:
         return _WORDS[name].get(state, state)

@@ -1,7 +1,8 @@
 """A battery behind Home Assistant's REST API: a template for whatever is asked over HTTP.
 
 `GET /api/states/ENTITY` answers a state with its unit; `POST /api/services/script/turn_on` starts a script and does not
-wait for its end, as a call of the script by its own name would.
+wait for its end, as a call of the script by its own name would. That of a script which is not there is answered as one
+that is (200, github.com/home-assistant/core/pull/31427), hence the look at its state before.
 """
 
 import json
@@ -11,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from device_agent.batteries.contract import Capabilities, Control, Driver, Place
-from device_agent.batteries.home_assistant import RELEASE, UNKNOWN, Home, home_in, secret_beside
-from fleet.errors import InvalidInput, Refused, Unavailable
+from device_agent.batteries.home_assistant import NO_STATES, RELEASE, UNKNOWN, Home, home_in, secret_beside
+from fleet.errors import InvalidInput, NotConfigured, Refused, Unavailable
 
 _SOCKET_S = 10.0
 """A thread that the agent has given up comes back after so long."""
@@ -61,8 +62,12 @@ class OverHttp(Driver):
         return str(found["state"]), str(found["attributes"].get("unit_of_measurement", ""))
 
     def _tell(self, variables: dict[str, object]) -> None:
-        body = json.dumps({"entity_id": self._home.script, "variables": variables})
+        script = self._home.script
+        body = json.dumps({"entity_id": script, "variables": variables})
         with closing(self._connection()) as connection:
+            state, _ = self._state(connection, script)
+            if state in NO_STATES:
+                raise NotConfigured(f"Home Assistant has no {script} that runs: docs/drivers.md shows such a script.")
             self._ask(connection, "POST", "/api/services/script/turn_on", body)
 
     def _connection(self) -> HTTPConnection:

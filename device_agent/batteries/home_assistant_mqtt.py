@@ -87,7 +87,11 @@ class OverMqtt(Driver):
         self._connect()
         topic, body = self._home.control_topic, json.dumps(what)
         packet = mqtt5.PublishPacket(topic=topic, payload=body, qos=mqtt5.QoS.AT_LEAST_ONCE)
-        self._client.publish(packet).result(_TAKES_WITHIN_S)
+        answer = self._client.publish(packet).result(_TAKES_WITHIN_S).puback
+        if code := answer.reason_code if answer else 0:
+            raise Unavailable(
+                f"Nobody heard of it on {topic}: the broker answered {mqtt5.PubackReasonCode(code).name}."
+            )
 
     def _connect(self) -> None:
         if not self._started:

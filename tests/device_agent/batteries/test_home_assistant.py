@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ from device_agent.conformance.as_tests import BatteryConformance
 from device_agent.conformance.subject import Measure
 from fleet.errors import FleetError, InvalidInput, NotConfigured, Refused, Unavailable
 from fleet.telemetry.sample import Mode
-from tests.device_agent.batteries.homes import DESCRIPTION, Home, broker, home_over_http, home_over_mqtt
+from tests.device_agent.batteries.homes import (
+    DESCRIPTION,
+    Home,
+    broker,
+    broker_that_answers,
+    home_over_http,
+    home_over_mqtt,
+)
 
 pytestmark = pytest.mark.integration
 QUICK = Measure(read_s=0.2, every_s=0.03, settle_s=0.5, hold_s=0.15)
@@ -134,6 +142,25 @@ def test_a_wrong_token_is_said(over_http: Path) -> None:
     (over_http / "token").write_text("another")
     with pytest.raises(Refused, match="does not take the token"):
         http_driver(over_http).read()
+
+
+@pytest.mark.parametrize("says", [{"script.battery_control": "unavailable"}, None])
+def test_a_script_that_does_not_run_has_heard_nothing(over_http: Path, home: Home, says: dict[str, str] | None) -> None:
+    home.says, home.script = says or {}, home.script if says else "script.of_another_name"
+    with pytest.raises(NotConfigured, match=r"no script\.battery_control that runs"):
+        http_driver(over_http).release()
+    assert home.heard == []
+
+
+@pytest.mark.parametrize(("puback", "words"), [(0x10, "NO_MATCHING_SUBSCRIBERS"), (0x87, "NOT_AUTHORIZED"), (0, "")])
+def test_what_a_broker_gave_to_nobody_is_said(tmp_path: Path, puback: int, words: str) -> None:
+    with broker_that_answers(puback) as port:
+        lines = f'broker = "127.0.0.1"\nport = {port}\ncontrol_topic = "battery/control"\n'
+        (tmp_path / "home.toml").write_text(lines + DESCRIPTION)
+        driver = open_battery("home-assistant-mqtt:home.toml", Place("bat-4", tmp_path))
+        with pytest.raises(Unavailable, match=words) if words else nullcontext():
+            driver.release()
+        driver.close()
 
 
 def test_an_entity_that_is_not_there_is_missing(over_http: Path) -> None:
