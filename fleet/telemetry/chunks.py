@@ -9,7 +9,7 @@ for each sample a difference of 16 bits.
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -34,6 +34,8 @@ WIDEST = 2**16 - 2
 """From the least to the greatest number with one base, which is in the middle: no difference is `NOT_READ`."""
 MISSING = np.int64(2**62)
 """In place of a number that was not read."""
+EVER_MS = 2**62
+"""A time after any other."""
 MODE_OF: tuple[Mode | None, ...] = (None, *Mode)
 MODES = {mode: code for code, mode in enumerate(MODE_OF)}
 """A mode as a number, 0 where it was not read."""
@@ -274,6 +276,11 @@ def _whole(values: NDArray[np.float64], scale: int) -> Numbers:
 def milliseconds(at: datetime) -> int:
     """Since 1970, UTC."""
     return round(at.timestamp() * 1000)
+
+
+def moment(ms: int) -> datetime:
+    """The time that is so many milliseconds after 1970, UTC."""
+    return datetime.fromtimestamp(ms / 1000, tz=UTC)
 
 
 def _cut(samples: Samples) -> NDArray[np.bool_]:

@@ -34,17 +34,18 @@ COLUMNS = (
 )  # fmt: skip
 """The numbers of a minute, in their order. A mode and a state of the grid are codes of `fleet.telemetry.chunks`; when
 the first sample was received is in whole seconds: a battery that sends what it kept has many minutes in one."""
+AT = {name: number for number, name in enumerate(COLUMNS)}
+"""The place of each in `COLUMNS`."""
 HOUR_SUMS = (
     "state_of_charge_sum_pct", "battery_charge_power_sum_w", "battery_discharge_power_sum_w", "home_power_sum_w",
     "solar_power_sum_w",
 )  # fmt: skip
 """Of an hour: the average of what was read, times the samples. In the order of `AVERAGED`."""
 
-_AT = {name: number for number, name in enumerate(COLUMNS)}
 _OF_NUMBERS = {name: number for number, name in enumerate(NUMBERS)}
-_FIRST = slice(_AT["first_measured_at"], _AT["last_measured_at"])
-_LAST = slice(_AT["last_measured_at"], _AT[f"average_{AVERAGED[0]}"])
-_AVERAGES = slice(_AT[f"average_{AVERAGED[0]}"], _AT["state_of_charge_min_pct"])
+_FIRST = slice(AT["first_measured_at"], AT["last_measured_at"])
+_LAST = slice(AT["last_measured_at"], AT[f"average_{AVERAGED[0]}"])
+_AVERAGES = slice(AT[f"average_{AVERAGED[0]}"], AT["state_of_charge_min_pct"])
 _NO_OUTAGE = 1
 """A code of the grid that is not this one tells of no outage."""
 _STEEPEST = 2**31 - 1
@@ -66,7 +67,7 @@ class Minutes(NamedTuple):
 
     def number(self, name: str) -> Numbers:
         """One of `COLUMNS`."""
-        return np.asarray(self.values[_AT[name]])
+        return np.asarray(self.values[AT[name]])
 
     def these(self, chosen: Any) -> "Minutes":
         """Those of the numbers, or of the truth values, given."""
@@ -173,8 +174,8 @@ def hours_of(minutes: Minutes) -> Hours:
         np.maximum.reduceat(np.where(greatest == MISSING, -MISSING, greatest), begins),
     ])  # fmt: skip
     counters = np.vstack([
-        minutes.values[[_AT[f"first_{name}"] for name in COUNTERS]][:, begins],
-        minutes.values[[_AT[f"last_{name}"] for name in COUNTERS]][:, last],
+        minutes.values[[AT[f"first_{name}"] for name in COUNTERS]][:, begins],
+        minutes.values[[AT[f"last_{name}"] for name in COUNTERS]][:, last],
     ])  # fmt: skip
     return Hours(
         battery=minutes.battery[begins],

@@ -8,13 +8,13 @@ from typing import Any
 from psycopg.rows import tuple_row
 
 from fleet.adapters.postgres import Connection, one, queries, translated
+from fleet.adapters.postgres.read_samples import selected
 from fleet.adapters.postgres.rollups import roll_up
 from fleet.errors import Conflict
 from fleet.telemetry.archive import STORED_COLUMNS, Archived, Row, Slice, Written
 
 LOCK_TIMEOUT = "10s"
 """How long ingestion may have to wait behind us while we wait for a table ourselves."""
-_COLUMNS = ", ".join("mode::text" if column == "mode" else column for column in STORED_COLUMNS)
 
 
 class ArchiveLedger:
@@ -147,7 +147,7 @@ class ArchiveLedger:
 
 def _statement(name: str, table: str) -> bytes:
     """A statement with its day table, whose name comes from the catalogue and has eight digits in it, never input."""
-    return queries("archives")[name].format(table=table, columns=_COLUMNS).encode()
+    return queries("archives")[name].format(table=table, columns=selected(STORED_COLUMNS)).encode()
 
 
 def _bounds(day: date) -> dict[str, datetime]:

@@ -14,6 +14,7 @@ from fleet.adapters.postgres.copy_format import (
     NULL,
     TRAILER,
     array_of,
+    each_row,
     fill,
     int16_of,
     microseconds,
@@ -61,14 +62,12 @@ def chunk_rows(chunks: Chunks, chosen: Sequence[Chunk], origins: Origins) -> byt
     parts = [HEADER]
     for size, group in by_size.items():
         rows = _rows(chunks, size, group, origins)
-        blob, width = rows.tobytes(), rows.itemsize
         numbers = [chunk.number for chunk in group]
         names = [origins.thing_names[chunk.message] for chunk in group]
-        begin = 0
-        for name, mode, grid in zip(names, chunks.modes(numbers), chunks.grids_online(numbers), strict=True):
+        said = zip(names, chunks.modes(numbers), chunks.grids_online(numbers), each_row(rows), strict=True)
+        for name, mode, grid, row in said:
             parts.append(_head(len(CHUNK_COLUMNS), name, mode, grid))
-            parts.append(blob[begin : begin + width])
-            begin += width
+            parts.append(row)
     parts.append(TRAILER)
     return b"".join(parts)
 
@@ -93,15 +92,14 @@ def latest_rows(
         *np.where(last.read, last.values / SCALES[:, None], np.nan),
     )  # fmt: skip
     fill(rows, values)
-    blob, width = rows.tobytes(), rows.itemsize
     parts = [HEADER]
     of_newest = [chunk.number for chunk in newest]
-    said = zip(sent, chunks.modes(of_newest), chunks.grids_online(of_newest), strict=True)
-    for place, (message, mode, grid) in enumerate(said):
+    said = zip(sent, chunks.modes(of_newest), chunks.grids_online(of_newest), each_row(rows), strict=True)
+    for message, mode, grid, row in said:
         parts.append(_head(len(LATEST_COLUMNS), message.thing_name, mode, grid))
         boot_id = message.boot_id.encode()
         parts.append(struct.pack(f">i{len(boot_id)}s", len(boot_id), boot_id))
-        parts.append(blob[place * width : (place + 1) * width])
+        parts.append(row)
     parts.append(TRAILER)
     return b"".join(parts)
 

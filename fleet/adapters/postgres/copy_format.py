@@ -6,7 +6,7 @@ first index, and then the elements, each with its length.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from math import prod
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fleet.adapters.postgres import Connection
 from fleet.telemetry.chunks import Numbers
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
@@ -22,6 +23,18 @@ NULL = struct.pack(">i", -1)
 _EPOCH, _MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _EPOCH_MS = int(_EPOCH.timestamp() * 1000)
 _OIDS = {"i8": 20, "i4": 23}
+
+
+def copy_rows(connection: Connection, statement: bytes, rows: bytes) -> None:
+    """Write rows of this format, from `HEADER` to `TRAILER`."""
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(rows)
+
+
+def each_row(rows: NDArray[Any]) -> Iterator[bytes]:
+    """The bytes of one after the other."""
+    blob, width = rows.tobytes(), rows.itemsize
+    return (blob[begin : begin + width] for begin in range(0, len(blob), width))
 
 
 def microseconds(at: datetime) -> int:

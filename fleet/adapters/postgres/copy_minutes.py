@@ -11,6 +11,7 @@ from fleet.adapters.postgres.copy_format import (
     HEADER,
     TRAILER,
     array_of,
+    each_row,
     fill,
     int16_of,
     of_array,
@@ -63,12 +64,11 @@ def hour_rows(hours: Hours, thing_names: Sequence[str]) -> bytes:
 
 
 def _named(columns: int, names: Sequence[str], rows: Any) -> list[bytes]:
-    blob, width = rows.tobytes(), rows.itemsize
     parts = list[bytes]()
-    for place, name in enumerate(names):
+    for name, row in zip(names, each_row(rows), strict=True):
         encoded = name.encode()
         parts.append(struct.pack(f">hi{len(encoded)}s", columns, len(encoded), encoded))
-        parts.append(blob[place * width : (place + 1) * width])
+        parts.append(row)
     return parts
 
 

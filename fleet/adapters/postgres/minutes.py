@@ -1,7 +1,7 @@
 """The edges of minutes in spans of time, whether these are rolled up or not yet: what forwarding counts by."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,12 @@ import numpy as np
 from fleet.adapters.postgres import Connection, run
 from fleet.adapters.postgres.read_samples import stored_minutes, stored_samples, times_of
 from fleet.flip.forwarding import LOOK_BACK, Span
-from fleet.telemetry.chunks import GRID_OF, MISSING, MODE_OF, NUMBERS, SCALES, milliseconds
-from fleet.telemetry.minutes import COLUMNS, COUNTERS, MINUTE_MS, Minutes, merged, minutes_of, no_minutes
+from fleet.telemetry.chunks import GRID_OF, MISSING, MODE_OF, NUMBERS, SCALES, milliseconds, moment
+from fleet.telemetry.minutes import AT, COUNTERS, MINUTE_MS, Minutes, merged, minutes_of, no_minutes
 from fleet.telemetry.sample import Sample
 
 _HOUR = timedelta(hours=1)
-_AT = {name: number for number, name in enumerate(COLUMNS)}
-_LAST = _AT[f"last_{NUMBERS[0]}"]
+_LAST = AT[f"last_{NUMBERS[0]}"]
 
 
 def edges_of(connection: Connection, spans: Sequence[Span]) -> list[list[Sample]]:
@@ -67,19 +66,15 @@ def _edges(values: list[int]) -> list[Sample]:
                for value, scale in zip(values[_LAST : _LAST + len(NUMBERS)], _SCALES, strict=True)]  # fmt: skip
     readings: dict[str, Any] = dict(zip(NUMBERS, numbers, strict=True))
     readings["mode"], readings["grid_online"] = (
-        MODE_OF[values[_AT["last_mode"]]],
-        GRID_OF[values[_AT["last_grid_online"]]],
+        MODE_OF[values[AT["last_mode"]]],
+        GRID_OF[values[AT["last_grid_online"]]],
     )
-    last = Sample(values[_AT["last_sequence"]], _moment(values[_AT["last_measured_at"]]), **readings)
-    first_sequence, first_ms = values[_AT["first_sequence"]], values[_AT["first_measured_at"]]
-    if first_sequence == last.sequence and first_ms == values[_AT["last_measured_at"]]:
+    last = Sample(values[AT["last_sequence"]], moment(values[AT["last_measured_at"]]), **readings)
+    first_sequence, first_ms = values[AT["first_sequence"]], values[AT["first_measured_at"]]
+    if first_sequence == last.sequence and first_ms == values[AT["last_measured_at"]]:
         return [last]
-    counters = {name: None if (value := values[_AT[f"first_{name}"]]) == MISSING else value / 10 for name in COUNTERS}
-    return [Sample(first_sequence, _moment(first_ms), **{**readings, **counters}), last]
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)
+    counters = {name: None if (value := values[AT[f"first_{name}"]]) == MISSING else value / 10 for name in COUNTERS}
+    return [Sample(first_sequence, moment(first_ms), **{**readings, **counters}), last]
 
 
 def _hour(at: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """Samples and minutes as they are stored, read back into arrays: many rows at once, values as the server sends them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -22,13 +22,12 @@ from fleet.telemetry.chunks import (
     samples_in_columns,
     samples_in_rows,
 )  # fmt: skip
-from fleet.telemetry.minutes import AVERAGED, COLUMNS, HOUR_SUMS, Minutes, no_minutes, values_of
+from fleet.telemetry.minutes import AVERAGED, COLUMNS, HOUR_SUMS, MINUTE_MS, Minutes, no_minutes, values_of
 from fleet.telemetry.sample import READINGS, Mode
 
 _MEASURED = ("_w", "_wh", "_pct", " / samples")
 _AS_SENT = ("int2", "int4", "int8", "timestamptz", "int4[]", "int8[]")
 _MODE_CODES = {mode.value if mode else None: code for mode, code in MODES.items()}
-_MODES: dict[str | None, Mode | None] = {mode.value if mode else None: mode for mode in MODES}
 
 
 class Stored(NamedTuple):
@@ -62,6 +61,17 @@ def times_of(thing_names: Sequence[str], **times: Sequence[datetime]) -> dict[st
     return {name: '{"' + '","'.join(each) + '"}' if each else "{}" for name, each in texts.items()}
 
 
+def selected(columns: Iterable[str]) -> str:
+    """Columns of samples that are a row each, as a statement asks for them."""
+    return ", ".join("mode::text" if column == "mode" else column for column in columns)
+
+
+def readings_of(*columns: Sequence[Any]) -> dict[str, Sequence[Any]]:
+    """What was `selected` of `READINGS`, by their names."""
+    readings = dict(zip(READINGS, columns, strict=True))
+    return readings | {"mode": [mode and Mode(mode) for mode in readings["mode"]]}
+
+
 def _of_chunks(rows: list[tuple[Any, ...]]) -> Iterator[Stored]:
     if not rows:
         return
@@ -80,9 +90,9 @@ def _of_chunks(rows: list[tuple[Any, ...]]) -> Iterator[Stored]:
 
 
 def _of_rows(rows: list[tuple[Any, ...]]) -> Stored:
-    number, received_ms, measured_ms, sequence, mode, *others = (list(column) for column in zip(*rows, strict=True))
-    readings = dict(zip(READINGS[1:], others, strict=True)) | {"mode": [_MODES[each] for each in mode]}
-    return Stored(samples_in_columns(number, sequence, measured_ms, readings), np.array(number), np.array(received_ms))
+    number, received_ms, measured_ms, sequence, *readings = (list(column) for column in zip(*rows, strict=True))
+    samples = samples_in_columns(number, sequence, measured_ms, readings_of(*readings))
+    return Stored(samples, np.array(number), np.array(received_ms))
 
 
 def stored_minutes(
@@ -119,7 +129,7 @@ def _of_hours(rows: list[tuple[Any, ...]]) -> Iterator[Minutes]:
         values = values_of(
             all_bases[chosen][:, :, None], all_slopes[chosen][:, :, None], table[:, 1:], after[:, None, :]
         )
-        minute = firsts_ms[chosen][:, None] // 60_000 + after
+        minute = firsts_ms[chosen][:, None] // MINUTE_MS + after
         yield Minutes(np.repeat(numbers[chosen], each), minute.ravel(), values.transpose(1, 0, 2).reshape(count, -1))
 
 
@@ -144,8 +154,7 @@ def _plain(connection: Connection, query: str, parameters: dict[str, Any]) -> li
 @cache
 def _statement(query: str) -> bytes:
     """A statement with the columns put in: they are constants, never input."""
-    readings = ("mode::text" if name == "mode" else name for name in READINGS)
-    columns = {"readings": ", ".join(readings), "numbers": ", ".join(map(_as_number, COLUMNS))}
+    columns = {"readings": selected(READINGS), "numbers": ", ".join(map(_as_number, COLUMNS))}
     return queries("read_samples")[query].format(**columns).encode()
 
 

@@ -12,9 +12,10 @@ from functools import cache
 import numpy as np
 
 from fleet.adapters.postgres import Connection, one, queries, run, translated
+from fleet.adapters.postgres.copy_format import copy_rows
 from fleet.adapters.postgres.copy_minutes import HOUR_COLUMNS, MINUTES_COLUMNS, hour_rows, minutes_rows
 from fleet.adapters.postgres.read_samples import stored_minutes, stored_samples, times_of
-from fleet.telemetry.chunks import Numbers, milliseconds
+from fleet.telemetry.chunks import EVER_MS, Numbers, milliseconds
 from fleet.telemetry.minutes import MINUTE_MS, Minutes, fitted, hours_of, merged, minutes_of
 
 MARKS_AT_ONCE = 20_000
@@ -22,7 +23,6 @@ MARKS_AT_ONCE = 20_000
 HOURS_AT_ONCE = 200
 """Hours a transaction; of samples each 5 seconds they are some 50 MB while they are worked on."""
 _HOUR = timedelta(hours=1)
-_EVER_MS = np.int64(2**62)
 
 
 def roll_up(connection: Connection, at_once: int = MARKS_AT_ONCE, now: datetime | None = None) -> int:
@@ -66,26 +66,21 @@ def write_hours(connection: Connection, thing_names: Sequence[str], hours: Seque
     if not len(minutes.minute):
         return
     rows = fitted(minutes, _whose(connection, thing_names, minutes))
-    _copy(connection, "copy_minutes", minutes_rows(rows, thing_names))
+    copy_rows(connection, _statement("copy_minutes"), minutes_rows(rows, thing_names))
     run(connection, "rollups.make_hours")
-    _copy(connection, "copy_hours", hour_rows(hours_of(minutes), thing_names))
+    copy_rows(connection, _statement("copy_hours"), hour_rows(hours_of(minutes), thing_names))
     connection.execute(_statement("merge_hours"))
 
 
 def _whose(connection: Connection, thing_names: Sequence[str], minutes: Minutes) -> Numbers:
     """Of each minute, whether it is of the present household's time (1) or of an earlier one's (0): by the battery's
     clock and by when it was received, since that clock may be fast."""
-    since = np.full(len(thing_names), _EVER_MS)
+    since = np.full(len(thing_names), EVER_MS)
     for row in run(connection, "rollups.handed_over", **times_of(thing_names)).fetchall():
         since[row["number"]] = milliseconds(row["visible_from"])
     since_ms = since[minutes.battery]
     received_ms = minutes.number("earliest_received_at") * 1000
     return ((minutes.minute * MINUTE_MS >= since_ms) & (received_ms >= since_ms)).astype(np.int64)
-
-
-def _copy(connection: Connection, statement: str, rows: bytes) -> None:
-    with connection.cursor() as cursor, cursor.copy(_statement(statement)) as copy:
-        copy.write(rows)
 
 
 @cache

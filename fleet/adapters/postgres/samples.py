@@ -6,14 +6,15 @@ time; what overlaps that is compared sample by sample. Nobody else stores anythi
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
 from fleet.adapters.postgres import Connection, queries, run
 from fleet.adapters.postgres.copy_chunks import CHUNK_COLUMNS, LATEST_COLUMNS, Origins, chunk_rows, latest_rows
+from fleet.adapters.postgres.copy_format import copy_rows
 from fleet.telemetry.archive import STORED_COLUMNS
-from fleet.telemetry.chunks import NUMBERS, Chunk, Chunks, Samples, chunks_of, samples_of
+from fleet.telemetry.chunks import EVER_MS, NUMBERS, Chunk, Chunks, Samples, chunks_of, moment, samples_of
 from fleet.telemetry.message import QueueMessage
 
 
@@ -62,7 +63,7 @@ class _Batch:
         new, doubtful = list[Chunk](), list[Chunk]()
         for chunk in ordered:
             name = self._names[chunk.message]
-            if chunk.first_ms > ends.get(name, _EVER_MS):
+            if chunk.first_ms > ends.get(name, EVER_MS):  # of one that was never heard of nothing is known to be new
                 new.append(chunk)
                 ends[name] = chunk.last_ms
             else:
@@ -131,11 +132,11 @@ class _Batch:
             self._connection.execute(_statement("make_newest"))
             newest_ms = [ends[name] for name in fresh]
             rows = latest_rows(chunks, list(fresh.values()), newest_ms, self._messages, self._origins)
-            _copy(self._connection, "copy_newest", rows)
+            copy_rows(self._connection, _statement("copy_newest"), rows)
             self._connection.execute(_statement("merge_latest"))
         later = [name for name in newest.keys() - fresh.keys() if ends[name] > self._held[name].newest_ms]
         if later:
-            ends_of = [_time(ends[name]) for name in later]
+            ends_of = [moment(ends[name]) for name in later]
             run(self._connection, "samples.move_newest", thing_names=later, newest=ends_of)
 
     def _order(self, chunk: Chunk) -> tuple[int, int]:
@@ -143,13 +144,9 @@ class _Batch:
 
     def _ask(self, query: str, chunks: Iterable[Chunk]) -> Any:
         """Of the times of these chunks, in their order."""
-        times = [(self._names[one.message], _time(one.first_ms), _time(one.last_ms)) for one in chunks]
+        times = [(self._names[one.message], moment(one.first_ms), moment(one.last_ms)) for one in chunks]
         names, firsts, lasts = map(list, zip(*times, strict=True))
         return run(self._connection, f"samples.{query}", thing_names=names, firsts=firsts, lasts=lasts)
-
-
-_EVER_MS = 2**62
-"""After any time: of a battery that was never heard of nothing is known to be new."""
 
 
 def hold(connection: Connection, things: set[str]) -> dict[str, Latest]:
@@ -165,12 +162,7 @@ def hold(connection: Connection, things: set[str]) -> dict[str, Latest]:
 
 def write_chunks(connection: Connection, rows: bytes) -> None:
     """Rows of `chunk_rows`; whoever writes holds their batteries, and knows that no sample of them is stored."""
-    _copy(connection, "copy_chunks", rows)
-
-
-def _copy(connection: Connection, statement: str, rows: bytes) -> None:
-    with connection.cursor() as cursor, cursor.copy(_statement(statement)) as copy:
-        copy.write(rows)
+    copy_rows(connection, _statement("copy_chunks"), rows)
 
 
 def _is_in(run_of_samples: Mapping[str, Any], measured_ms: int, sequence: int) -> bool:
@@ -180,10 +172,6 @@ def _is_in(run_of_samples: Mapping[str, Any], measured_ms: int, sequence: int) -
     first_ms, length_ms = run_of_samples["first_ms"], run_of_samples["last_ms"] - run_of_samples["first_ms"]
     belongs_ms = first_ms + length_ms * after / max(steps, 1)
     return bool(0 <= after <= steps and abs(measured_ms - belongs_ms) <= run_of_samples["jitter_ms"] + 1)
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC)
 
 
 @cache

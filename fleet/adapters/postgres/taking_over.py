@@ -15,14 +15,13 @@ from psycopg.rows import tuple_row
 from fleet.adapters.postgres import Connection, one, queries, run, translated
 from fleet.adapters.postgres.copy_chunks import Origins, chunk_rows
 from fleet.adapters.postgres.copy_format import microseconds
+from fleet.adapters.postgres.read_samples import readings_of, selected
 from fleet.adapters.postgres.rollups import HOURS_AT_ONCE, write_hours
 from fleet.adapters.postgres.samples import hold, write_chunks
 from fleet.errors import Conflict
 from fleet.telemetry.chunks import Chunks, chunks_of, samples_in_columns
-from fleet.telemetry.sample import READINGS, Mode
+from fleet.telemetry.sample import READINGS
 
-_MODES: dict[str | None, Mode | None] = {None: None}
-_MODES.update((mode.value, mode) for mode in Mode)
 _LOCK_TIMEOUT = "10s"
 """How long a day's table is waited for, and others behind us."""
 
@@ -109,11 +108,10 @@ def _take_over_day(connection: Connection, table: str, thing_name: str) -> int:
 
 
 def _as_chunks(thing_name: str, rows: list[tuple[Any, ...]]) -> bytes:
-    received_ms, stored_at, measured_ms, sequence, mode, *others = (list(column) for column in zip(*rows, strict=True))
+    received_ms, stored_at, measured_ms, sequence, *readings = (list(column) for column in zip(*rows, strict=True))
     came = list(zip(received_ms, stored_at, strict=True))
     number = {pair: place for place, pair in enumerate(dict.fromkeys(came))}
-    readings = dict(zip(READINGS[1:], others, strict=True)) | {"mode": [_MODES[each] for each in mode]}
-    samples = samples_in_columns([number[pair] for pair in came], sequence, measured_ms, readings)
+    samples = samples_in_columns([number[pair] for pair in came], sequence, measured_ms, readings_of(*readings))
     origins = Origins(
         [thing_name] * len(number),
         np.array([received for received, _ in number]),
@@ -129,5 +127,4 @@ def _wait_for_tables(connection: Connection) -> None:
 
 def _statement(name: str, table: str) -> bytes:
     """A statement with its table, whose name comes from the catalogue, never input."""
-    others = ", ".join("mode::text" if name == "mode" else name for name in READINGS)
-    return queries("taking_over")[name].format(table=table, readings=others).encode()
+    return queries("taking_over")[name].format(table=table, readings=selected(READINGS)).encode()
