@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from fleet.adapters.postgres.telemetry import Received, store
 from fleet.errors import FleetError, Unavailable
 from fleet.flip import CommissionRequest
 from fleet.flip.forwarding import GRACE, INTERVAL, Span, points
+from fleet.flip.telemetry import PointOutcome, TelemetryPoint
 from fleet.products import Model, model_named
 from fleet.services.forwarding import Forwarded, forward_once
 from fleet.settings import Settings
@@ -414,21 +415,20 @@ def test_a_sample_stored_while_its_interval_is_sent_is_not_lost(
     flip: FlipClient,
     flip_server: Steering,
     commissioned: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     commissioned(intervals=2)
     measure(connection, "battery-1", CLOSED - 2 * INTERVAL, [0])
     follow(connection)
-    flip_server.inject(path="/v1/telemetry", latency_s=1, times=1)
-    with connect(database) as other:
-        worker = threading.Thread(target=lambda: forward_once(other, flip, NOW))
-        worker.start()
-        deadline = time.monotonic() + 10
-        idle = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' AND query = 'COMMIT'"
-        while worker.is_alive() and not connection.execute(idle).fetchall() and time.monotonic() < deadline:
-            connection.commit()  # a new look
-        connection.commit()
+    send = flip.send_telemetry
+
+    def send_while_one_is_stored(points: Sequence[TelemetryPoint]) -> list[PointOutcome]:
         measure(connection, "battery-1", CLOSED - 2 * INTERVAL, [1], first=2)
-        worker.join(timeout=20)
+        return send(points)
+
+    with connect(database) as other, monkeypatch.context() as meanwhile:
+        meanwhile.setattr(flip, "send_telemetry", send_while_one_is_stored)
+        forward_once(other, flip, NOW)
     assert forward(connection, flip) == Forwarded(sent=1, accepted=1)
     assert [point["battery_total_energy_charge_wh"] for point in received(flip_server)] == [0, None, 10]
 
