@@ -175,6 +175,11 @@ def _prepare_database(settings: Settings, devices: int) -> None:
             " SELECT 'battery-' || n, 'benchmark', false FROM generate_series(0, %s) AS n",
             [devices - 1],
         )
+        connection.execute(
+            "INSERT INTO fleet.certificates (certificate_id, thing_name)"
+            " SELECT encode(sha256(n::text::bytea), 'hex'), 'battery-' || n FROM generate_series(0, %s) AS n",
+            [devices - 1],
+        )
 
 
 def _node() -> str:

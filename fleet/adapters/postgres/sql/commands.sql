@@ -176,10 +176,11 @@ ORDER BY command_id FOR UPDATE SKIP LOCKED
 -- How far devices are that were given commands, and whether they have one to confirm. Commas are between the names.
 SELECT thing_name, acknowledged_sequence, EXISTS (
         SELECT FROM fleet.command_messages AS message
-        WHERE message.thing_name = cursor.thing_name AND message.next_send_at IS NOT NULL
+        WHERE message.thing_name = named.thing_name AND message.next_send_at IS NOT NULL
     ) AS is_waiting
-FROM fleet.command_cursors AS cursor
-JOIN string_to_table(%(thing_names)s, ',') AS named (thing_name) USING (thing_name)
+FROM string_to_table(%(thing_names)s, ',') AS named (thing_name) CROSS JOIN LATERAL (
+    SELECT acknowledged_sequence FROM fleet.command_cursors AS cursor WHERE cursor.thing_name = named.thing_name OFFSET 0
+) AS of_one
 
 -- name: leave_answers
 -- What devices that were given commands say of them, if that is new.

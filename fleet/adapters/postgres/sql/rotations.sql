@@ -1,8 +1,9 @@
 -- name: open
 -- Which of these devices are in rotation and have not proven a new certificate. Commas are between the names.
-SELECT thing_name, former_certificate_id FROM fleet.rotations
-JOIN string_to_table(%(things)s, ',') AS named (thing_name) USING (thing_name)
-WHERE finished_at IS NULL AND proven_at IS NULL
+SELECT thing_name, former_certificate_id FROM string_to_table(%(things)s, ',') AS named (thing_name) CROSS JOIN LATERAL (
+    SELECT former_certificate_id FROM fleet.rotations
+    WHERE rotations.thing_name = named.thing_name AND finished_at IS NULL AND proven_at IS NULL OFFSET 0
+) AS of_one
 
 -- name: answer
 -- A device's request, if it is newer than the one before.

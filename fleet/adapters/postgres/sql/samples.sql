@@ -3,16 +3,20 @@
 SELECT pg_advisory_xact_lock(hashtextextended('fleet/first_samples/' || thing_name, 0))
 FROM (
     SELECT thing_name FROM string_to_table(%(thing_names)s, ',') AS named (thing_name)
-    WHERE NOT EXISTS (SELECT FROM fleet.telemetry_latest AS latest WHERE latest.thing_name = named.thing_name)
+    WHERE (SELECT true FROM fleet.telemetry_latest AS latest WHERE latest.thing_name = named.thing_name) IS NULL
     ORDER BY 1
 ) AS unheard
 
 -- name: hold_latest
--- How far these batteries are, held until the transaction ends: nobody else stores anything of them meanwhile.
+-- How far these batteries are, held until the transaction ends, one after the other in one order: nobody else stores
+-- anything of them meanwhile.
 SELECT thing_name, (extract(epoch FROM received_at) * 1000)::bigint AS received_ms, sequence,
     (extract(epoch FROM newest_measured_at) * 1000)::bigint AS newest_ms
-FROM fleet.telemetry_latest JOIN string_to_table(%(thing_names)s, ',') AS named (thing_name) USING (thing_name)
-ORDER BY thing_name FOR NO KEY UPDATE OF telemetry_latest
+FROM (SELECT thing_name FROM string_to_table(%(thing_names)s, ',') AS named (thing_name) ORDER BY 1) AS named
+CROSS JOIN LATERAL (
+    SELECT received_at, sequence, newest_measured_at FROM fleet.telemetry_latest
+    WHERE telemetry_latest.thing_name = named.thing_name FOR NO KEY UPDATE
+) AS latest
 
 -- name: copy_chunks
 -- In the order of `CHUNK_COLUMNS`.
@@ -55,6 +59,7 @@ CROSS JOIN LATERAL (
     SELECT thing_name, measured_at, sequence FROM fleet.telemetry
     WHERE thing_name = asked.thing_name AND measured_at BETWEEN asked.first_at AND asked.last_at
         AND chunk_until >= asked.first_at AND chunk_from BETWEEN asked.first_at - interval '5 minutes' AND asked.last_at
+    OFFSET 0
 ) AS sample
 
 -- name: make_newest

@@ -228,3 +228,44 @@ def test_a_bad_sample_costs_itself_and_is_kept_with_its_message(connection: Conn
     assert put(connection, bad).samples == 0, "the same again is known"
     replay(connection)
     assert [row["messages"] for row in waiting(connection)] == [1], "it is not whole yet"
+
+
+FLEET = 5_000
+
+
+@pytest.mark.parametrize("after_s", [5, 0, -5], ids=["what is new", "what is of the same time", "what is late"])
+def test_a_small_batch_of_a_large_fleet_is_looked_up_and_the_fleet_not_read_for_it(
+    connection: Connection, after_s: int
+) -> None:
+    make_fleet(connection)
+    before, one = rows_read(connection), sample(2, NOON + timedelta(seconds=after_s))
+    some = [body(thing_name=f"bat-{n}", samples=[one]) for n in range(0, FLEET, 100)]
+    assert put(connection, *some).samples == len(some)
+    after = rows_read(connection)
+    assert {table: rows - before[table] for table, rows in after.items() if rows - before[table] >= FLEET} == {}
+
+
+def make_fleet(connection: Connection) -> None:
+    """Batteries that all have what ingestion looks at: a certificate, a rotation that is over, commands, a sample."""
+    everyone = f"FROM generate_series(0, {FLEET - 1}) AS n"
+    connection.execute(
+        f"INSERT INTO fleet.devices (thing_name, model, key_on_device) SELECT 'bat-' || n, 'test', false {everyone};"
+        f"INSERT INTO fleet.certificates (certificate_id, thing_name) SELECT 'c' || n, 'bat-' || n {everyone};"
+        "INSERT INTO fleet.rotations (thing_name, former_certificate_id, finished_at)"
+        f" SELECT 'bat-' || n, 'f' || n, now() {everyone};"
+        "INSERT INTO fleet.command_cursors (thing_name, acknowledged_sequence) SELECT 'bat-' || n, 0 " + everyone
+    )
+    put(connection, *(body(thing_name=f"bat-{n}", samples=[sample(1)]) for n in range(FLEET)))
+    connection.execute("ANALYZE")
+    connection.commit()
+
+
+def rows_read(connection: Connection) -> dict[str, int]:
+    """How many rows of each table were read one after the other so far, in this session and others."""
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    connection.commit()
+    rows = connection.execute(
+        "SELECT relname, seq_tup_read FROM pg_stat_user_tables WHERE schemaname = 'fleet'"
+    ).fetchall()
+    connection.commit()
+    return {row["relname"]: row["seq_tup_read"] for row in rows}
