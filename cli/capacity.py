@@ -35,8 +35,12 @@ def _load(found: Estimate) -> list[str]:
         f"{load.message_bytes:,.0f} bytes.",
         f"{load.messages_per_s:,.0f} messages and {load.samples_per_s:,.0f} samples a second; ingestion workers: "
         f"{found.workers}; databases: {found.databases.count} ({found.databases.size.name}) of "
-        f"{found.databases.gb_each:,.0f} GB each for {workload.keep_days:g} days of raw samples.",
+        f"{found.databases.gb_each:,.0f} GB each for {_kept(workload.keep_days)} of raw samples.",
     ]
+
+
+def _kept(days: float) -> str:
+    return f"{days:g} days" if days >= 1 else f"{days * 24:g} hours"
 
 
 def _bill(found: Estimate) -> list[str]:

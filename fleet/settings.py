@@ -17,7 +17,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fleet.errors import NotConfigured
 from fleet.infrastructure.names import ResourceNames
-from fleet.telemetry.archive import DAYS_KEPT, HOUR_DAYS_KEPT, LEAST_DAYS_KEPT, MINUTE_DAYS_KEPT
+from fleet.telemetry.archive import (
+    DAYS_KEPT,
+    HOUR_DAYS_KEPT,
+    LEAST_DAYS_KEPT,
+    MINUTE_DAYS_KEPT,
+    MOST_HOURS_KEPT,
+)
 
 OWN_BLOCK = "custom-webhook/flip-fleet"
 """The notification block that is made where none is named."""
@@ -224,6 +230,13 @@ class Settings(BaseSettings):
         ge=LEAST_DAYS_KEPT,
         description="Days that samples stay in the database before they go to the archive in S3: as you like, 2 at "
         "least. Charts below a minute and the energy of events are read from them.",
+    )
+    lake_after_hours: int = Field(
+        0,
+        ge=0,
+        le=MOST_HOURS_KEPT,
+        description="For fleets whose samples fill databases: each hour of them goes to the archive so many hours "
+        "after its end, 48 at most, and the database keeps rollups. 0: by days, as the setting before this says.",
     )
     maintenance_timeout_s: int = Field(
         1800,

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect.runtime import flow_run
 
-from tasks.run_names import clock, day
+from tasks.run_names import clock
 
 Parameters = Mapping[str, Any]
 
@@ -13,11 +13,6 @@ Parameters = Mapping[str, Any]
 def at_its_time(what: str) -> Callable[[], str]:
     """`WHAT 16:05 UTC`: when the run was due, for what runs many times a day."""
     return lambda: f"{what} {clock(flow_run.scheduled_start_time)}"
-
-
-def on_its_day(what: str) -> Callable[[], str]:
-    """`WHAT 2026-11-27 UTC`: the day on which it was due, for what runs once a day or less."""
-    return lambda: f"{what} {day(flow_run.scheduled_start_time)}"
 
 
 def of_its_parameters(name: Callable[[Parameters], str]) -> Callable[[], str]:

@@ -66,7 +66,7 @@ def deployments(ingest_every_s: float = 300, ingestion_workers: int = 1) -> list
         _deployment(process_flip_requests, "flip", schedules=[_every(60)]),
         _deployment(process_webhooks, "flip", NO_PAUSE, schedules=[_every(60)]),
         _deployment(reconcile_flip, "flip", cron="41 * * * *"),
-        _deployment(maintain_storage, "storage", cron="17 3 * * *"),
+        _deployment(maintain_storage, "storage", cron="17 * * * *"),
         _deployment(watch_fleet, "watching", schedules=[_every(alarms.EVERY_S)]),
     ]
 

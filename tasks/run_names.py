@@ -32,11 +32,6 @@ def clock(moment: datetime) -> str:
     return f"{utc:%H:%M:%S} UTC" if utc.second else f"{utc:%H:%M} UTC"
 
 
-def day(moment: datetime) -> str:
-    """`2026-11-27 UTC`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d} UTC"
-
-
 def short(text: object) -> str:
     """Cut to what one reads in a list, in one line."""
     said = " ".join(str(text).split())

@@ -1,6 +1,6 @@
 """Tasks that keep the database from growing for ever, and its rollups right."""
 
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -11,7 +11,7 @@ from fleet.adapters.postgres import retention, rollups, taking_over
 from fleet.adapters.postgres.retention import Over
 from fleet.adapters.postgres.taking_over import TakenOver
 from fleet.services import archiving
-from fleet.services.archiving import ArchivedDays
+from fleet.services.archiving import ArchivedSamples
 from fleet.settings import get_settings
 from tasks.jobs import settings_of
 from tasks.policy import may_go_through_later, may_go_through_soon
@@ -53,21 +53,22 @@ def take_over_telemetry() -> TakenOver:
 
 
 @task(
-    task_run_name="archive what is before {before}",
+    task_run_name="archive what is before {before:%Y-%m-%d %H:%M}",
     retries=3,
     retry_delay_seconds=[30, 120, 600],
     retry_condition_fn=may_go_through_soon,
     timeout_seconds=6 * 3600,
 )
-def archive_telemetry(before: str) -> ArchivedDays:
-    """Move the samples of the days before `before` (YYYY-MM-DD, UTC) to the archive; a retry goes on where that was."""
+def archive_telemetry(before: datetime, late_before: datetime) -> ArchivedSamples:
+    """Move the samples of days and hours that ended by `before` (UTC) to the archive, and what came late and was stored
+    before `late_before`; a retry goes on where that was."""
     settings = settings_of("storage")
     with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
-        return archiving.archive_days(connection, ArchiveStore(settings), date.fromisoformat(before))
+        return archiving.archive_samples(connection, ArchiveStore(settings), before, late_before)
 
 
 @task(task_run_name="report")
-def report_archive(done: ArchivedDays) -> None:
+def report_archive(done: ArchivedSamples) -> None:
     """Show the files of a run as a table artifact."""
     rows = [
         {
@@ -85,5 +86,5 @@ def report_archive(done: ArchivedDays) -> None:
         rows,
         key="telemetry-archive",
         description=f"What the last run wrote and read back: {len(rows)} files. {done.samples_removed} samples of "
-        f"{done.days_removed} days, and what came late, left the database.",
+        f"{done.tables_removed} days or hours, and what came late, left the database.",
     )

@@ -1,6 +1,6 @@
 """Tasks of the telemetry path. A task run is a slice of some seconds, not a message: a run costs 10 to 20 ms."""
 
-from datetime import date
+from datetime import UTC, datetime
 
 from prefect import task
 from prefect.artifacts import create_table_artifact
@@ -94,11 +94,11 @@ def report_replay(source: Source, replayed: Replayed) -> str:
     retry_delay_seconds=5,
     retry_condition_fn=may_go_through_soon,
 )
-def make_partitions(today: str, days_ahead: int) -> int:
-    """Make the telemetry partitions from yesterday (`today` is YYYY-MM-DD, UTC) to `days_ahead`; returns how many."""
+def make_partitions(days_ahead: int) -> int:
+    """Make the telemetry partitions up to `days_ahead` days from now (UTC), and of the next hours; returns how many."""
     settings = get_settings()
     with postgres.connect(settings, settings.maintenance_timeout_s) as connection:
-        return migrations.ensure_partitions(connection, date.fromisoformat(today), days_ahead)
+        return migrations.make_room(connection, datetime.now(UTC), days_ahead, settings.lake_after_hours > 0)
 
 
 @task(task_run_name="report")

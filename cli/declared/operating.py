@@ -68,7 +68,7 @@ def capacity(
     devices: Annotated[str, typer.Option(help="How many: 1000, 10k, 1M, 1e6.")] = "1000",
     sample: Annotated[str, typer.Option(help="A sample each: 5s, 1m.")] = "5s",
     publish: Annotated[str, typer.Option(help="A message each: 60s, 5m.")] = "60s",
-    keep: Annotated[str, typer.Option(help="Raw samples stay so long in the database: 2d, 30d.")] = "7d",
+    keep: Annotated[str, typer.Option(help="Raw samples stay so long in the database: 2h, 2d, 30d.")] = "7d",
     live: Annotated[str, typer.Option(help="A message each, in an event or while somebody looks: 5s.")] = "5s",
     live_hours: Annotated[float, typer.Option(help="Hours a month of that, for each device.")] = 10.0,
     region: Annotated[str, typer.Option(help="AWS region of the prices.")] = "us-east-1",

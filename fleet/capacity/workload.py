@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from fleet.capacity.prices import PriceTable
 from fleet.errors import InvalidInput
-from fleet.telemetry.archive import DAYS_KEPT, LEAST_DAYS_KEPT
+from fleet.telemetry.archive import DAYS_KEPT
 
 MONTH_S = 730 * 3600.0
 _DAY_S = 86_400.0
 _MOST_DEVICES = 1_000_000_000
+_LEAST_KEPT_DAYS = 2 / 24
+"""The hour that runs, and the one before it (FLEET_LAKE_AFTER_HOURS=1)."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class Workload:
     follow a command or somebody looks at them, `live_hours_per_month`.
 
     `basic_ingest`: straight into the rule, without the broker's fee. `keep_days`: raw samples stay so long in the
-    database, 2 at least; then they are in the archive. `commands_per_month`: to each device. Raises `InvalidInput`.
+    database, then they are in the archive; below 2 by FLEET_LAKE_AFTER_HOURS, and the hour that runs.
+    `commands_per_month`: to each device. Raises `InvalidInput`.
     """
 
     devices: int
@@ -45,10 +48,8 @@ class Workload:
         if not 0 <= self.live_hours_per_month <= MONTH_S / 3600:
             hours = f"{self.live_hours_per_month:g}"
             raise InvalidInput(f"A battery cannot be live for {hours} hours a month: use 0 to {MONTH_S / 3600:g}.")
-        if not LEAST_DAYS_KEPT <= self.keep_days <= 3650:
-            raise InvalidInput(
-                f"Raw samples cannot be kept for {self.keep_days:g} days: use {LEAST_DAYS_KEPT}d to 3650d."
-            )
+        if not _LEAST_KEPT_DAYS <= self.keep_days <= 3650:
+            raise InvalidInput(f"Raw samples cannot be kept for {self.keep_days:g} days: use 2h to 3650d.")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Move the days that are over from PostgreSQL to S3: written, read back, noted, and only then removed.
+"""Move the days and hours that are over from PostgreSQL to S3: written, read back, noted, and only then removed.
 
 A process that dies anywhere loses nothing: what was not noted is written again under the same name, what was noted is
 removed by the next run.
@@ -7,7 +7,7 @@ removed by the next run.
 import logging
 import tempfile
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from pathlib import Path
 
 from fleet.adapters import parquet
@@ -15,32 +15,34 @@ from fleet.adapters.aws.s3 import ArchiveStore
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.archives import ArchiveLedger
 from fleet.errors import FleetError
-from fleet.telemetry.archive import Archived, Slice, Written, parts_for
+from fleet.telemetry.archive import Archived, Slice, Span, Written, parts_for
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
-class ArchivedDays:
-    """What a run did: the files that it wrote, and how many samples left the database."""
+class ArchivedSamples:
+    """What a run did: the files that it wrote, and how many samples, in how many tables, left the database."""
 
     files: list[Archived] = field(default_factory=list)
     samples_removed: int = 0
-    days_removed: int = 0
+    tables_removed: int = 0
 
 
-def archive_days(connection: Connection, store: ArchiveStore, before: date) -> ArchivedDays:
-    """Archive and remove the samples measured on days (UTC) before `before`, a day at a time, the oldest first.
+def archive_samples(
+    connection: Connection, store: ArchiveStore, before: datetime, late_before: datetime
+) -> ArchivedSamples:
+    """Archive and remove the samples of days and hours (UTC) that ended by `before`, one at a time, the oldest first.
 
-    Those that the default partition keeps (a clock from 1970 or 2099, a day that was gone already) follow when they
-    were stored before then. Raises `NotFound` without the bucket, `Unavailable` when S3 or PostgreSQL does not answer.
-    Where nothing is due, AWS is not asked.
+    Those that the default partition keeps (a clock from 1970 or 2099, a time that was gone already) follow when they
+    were stored before `late_before`. Raises `NotFound` without the bucket, `Unavailable` when S3 or PostgreSQL does not
+    answer. Where nothing is due, AWS is not asked.
     """
-    done = ArchivedDays()
+    done = ArchivedSamples()
     run = _Run(ArchiveLedger(connection), store, done)
-    for day, table in run.ledger.detach_due(before).items():
-        run.archive_day(day, table)
-    run.archive_late(datetime.combine(before, time(), UTC))
+    for span, table in run.ledger.detach_due(before).items():
+        run.archive_table(span, table)
+    run.archive_late(late_before)
     return done
 
 
@@ -48,19 +50,19 @@ def archive_days(connection: Connection, store: ArchiveStore, before: date) -> A
 class _Run:
     ledger: ArchiveLedger
     store: ArchiveStore
-    done: ArchivedDays
+    done: ArchivedSamples
 
-    def archive_day(self, day: date, table: str) -> None:
-        if self.ledger.archived_before(day):
+    def archive_table(self, span: Span, table: str) -> None:
+        if self.ledger.archived_before(span):
             self.ledger.give_back(table)
             return
         if samples := self.ledger.count(table):
             parts = parts_for(samples)
             for part in range(parts):
-                self.archive(Slice(day, part, parts), table)
-        self.done.samples_removed += self.ledger.drop_day(day, table)
-        self.done.days_removed += 1
-        _log.info("%s is in the archive: %d samples", day, samples)
+                self.archive(Slice(span.day, span.hour, part, parts), table)
+        self.done.samples_removed += self.ledger.drop(span, table)
+        self.done.tables_removed += 1
+        _log.info("%s is in the archive: %d samples", table, samples)
 
     def archive_late(self, stored_before: datetime) -> None:
         self.done.samples_removed += self.ledger.remove_late()

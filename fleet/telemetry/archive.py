@@ -1,13 +1,13 @@
-"""How the samples of a day that leave the database are laid out as Parquet files, and how they are put together again.
+"""How the samples that leave the database are laid out as Parquet files, and how they are put together again.
 
-A file holds one UTC day of some devices, ordered by device, time and sequence. Times are UTC.
+A file holds one UTC day or hour of some devices, ordered by device, time and sequence. Times are UTC.
 """
 
 import hashlib
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from fleet.errors import InvalidInput
@@ -16,6 +16,8 @@ DAYS_KEPT = 7
 """Days that samples stay in the database, where nobody says otherwise."""
 LEAST_DAYS_KEPT = 2
 """Days that samples stay in the database at least: what is not rolled up yet is read from them."""
+MOST_HOURS_KEPT = 48
+"""Hours after the end of theirs that samples stay at most, where they leave the database hour by hour."""
 MINUTE_DAYS_KEPT, HOUR_DAYS_KEPT = 90, 730
 """Days that rollups are kept, where nobody says otherwise."""
 PART_SAMPLES = 2_000_000
@@ -28,19 +30,41 @@ STORED_COLUMNS = (
     "backup_reserve_pct", "home_power_w", "home_energy_wh", "solar_power_w", "solar_energy_wh",
 )  # fmt: skip
 """The columns of `fleet.telemetry`, in the order in which samples are stored, archived and shown."""
+_DAY = timedelta(days=1)
+
 Row = tuple[object, ...]
 """A sample, in the order of `STORED_COLUMNS`."""
 
 
 @dataclass(frozen=True)
-class Slice:
-    """Which samples a file holds: part `part` of `parts` of a day.
-
-    `stored_before` is None for the whole of a day. A sample that came when its day was gone already waits in the
-    default partition; the file of those that were stored there before that moment has it.
-    """
+class Span:
+    """A UTC day, or an hour of it, whose samples leave the database at once."""
 
     day: date
+    hour: int | None = None
+
+    @classmethod
+    def of(cls, start: datetime, end: datetime) -> "Span":
+        """The one from `start` up to `end`, UTC."""
+        return cls(start.date(), start.hour if end - start < _DAY else None)
+
+    @property
+    def start(self) -> datetime:
+        return datetime.combine(self.day, time(self.hour or 0), UTC)
+
+    @property
+    def end(self) -> datetime:
+        return self.start + (_DAY if self.hour is None else timedelta(hours=1))
+
+
+@dataclass(frozen=True)
+class Slice(Span):
+    """Which samples a file holds: part `part` of `parts` of a day or an hour.
+
+    `stored_before` is None for the whole of that time. A sample that came when its time was gone already waits in the
+    default partition; the file of those of a day that were stored there before that moment has it.
+    """
+
     part: int = 0
     parts: int = 1
     stored_before: datetime | None = None
@@ -49,6 +73,8 @@ class Slice:
     def key(self) -> str:
         """The object's key, the same at each try."""
         name = f"part-{self.part:04}-of-{self.parts:04}"
+        if self.hour is not None:
+            name = f"hour-{self.hour:02}-{name}"
         if self.stored_before:
             name = f"late-before-{self.stored_before:%Y%m%d}"
         return f"telemetry/day={self.day.isoformat()}/{name}.parquet"
@@ -81,7 +107,7 @@ def sha256_of(file: Path) -> str:
 
 
 def parts_for(samples: int) -> int:
-    """How many files a day of so many samples becomes."""
+    """How many files a day or an hour of so many samples becomes."""
     return max(1, -(-samples // PART_SAMPLES))
 
 

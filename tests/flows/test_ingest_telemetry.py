@@ -99,7 +99,7 @@ def test_a_run_stores_quarantines_reports_and_skips_while_another_holds_the_lock
             " FROM fleet.telemetry_chunks AS chunk WHERE samples = 1 LIMIT 1"
         )
     state = prefect_server.wait(prefect_server.run("maintain-storage/test"))
-    assert "1 samples of 1 days archived" in state["message"]
+    assert "1 samples of 1 days or hours archived" in state["message"]
     (file,) = json.loads(prefect_server.artifacts("telemetry-archive")[0]["data"])
     assert (file["samples"], len(file["SHA-256"])) == (1, 64)
     with connect(fleet_settings) as connection:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from fleet.adapters.postgres import connect
+from fleet.adapters.postgres.rollups import roll_up
+from fleet.adapters.postgres.taking_over import take_over
 from tests.dispatch_examples import add_command, add_readings, add_transition
 from tests.stored_samples import put_herd
 from tests.supabase.conftest import Fleet, Person
@@ -16,7 +18,7 @@ from tests.supabase.refusals import refused
 
 pytestmark = pytest.mark.integration
 
-MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+DAY, MINUTE, SECOND = timedelta(days=1), timedelta(minutes=1), timedelta(seconds=1)
 _turns = itertools.count()
 
 
@@ -195,6 +197,25 @@ def test_the_power_of_all_batteries_is_the_sum_of_their_averages(
     for points in (1, 2001, None):
         with refused("PT422", "2 to 2000"):
             operator.call("dispatch_power", **span, p_points=points)
+
+
+def test_the_power_stays_when_all_or_some_of_the_samples_are_in_the_archive(fleet: Fleet, operator: Person) -> None:
+    start = (datetime.now(UTC) - timedelta(days=20)).replace(minute=50, second=0, microsecond=0)
+    one, other = (one_battery(fleet, start, minutes=20) for _ in range(2))
+    for device, power_w in ((one, 2000), (other, 500)):
+        add_readings(fleet.sql, device, [(start + n * SECOND, 0.0, n) for n in range(0, 1200, 5)], power_w=power_w)
+    with connect(fleet.project.settings) as connection:
+        take_over(connection)
+        roll_up(connection)
+    span = {"p_starts_at": start.isoformat(), "p_mode": "DISCHARGE", "p_ends_at": (start + 20 * MINUTE).isoformat()}
+    for gone_before in (start, start + 10 * MINUTE, start + DAY):
+        fleet.sql(
+            "DELETE FROM fleet.telemetry_chunks WHERE thing_name = ANY(%s) AND first_measured_at < %s RETURNING 1",
+            [one, other],
+            gone_before,
+        )
+        buckets = operator.call("dispatch_power", **span)["buckets"]
+        assert [(bucket["discharge_power_w"], bucket["devices"]) for bucket in buckets] == [(2500, 2)] * 20
 
 
 def test_a_dispatch_that_is_none_and_a_gap_that_is_none_are_refused(

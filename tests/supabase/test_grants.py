@@ -88,12 +88,13 @@ CALLED_BY_INVOKERS = {
     "clean_text", "accounts", "require_visible_device", "hours_by_minute", "visible_rollups", "telemetry_buckets",
     "command_window_end", "command_readings", "counted_wh", "command_asks", "command_energies", "asked_setpoint_w",
     "data_standing", "report_standing", "require_dispatch", "reading", "samples_of",
-    "int16_at", "at_ms", "minute_number", "open_minutes",
+    "int16_at", "at_ms", "minute_number", "open_minutes", "samples_since",
 }  # fmt: skip
 INLINED = {
     "claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition",
-    "archive_part", "command_window_end", "command_readings", "counted_wh", "asked_setpoint_w", "data_standing",
-    "report_standing", "reading", "samples_of", "int16_at", "at_ms", "minute_number",
+    "ensure_telemetry_table", "ensure_telemetry_hour", "archive_part", "command_window_end", "command_readings",
+    "counted_wh", "asked_setpoint_w", "data_standing", "report_standing", "reading", "samples_of", "int16_at",
+    "at_ms", "minute_number",
 }  # fmt: skip
 """Without a search path of their own: those that PostgreSQL puts into the query whole, and the maintenance's."""
 

@@ -84,6 +84,17 @@ def test_a_day_whose_samples_or_minutes_are_over_is_drawn_from_what_is_kept(
     assert [bucket["samples"] for bucket in buckets] == ([12] * 60 if gone == "samples" else [720])
 
 
+def test_a_time_whose_first_samples_are_over_is_drawn_whole(fleet: Fleet, ann: Person, device: str) -> None:
+    fleet.samples(device, START, 2 * 720)
+    assert len(series(ann, device, START, START + 2 * HOUR, 2000)) == 1440
+    fleet.sql(
+        "DELETE FROM fleet.telemetry_chunks WHERE thing_name = %s AND first_measured_at < %s", device, START + HOUR
+    )
+    assert [bucket["samples"] for bucket in series(ann, device, START, START + 2 * HOUR, 2000)] == [12] * 120
+    kept = series(ann, device, START + HOUR, START + 2 * HOUR, 2000)
+    assert [bucket["samples"] for bucket in kept] == [1] * 720, "of this hour all samples are there"
+
+
 @pytest.mark.parametrize("days", [0.01, 1, 2, 2.1, 7, 30, 365])
 @pytest.mark.parametrize("points", [1, 7, 100, 2000])
 def test_there_are_never_more_points_than_asked_for(

@@ -1,12 +1,13 @@
 """Apply `supabase/migrations/*.sql` with the Supabase CLI's own bookkeeping, so that either tool can go on."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import LiteralString
 
-from fleet.adapters.postgres import Connection, connect
+from fleet.adapters.postgres import Connection, connect, one
 from fleet.errors import Conflict, NotConfigured
 from fleet.settings import Settings
 
@@ -20,6 +21,10 @@ CREATE TABLE IF NOT EXISTS supabase_migrations.schema_migrations (
 _LOCK = 7046022026
 _LOCK_TIMEOUT = "10s"
 """How long a new partition waits for those who read the table, and all who come after it behind it."""
+_DAYS, _HOURS = (
+    "SELECT count(*) FILTER (WHERE fleet.ensure_telemetry_partition(at)) AS made FROM unnest(%s::date[]) AS at",
+    "SELECT count(*) FILTER (WHERE fleet.ensure_telemetry_hour(at)) AS made FROM unnest(%s::timestamptz[]) AS at",
+)
 MIGRATIONS = Path("supabase/migrations")
 
 
@@ -60,23 +65,42 @@ def migrate(settings: Settings, folder: Path = MIGRATIONS, until: str = "") -> l
         for migration in pending:
             _apply(connection, migration)
         if not until:
-            ensure_partitions(connection, datetime.now(UTC).date())
+            make_room(connection, datetime.now(UTC), by_hour=settings.lake_after_hours > 0)
         return [f"{migration.version}_{migration.name}" for migration in pending]
 
 
-def ensure_partitions(connection: Connection, today: date, days_ahead: int = 7) -> int:
+def make_room(connection: Connection, now: datetime, days_ahead: int = 7, by_hour: bool = False) -> int:
+    """Make the telemetry partitions that are needed next, of days or of hours; returns how many were made now.
+
+    What is there stays: a day that has a partition gets none for its hours, unless it is still to come and empty, and
+    one that has hours gets none of its own. Fails with `LockNotAvailable` as `ensure_partitions` does.
+    """
+    if not by_hour:
+        return ensure_partitions(connection, now.date(), days_ahead)
+    return ensure_hours(connection, now) + ensure_partitions(connection, now.date(), days_ahead, first=2)
+
+
+def ensure_hours(connection: Connection, now: datetime) -> int:
+    """Make the partitions of the hours (UTC) from that of `now` to the end of the next day."""
+    hours = [now.replace(minute=0, second=0, microsecond=0)]
+    while (following := hours[-1] + timedelta(hours=1)).date() <= now.date() + timedelta(days=1):
+        hours.append(following)
+    return _ensure(connection, _HOURS, hours)
+
+
+def ensure_partitions(connection: Connection, today: date, days_ahead: int = 7, first: int = -1) -> int:
     """Make the telemetry partitions from yesterday to `days_ahead` (UTC); returns how many were made now.
 
     Fails with `LockNotAvailable` when somebody reads the table for long: whoever came later would wait behind us.
     """
+    return _ensure(connection, _DAYS, [today + timedelta(days=offset) for offset in range(first, days_ahead + 1)])
+
+
+def _ensure(connection: Connection, statement: LiteralString, times: Sequence[date]) -> int:
     connection.execute("SELECT set_config('lock_timeout', %s, true)", [_LOCK_TIMEOUT])
-    days = [today + timedelta(days=offset) for offset in range(-1, days_ahead + 1)]
-    made = connection.execute(
-        "SELECT count(*) FILTER (WHERE fleet.ensure_telemetry_partition(day)) AS made FROM unnest(%s::date[]) AS day",
-        [days],
-    ).fetchone()
+    made = int(one(connection.execute(statement, [times]))["made"])
     connection.commit()
-    return int(made["made"]) if made else 0
+    return made
 
 
 def applied_versions(connection: Connection) -> list[str]:

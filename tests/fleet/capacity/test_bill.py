@@ -123,7 +123,7 @@ def test_an_unknown_region_is_refused_in_a_sentence(table: PriceTable) -> None:
         ({"live_s": 0}, "use 10ms to 1d"),
         ({"live_hours_per_month": 800}, "use 0 to 730"),
         ({"sample_s": 60, "publish_s": 5}, "publish as often as you sample or less often"),
-        ({"keep_days": 1.9}, "cannot be kept for 1.9 days: use 2d"),
+        ({"keep_days": 0.05}, "cannot be kept for 0.05 days: use 2h"),
     ],
 )
 def test_a_fleet_that_cannot_be_is_refused_in_a_sentence(wrong: dict[str, float], sentence: str) -> None:

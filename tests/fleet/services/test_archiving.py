@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -20,12 +21,13 @@ from fleet.adapters.postgres.samples import store_samples
 from fleet.adapters.postgres.taking_over import take_over
 from fleet.errors import Conflict, FleetError, InvalidInput, NotFound, Refused, Unavailable
 from fleet.infrastructure.outputs import load_outputs
-from fleet.services.archiving import archive_days
+from fleet.services.archiving import ArchivedSamples, archive_samples
 from fleet.services.history import history
 from fleet.settings import Settings
 from fleet.telemetry import archive
 from fleet.telemetry.archive import Row
 from fleet.telemetry.message import QueueMessage, parse
+from tests.dispatch_examples import add_command, add_readings
 from tests.messages import body, sample
 from tests.registered_homes import add_battery
 
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.integration
 
 DAY = date(2026, 2, 28)
 START = datetime.combine(DAY, time(), UTC)
-BEFORE = DAY + timedelta(days=1)
+BEFORE = START + timedelta(days=1)
 Kill = Callable[[str], None]
 
 
@@ -49,8 +51,18 @@ class Place:
     connection: Connection
     store: ArchiveStore
 
-    def archive(self, before: date = BEFORE) -> int:
-        return archive_days(self.connection, self.store, before).samples_removed
+    def archive(self, before: datetime = BEFORE) -> int:
+        return self.archived(before).samples_removed
+
+    def archived(self, before: datetime = BEFORE, late_before: datetime | None = None) -> ArchivedSamples:
+        return archive_samples(self.connection, self.store, before, late_before or before)
+
+    def by_hour(self) -> None:
+        """Have a table for each hour of `DAY` in the place of the day's."""
+        self.connection.execute(f"DROP TABLE fleet.telemetry_chunks_{DAY:%Y%m%d}")
+        for hour in range(24):
+            self.connection.execute("SELECT fleet.ensure_telemetry_hour(%s)", [START + timedelta(hours=hour)])
+        self.connection.commit()
 
     def count(self) -> int:
         return int(one(self.connection.execute("SELECT count(*) AS n FROM fleet.telemetry"))["n"])
@@ -86,8 +98,8 @@ def test_a_day_goes_to_the_bucket_and_comes_back_as_it_was(place: Place) -> None
         place.samples(100, name=name)
     place.samples(10, START + timedelta(days=1), stored_after_days=40)
     before = place.history()
-    done = archive_days(place.connection, place.store, BEFORE)
-    assert (done.samples_removed, done.days_removed, place.count()) == (200, 1, 10)
+    done = place.archived()
+    assert (done.samples_removed, done.tables_removed, place.count()) == (200, 1, 10)
     (file,) = done.files
     assert (file.written.samples, file.slice.key) == (200, f"telemetry/day={DAY}/part-0000-of-0001.parquet")
     assert file.written.earliest_measured_at == START + timedelta(minutes=1)
@@ -95,6 +107,50 @@ def test_a_day_goes_to_the_bucket_and_comes_back_as_it_was(place: Place) -> None
     assert len(before) == 110
     assert [row[1] for row in before] == sorted({row[1] for row in before}, key=str)
     assert (place.archive(), place.history()) == (0, before)
+
+
+def test_hours_go_one_by_one_and_what_is_in_the_database_and_in_the_archive_is_one_history(place: Place) -> None:
+    place.by_hour()
+    place.samples(200)
+    before = place.history()
+    later = START + timedelta(hours=1, minutes=59)
+    for until, gone, left in [(later, 59, 141), (later + timedelta(minutes=1), 60, 81), (BEFORE, 81, 0)]:
+        done = place.archived(until, late_before=START)
+        assert (done.samples_removed, place.count(), place.history() == before) == (gone, left, True)
+    keys = [file.slice.key for file in ArchiveLedger(place.connection).files("battery-1", START, BEFORE)]
+    assert keys == [f"telemetry/day={DAY}/hour-{hour:02}-part-0000-of-0001.parquet" for hour in range(4)]
+    first = ArchiveLedger(place.connection).files("battery-1", START, START + timedelta(minutes=59))
+    assert [file.slice.key for file in first] == keys[:1], "of the other hours no file is fetched"
+    assert one(place.connection.execute("SELECT sum(samples) AS n FROM fleet.telemetry_1h"))["n"] == 200
+
+
+def test_what_a_command_came_to_stays_when_its_samples_left_hours_after(place: Place) -> None:
+    def sql(statement: str, *parameters: object) -> list[dict[str, Any]]:
+        return place.connection.execute(statement.encode(), parameters).fetchall()
+
+    place.by_hour()
+    start = START + timedelta(minutes=30)
+    command_id = add_command(sql, "battery-1", start, start + timedelta(hours=1))
+    every_s = timedelta(seconds=30)
+    add_readings(sql, "battery-1", [(START + n * every_s, 0.0, 1000 + n * 2000 / 120) for n in range(300)])
+    take_over(place.connection)
+    ask = "SELECT measured_energy_wh, measured_s, data_standing FROM fleet.command_energies(ARRAY[%s], '3 minutes')"
+    before = sql(ask, command_id)
+    assert before[0]["measured_energy_wh"] == pytest.approx(2000)
+    for hours in (1, 2, 3):
+        assert place.archive(START + timedelta(hours=hours)) > 0
+        assert sql(ask, command_id)[0] == pytest.approx(before[0]), f"{hours} hours are in the archive"
+    assert place.count() == 0
+
+
+def test_what_comes_after_its_hour_was_archived_waits_as_long_as_it_would_by_days(place: Place) -> None:
+    place.by_hour()
+    place.samples(100)
+    place.archive()
+    place.samples(1, START + timedelta(seconds=30), stored_after_days=1)
+    assert place.archived(BEFORE + timedelta(days=1), late_before=BEFORE).samples_removed == 0
+    assert place.archived(BEFORE + timedelta(days=1), late_before=BEFORE + timedelta(days=1)).samples_removed == 1
+    assert len(place.history()) == 101
 
 
 def test_a_reading_that_is_missing_comes_back_missing(place: Place) -> None:
@@ -126,8 +182,8 @@ def test_files_of_the_former_packing_are_history_like_those_of_today(
     before = place.history(end=START + timedelta(days=3))
     with monkeypatch.context() as earlier:
         earlier.setattr(parquet, "PACKING", {"compression": "zstd"})
-        (first,) = archive_days(place.connection, place.store, BEFORE).files
-    (second,) = archive_days(place.connection, place.store, BEFORE + timedelta(days=2)).files
+        (first,) = place.archived().files
+    (second,) = place.archived(BEFORE + timedelta(days=2)).files
     assert (first.slice.day, second.slice.day) == (DAY, DAY + timedelta(days=1))
     assert second.written.bytes < first.written.bytes
     assert place.history(end=START + timedelta(days=3)) == before
@@ -139,7 +195,7 @@ def test_a_large_day_becomes_several_files(place: Place, monkeypatch: pytest.Mon
     for name in ("battery-1", "battery-2", "battery-3"):
         place.samples(50, name=name)
     before = {name: place.history(name) for name in ("battery-1", "battery-2", "battery-3")}
-    done = archive_days(place.connection, place.store, BEFORE)
+    done = place.archived()
     assert sum(file.written.samples for file in done.files) == 150
     assert {file.slice.parts for file in done.files} == {3}
     assert {name: place.history(name) for name in before} == before
@@ -150,14 +206,17 @@ DEATHS: dict[str, tuple[type, str, bool]] = {
     "after the upload, before the ledger": (ArchiveStore, "put", True),
     "after the reading back, before the ledger": (ArchiveLedger, "note", False),
     "after the ledger, before the drop": (ArchiveLedger, "note", True),
-    "after the drop": (ArchiveLedger, "drop_day", True),
+    "after the drop": (ArchiveLedger, "drop", True),
 }
 
 
+@pytest.mark.parametrize("by_hour", [False, True], ids=["a day", "hours"])
 @pytest.mark.parametrize("death", DEATHS)
 def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
-    place: Place, death: str, monkeypatch: pytest.MonkeyPatch
+    place: Place, death: str, by_hour: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if by_hour:
+        place.by_hour()
     place.samples(100)
     before = place.history()
     kind, name, is_after = DEATHS[death]
@@ -170,8 +229,9 @@ def test_a_run_that_is_killed_loses_nothing_and_the_next_one_finishes(
     place.archive()
     assert place.history() == before
     assert place.count() == 0
-    files = place.connection.execute("SELECT samples, removed_at FROM fleet.telemetry_archives").fetchall()
-    assert [(file["samples"], file["removed_at"] is not None) for file in files] == [(100, True)]
+    files = place.connection.execute("SELECT samples, removed_at FROM fleet.telemetry_archives ORDER BY 1").fetchall()
+    counts = [41, 59] if by_hour else [100]
+    assert [(file["samples"], file["removed_at"] is not None) for file in files] == [(count, True) for count in counts]
 
 
 def _dying(step: Callable[..., object], is_after: bool) -> Callable[..., None]:
@@ -203,9 +263,9 @@ def test_what_came_back_other_than_it_was_written_removes_nothing(
 def test_a_day_with_more_samples_than_its_files_stays(place: Place) -> None:
     place.samples(100)
     ledger = ArchiveLedger(place.connection)
-    ((day, table),) = ledger.detach_due(BEFORE).items()
+    ((span, table),) = ledger.detach_due(BEFORE).items()
     with pytest.raises(Conflict, match="100 samples, but its archive 0: nothing was removed"):
-        ledger.drop_day(day, table)
+        ledger.drop(span, table)
     assert len(place.history()) == 100
 
 
@@ -235,7 +295,7 @@ def test_a_second_run_that_day_does_not_write_over_the_first_ones_late_samples(p
 def test_samples_of_a_wrong_clock_are_archived_too_and_found_again(place: Place) -> None:
     for year in (1970, 2099):
         place.samples(3, datetime(year, 6, 1, tzinfo=UTC))
-    assert place.archive(DAY + timedelta(days=10)) == 6
+    assert place.archive(START + timedelta(days=10)) == 6
     found = history(place.settings, "battery-1", datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
     assert [row[1].year for row in found] == [1970] * 3 + [2099] * 3  # type: ignore[attr-defined]
 
@@ -250,10 +310,13 @@ def test_a_day_that_is_made_anew_after_it_was_archived_is_not_taken_for_archived
         assert len(place.history()) == 101
 
 
+@pytest.mark.parametrize("by_hour", [False, True], ids=["a day", "hours"])
 @pytest.mark.parametrize("died_at", [None, "note", "drop"])
-def test_a_message_that_comes_again_when_its_day_is_over_or_on_its_way_is_known(
-    place: Place, died_at: str | None
+def test_a_message_that_comes_again_when_its_time_is_over_or_on_its_way_is_known(
+    place: Place, died_at: str | None, by_hour: bool
 ) -> None:
+    if by_hour:
+        place.by_hour()
     sent = [sample(n + 1, START + n * timedelta(seconds=5)) for n in range(40)]
     late = [sample(n + 1, START + n * timedelta(seconds=5)) for n in range(40, 45)]
 
@@ -268,7 +331,7 @@ def test_a_message_that_comes_again_when_its_day_is_over_or_on_its_way_is_known(
     before = place.history()
     if died_at:
         with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(ArchiveLedger, {"note": "note", "drop": "drop_day"}[died_at], killed)
+            patched.setattr(ArchiveLedger, {"note": "note", "drop": "drop"}[died_at], killed)
             place.archive()
         place.connection.rollback()
     else:
@@ -296,7 +359,7 @@ def test_rollups_outlive_their_samples(place: Place) -> None:
 
 def test_a_file_that_somebody_changed_is_not_shown_as_history(place: Place) -> None:
     place.samples(10)
-    (file,) = archive_days(place.connection, place.store, BEFORE).files
+    (file,) = place.archived().files
     client(place.settings, "s3").put_object(Bucket=file.bucket, Key=file.slice.key, Body=b"other")
     with pytest.raises(FleetError, match="bring back its earlier version"):
         place.history()
@@ -304,7 +367,7 @@ def test_a_file_that_somebody_changed_is_not_shown_as_history(place: Place) -> N
 
 def test_a_file_that_is_gone_is_told(place: Place) -> None:
     place.samples(10)
-    (file,) = archive_days(place.connection, place.store, BEFORE).files
+    (file,) = place.archived().files
     client(place.settings, "s3").delete_object(Bucket=file.bucket, Key=file.slice.key)
     with pytest.raises(NotFound, match="reading s3://"):
         place.history()
@@ -350,7 +413,7 @@ def test_the_jobs_role_may_do_all_of_it_and_delete_nothing(place: Place) -> None
         }
     )
     place.samples(10)
-    (file,) = archive_days(place.connection, ArchiveStore(settings), BEFORE).files
+    (file,) = archive_samples(place.connection, ArchiveStore(settings), BEFORE, BEFORE).files
     assert len(list(history(settings, "battery-1", START, START + timedelta(days=1)))) == 10
     for refused in (
         lambda s3: s3.delete_object(Bucket=file.bucket, Key=file.slice.key),

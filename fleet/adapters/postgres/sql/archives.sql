@@ -1,13 +1,13 @@
--- name: due_days
--- The day tables of whole days before this one, attached or left over from a run that died.
-SELECT day, partition_name, is_attached FROM fleet.telemetry_days() WHERE day < %(before)s ORDER BY day
+-- name: due
+-- The tables of days and hours that ended before, attached or left over from a run that died.
+SELECT starts_at, ends_at, partition_name, is_attached FROM fleet.telemetry_tables() WHERE ends_at <= %(before)s ORDER BY 1
 
 -- name: detach
--- Nothing comes into the day any more: a sample that does goes to the default partition.
+-- Nothing comes into its time any more: a sample that does goes to the default partition.
 ALTER TABLE fleet.telemetry_chunks DETACH PARTITION fleet.{table}
 
 -- name: know
--- The runs of samples of a day that are about to leave the database, or of those of it that were stored before then. A run
+-- The runs of samples of a time that are about to leave the database, or of those of it that were stored before then. A run
 -- ends where a step is not as long as those before it, to 1 %%; how far its samples are from a line through its ends is
 -- bounded by how far the ends of its chunks are from that, and the samples from the chunk's own.
 INSERT INTO fleet.telemetry_known AS known (
@@ -47,11 +47,11 @@ GROUP BY thing_name, run, first_at, last_at, first_number, last_number
 ON CONFLICT (thing_name, first_measured_at, first_sequence) DO NOTHING
 
 -- name: count
--- How many samples a day table has.
+-- How many samples the table has.
 SELECT coalesce(sum(samples), 0)::bigint AS samples FROM fleet.{table}
 
--- name: export_day
--- One part of a day, in the order of the file.
+-- name: export_table
+-- One part of a day or an hour, in the order of the file.
 SELECT {columns}
 FROM fleet.{table} AS chunk CROSS JOIN LATERAL fleet.samples_of(ROW(chunk.*)::fleet.telemetry_chunks) AS sample
 WHERE fleet.archive_part(thing_name, %(parts)s) = %(part)s
@@ -66,9 +66,9 @@ WHERE first_measured_at >= %(start)s AND first_measured_at < %(end)s AND stored_
 ORDER BY thing_name, measured_at, sequence
 
 -- name: ledger
--- The files of a day's partition, and whether their samples have left the database.
+-- The files of a day's or an hour's partition, and whether their samples have left the database.
 SELECT samples, removed_at FROM fleet.telemetry_archives
-WHERE day = %(day)s AND stored_before IS NULL
+WHERE day = %(day)s AND hour IS NOT DISTINCT FROM %(hour)s AND stored_before IS NULL
 
 -- name: noted
 -- Whether a file is in the ledger.
@@ -77,9 +77,9 @@ SELECT object_key FROM fleet.telemetry_archives WHERE object_key = %(object_key)
 -- name: note
 -- A file that was read back and found right.
 INSERT INTO fleet.telemetry_archives (
-    object_key, bucket, day, part, parts, stored_before, samples, earliest_measured_at, latest_measured_at, bytes, sha256
+    object_key, bucket, day, hour, part, parts, stored_before, samples, earliest_measured_at, latest_measured_at, bytes, sha256
 ) VALUES (
-    %(object_key)s, %(bucket)s, %(day)s, %(part)s, %(parts)s, %(stored_before)s, %(samples)s, %(earliest_measured_at)s,
+    %(object_key)s, %(bucket)s, %(day)s, %(hour)s, %(part)s, %(parts)s, %(stored_before)s, %(samples)s, %(earliest_measured_at)s,
     %(latest_measured_at)s, %(bytes)s, %(sha256)s
 )
 
@@ -88,15 +88,16 @@ INSERT INTO fleet.telemetry_archives (
 SELECT pg_advisory_xact_lock(hashtextextended('fleet/telemetry_history', 0))
 
 -- name: drop
--- The day, which is archived.
+-- What is archived.
 DROP TABLE fleet.{table}
 
--- name: day_removed
+-- name: removed
 -- Its samples left the database in this transaction.
-UPDATE fleet.telemetry_archives SET removed_at = clock_timestamp() WHERE day = %(day)s AND stored_before IS NULL
+UPDATE fleet.telemetry_archives SET removed_at = clock_timestamp()
+WHERE day = %(day)s AND hour IS NOT DISTINCT FROM %(hour)s AND stored_before IS NULL
 
 -- name: give_back
--- Samples of a day that was archived before wait with the others that came late.
+-- Samples of a time that was archived before wait with the others that came late.
 INSERT INTO fleet.telemetry_chunks SELECT * FROM fleet.{table} ON CONFLICT DO NOTHING
 
 -- name: late_days
@@ -123,14 +124,14 @@ SELECT coalesce(sum(samples), 0)::bigint AS samples FROM gone
 UPDATE fleet.telemetry_archives SET removed_at = clock_timestamp() WHERE object_key = %(object_key)s
 
 -- name: begin_history
--- From here to the transaction's end no day leaves the database.
+-- From here to the transaction's end no day and no hour leaves the database.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('fleet/telemetry_history', 0))
 
 -- name: detached
--- Days that are on their way to the archive.
-SELECT partition_name FROM fleet.telemetry_days()
-WHERE NOT is_attached AND day >= (%(start)s AT TIME ZONE 'UTC')::date AND day <= (%(end)s AT TIME ZONE 'UTC')::date
-ORDER BY day
+-- Days and hours that are on their way to the archive.
+SELECT partition_name FROM fleet.telemetry_tables()
+WHERE NOT is_attached AND ends_at > %(start)s AND starts_at < %(end)s
+ORDER BY starts_at
 
 -- name: samples_of_device
 -- What the database has of one device.
@@ -140,7 +141,7 @@ WHERE thing_name = %(thing_name)s AND measured_at >= %(start)s AND measured_at <
 ORDER BY measured_at, sequence
 
 -- name: samples_of_detached
--- What a day that is on its way to the archive has of one device.
+-- What such a table has of one device.
 SELECT {columns}
 FROM fleet.{table} AS chunk CROSS JOIN LATERAL fleet.samples_of(ROW(chunk.*)::fleet.telemetry_chunks) AS sample
 WHERE thing_name = %(thing_name)s AND measured_at >= %(start)s AND measured_at < %(end)s
@@ -150,5 +151,5 @@ ORDER BY measured_at, sequence
 -- The files that may have samples of one device and time, by day.
 SELECT * FROM fleet.telemetry_archives
 WHERE day >= (%(start)s AT TIME ZONE 'UTC')::date AND day <= (%(end)s AT TIME ZONE 'UTC')::date
-    AND part = fleet.archive_part(%(thing_name)s, parts)
+    AND latest_measured_at >= %(start)s AND earliest_measured_at < %(end)s AND part = fleet.archive_part(%(thing_name)s, parts)
 ORDER BY day, object_key

@@ -1,9 +1,9 @@
 -- name: tables
 -- What holds our data: our tables with their columns (not computed ones), and the accounts; partitions are in their table.
--- A day of telemetry that is not attached any more, since it is about to be archived, goes back to where it was.
+-- A day or hour of telemetry that is not attached any more, since it is about to be archived, goes back to where it was.
 SELECT table_schema, table_name, into_name, columns FROM (
     SELECT nspname::text AS table_schema, relname::text AS table_name,
-        CASE WHEN nspname = 'fleet' THEN regexp_replace(relname, '^(telemetry_(chunks|rows))_[0-9]{8}$', '\1')
+        CASE WHEN nspname = 'fleet' THEN regexp_replace(relname, '^(telemetry_(chunks|rows))_[0-9]{8,10}$', '\1')
             ELSE relname::text END AS into_name,
         ARRAY(
             SELECT attname::text FROM pg_attribute
@@ -33,8 +33,13 @@ WHERE relnamespace = 'fleet'::regnamespace AND relkind IN ('r', 'p') AND NOT rel
 SELECT setval(pg_get_serial_sequence('fleet.' || quote_ident(%(table_name)s), %(column_name)s), %(last)s)
 
 -- name: days
--- The days of telemetry that have a table of their own.
-SELECT day FROM fleet.telemetry_days() ORDER BY day
+-- The days of telemetry that have tables of their own: each has one where it is restored.
+SELECT DISTINCT to_date(digits, 'YYYYMMDD') AS day
+FROM (
+    SELECT substring(relname FROM '^telemetry_chunks_([0-9]{8})') AS digits
+    FROM pg_class WHERE relnamespace = 'fleet'::regnamespace AND relkind = 'r'
+) AS named
+WHERE digits IS NOT NULL ORDER BY 1
 
 -- name: make_day
 -- A day's partition.

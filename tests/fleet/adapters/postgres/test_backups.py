@@ -106,7 +106,7 @@ def contents(settings: Settings) -> dict[str, tuple[int, str]]:
             for row in connection.execute(
                 "SELECT nspname || '.' || relname AS name FROM pg_class"
                 " JOIN pg_namespace ON pg_namespace.oid = relnamespace"
-                " WHERE relkind IN ('r', 'p') AND NOT relispartition AND relname !~ '_[0-9]{8}$'"
+                " WHERE relkind IN ('r', 'p') AND NOT relispartition AND relname !~ '_[0-9]{8,10}$'"
                 " AND (nspname = 'fleet' OR nspname = 'auth' AND relname = 'users') ORDER BY 1"
             )
         ]
@@ -116,8 +116,11 @@ def contents(settings: Settings) -> dict[str, tuple[int, str]]:
 def content(connection: Connection, name: str) -> tuple[int, str]:
     names = [name]
     if name == "fleet.telemetry_chunks":
-        days = connection.execute("SELECT partition_name FROM fleet.telemetry_days() WHERE NOT is_attached")
-        names += [f"fleet.{row['partition_name']}" for row in days]
+        detached = connection.execute(
+            "SELECT oid::regclass::text AS name FROM pg_class"
+            " WHERE relkind = 'r' AND NOT relispartition AND relname ~ '^telemetry_chunks_[0-9]+$'"
+        )
+        names += [row["name"] for row in detached]
     source = " UNION ALL ".join(f"SELECT * FROM {each}" for each in names)  # noqa: S608
     asked = f"SELECT count(*) AS n, md5(string_agg(r::text, '|' ORDER BY r::text)) AS sum FROM ({source}) AS r"  # noqa: S608
     row = one(connection.execute(asked.encode()))

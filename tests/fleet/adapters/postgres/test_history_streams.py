@@ -25,7 +25,7 @@ def test_a_day_that_is_detached_while_its_reader_begins_is_not_missed(
             found = super()._rows(query, **parameters)
             if query == "detached":
                 with connect(database) as archiver, pytest.raises(Unavailable):
-                    ArchiveLedger(archiver).detach_due((DAY + timedelta(days=1)).date())
+                    ArchiveLedger(archiver).detach_due(DAY + timedelta(days=1))
             return found
 
     with connect(database) as connection:

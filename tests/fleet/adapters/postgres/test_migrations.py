@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from fleet.adapters.postgres import connect, one
-from fleet.adapters.postgres.migrations import MIGRATIONS, ensure_partitions, migrate, read_migrations
+from fleet.adapters.postgres import Connection, connect, one
+from fleet.adapters.postgres.migrations import MIGRATIONS, ensure_partitions, make_room, migrate, read_migrations
 from fleet.adapters.postgres.telemetry import Received, store
 from fleet.errors import Conflict, NotConfigured, Unavailable
 from fleet.settings import Settings
@@ -146,3 +146,40 @@ def test_commands_that_were_changed_before_their_words_were_kept_get_them_from_w
         (2, HEARD + minute, "OK", START, START + 2 * HOUR, "DISCHARGE", 1000),
         (3, HEARD + 2 * minute, "OPT_OUT", START, START + 2 * HOUR, "DISCHARGE", 1000),
     ]
+
+
+def tables(connection: Connection) -> list[str]:
+    rows = connection.execute(
+        "SELECT partition_name AS name FROM fleet.telemetry_tables() ORDER BY starts_at"
+    ).fetchall()
+    return [row["name"].removeprefix("telemetry_chunks_") for row in rows]
+
+
+def test_hours_take_the_place_of_days_to_come_and_days_that_of_hours(database: Settings) -> None:
+    with connect(database) as connection:
+        for table in tables(connection):
+            connection.execute(f"DROP TABLE fleet.telemetry_chunks_{table}")
+        connection.commit()
+        now = datetime.now(UTC)
+        today, after = [(now + timedelta(days=n)).strftime("%Y%m%d") for n in (0, 2)]
+        make_room(connection, now, days_ahead=2)
+        days = tables(connection)
+        assert len(days) == 4
+        tomorrow = [f"{days[2]}{hour:02}" for hour in range(24)]
+        assert make_room(connection, now, days_ahead=2, by_hour=True) == 24
+        assert tables(connection) == [*days[:2], *tomorrow, days[3]]
+        assert make_room(connection, now, days_ahead=2, by_hour=True) == 0
+        assert make_room(connection, now, days_ahead=2) == 0, "a day that has hours gets no table of its own"
+        assert (days[1], days[3]) == (today, after)
+
+
+def test_a_day_to_come_that_has_samples_keeps_its_table(database: Settings) -> None:
+    with connect(database) as connection:
+        ahead = datetime.now(UTC) + timedelta(days=1)
+        connection.execute(
+            "INSERT INTO fleet.telemetry_chunks VALUES ('bat', %s, %s, 1, now(), now(), 0, 1, NULL, NULL, %s, %s)",
+            [ahead, ahead, [0] * 12, bytes(26)],
+        )
+        before = tables(connection)
+        make_room(connection, datetime.now(UTC), by_hour=True)
+        assert tables(connection) == before
