@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 import altair as alt
 import pandas as pd
@@ -30,16 +30,27 @@ POWERS = (
     Metric("home_power_w", "Home", "kW", 1000),
     Metric("battery_charge_power_w", "Charging", "kW", 1000),
     Metric("battery_discharge_power_w", "Discharging", "kW", 1000),
+    Metric("grid_power_w", "From the grid", "kW", 1000),
 )
+"""What comes from the grid is below 0 where it goes there."""
 METRICS = (CHARGE, *POWERS)
 _LOW, _HIGH = "state_of_charge_min_pct", "state_of_charge_max_pct"
 _TIME = "Time"
 _HEIGHT_PX = 240
+_FEW = 60
+"""So few buckets are drawn as points too: a line needs two, and a battery of an hour has one or two in a month."""
+# Ticks are as far apart as the zoom makes them: each says as much as tells it from the one before.
+_TICK = (
+    "timeFormat(datum.value, seconds(datum.value) ? '%H:%M:%S' : hours(datum.value) || minutes(datum.value) ? '%H:%M'"
+    " : '%b %-d')"
+)
+# With a mouse alone: a finger on the chart scrolls the page, and so does the wheel without Ctrl (a pinch has it).
+_PAN, _ZOOM = "[mousedown, window:mouseup] > window:mousemove!", "wheel![event.ctrlKey]"
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 
-def frame(buckets: Sequence[Bucket], zone: tzinfo, gap: timedelta) -> pd.DataFrame:
+def frame(buckets: Sequence[Bucket], zone: tzinfo, gap: timedelta, has_sun: bool = True) -> pd.DataFrame:
     """One row a bucket, in the reader's time zone, in the metrics' units; a pause above `gap` leaves an empty row."""
     rows: list[dict[str, object]] = []
     previous = None
@@ -47,7 +58,7 @@ def frame(buckets: Sequence[Bucket], zone: tzinfo, gap: timedelta) -> pd.DataFra
         if previous is not None and bucket.bucket_start - previous > gap:
             rows.append({_TIME: previous + gap / 2})
         previous = bucket.bucket_start
-        values: dict[str, object] = {metric.title: _scaled(bucket, metric) for metric in METRICS}
+        values: dict[str, object] = {metric.title: _scaled(bucket, metric, has_sun) for metric in METRICS}
         band = {_LOW: bucket.state_of_charge_min_pct, _HIGH: bucket.state_of_charge_max_pct}
         rows.append({_TIME: previous, **values, **band})
     columns = [_TIME, *(metric.title for metric in METRICS), _LOW, _HIGH]
@@ -56,18 +67,19 @@ def frame(buckets: Sequence[Bucket], zone: tzinfo, gap: timedelta) -> pd.DataFra
     return table
 
 
-def charge_chart(table: pd.DataFrame) -> Chart:
-    """State of charge over time, with the band between the lowest and highest of each bucket."""
-    time = alt.X(f"{_TIME}:T", title=None)
+def charge_chart(table: pd.DataFrame, start: datetime, end: datetime) -> Chart:
+    """State of charge from `start` to `end`, with the band between the lowest and highest of each bucket."""
+    time = _time(start, end)
     scale = alt.Scale(domain=[0, 100])
     band = alt.Chart(table).mark_area(opacity=0.2).encode(time, alt.Y(f"{_LOW}:Q", scale=scale), alt.Y2(f"{_HIGH}:Q"))
     value = alt.Y(_field(CHARGE), title=CHARGE.title, scale=scale)
-    line = alt.Chart(table).mark_line().encode(time, value, tooltip=[_moment(), _tooltip(CHARGE)])
+    drawn = alt.Chart(table).mark_line(point=_is_short(table))
+    line = drawn.encode(time, value, tooltip=[_moment(), _tooltip(CHARGE)]).add_params(_zoom())
     return alt.layer(band, line).properties(height=_HEIGHT_PX)
 
 
-def power_chart(table: pd.DataFrame) -> Chart:
-    """Powers over time, one line each that was read at all, told apart by colour and dash."""
+def power_chart(table: pd.DataFrame, start: datetime, end: datetime) -> Chart:
+    """Powers from `start` to `end`, one line each that was read at all, told apart by colour and dash."""
     read = [metric for metric in POWERS if table[metric.title].notna().any()]
     long = table.melt(_TIME, [metric.title for metric in read], "Metric", "Power (kW)")
     long["Metric"] = long["Metric"].str.removesuffix(" (kW)")
@@ -75,14 +87,15 @@ def power_chart(table: pd.DataFrame) -> Chart:
     legend = alt.Legend(title=None, orient="bottom", columns=2)
     chart: Chart = (
         alt.Chart(long)
-        .mark_line()
+        .mark_line(point=_is_short(table))
         .encode(
-            alt.X(f"{_TIME}:T", title=None),
+            _time(start, end),
             alt.Y("Power (kW):Q", title="Power (kW)"),
             alt.Color("Metric:N", sort=names, legend=legend),
             alt.StrokeDash("Metric:N", sort=names, legend=legend),
             tooltip=[_moment(), "Metric:N", alt.Tooltip("Power (kW):Q", format=".2f")],
         )
+        .add_params(_zoom())
         .properties(height=_HEIGHT_PX)
     )
     return chart
@@ -93,13 +106,13 @@ def in_words(table: pd.DataFrame, metrics: Sequence[Metric]) -> str:
     return " ".join(_sentence(table[metric.title].dropna(), metric) for metric in metrics)
 
 
-def csv(buckets: Sequence[Bucket], zone: tzinfo) -> bytes:
+def csv(buckets: Sequence[Bucket], zone: tzinfo, has_sun: bool = True) -> bytes:
     """The history as CSV: local and UTC time, readings in their stored units (W, %), the number of samples."""
     rows = [
         {
             "local_time": bucket.bucket_start.astimezone(zone).isoformat(timespec="seconds"),
             "utc_time": bucket.bucket_start.isoformat(timespec="seconds"),
-            **{metric.key: getattr(bucket, metric.key) for metric in METRICS},
+            **{metric.key: _value(bucket, metric, has_sun) for metric in METRICS},
             "grid_online": bucket.grid_online,
             "samples": bucket.samples,
         }
@@ -119,9 +132,29 @@ def _figures(values: "pd.Series[float]") -> tuple[float, float, float, float]:
     return float(values.min()), float(values.max()), float(values.mean()), float(values.iloc[-1])
 
 
-def _scaled(bucket: Bucket, metric: Metric) -> float | None:
-    value = getattr(bucket, metric.key)
-    return None if value is None else float(value) / metric.divisor
+def _scaled(bucket: Bucket, metric: Metric, has_sun: bool) -> float | None:
+    value = _value(bucket, metric, has_sun)
+    return None if value is None else value / metric.divisor
+
+
+def _value(bucket: Bucket, metric: Metric, has_sun: bool) -> float | None:
+    found = getattr(bucket, metric.key)
+    value: float | None = found(has_sun) if callable(found) else found
+    return value
+
+
+def _time(start: datetime, end: datetime) -> alt.X:
+    """The axis of the whole time asked for, whatever of it has readings; hours 0 to 23."""
+    ends = [start.timestamp() * 1000, end.timestamp() * 1000]
+    return alt.X(f"{_TIME}:T", title=None, scale=alt.Scale(domain=ends), axis=alt.Axis(labelExpr=_TICK))
+
+
+def _is_short(table: pd.DataFrame) -> bool:
+    return len(table) <= _FEW
+
+
+def _zoom() -> alt.Parameter:
+    return alt.selection_interval(bind="scales", encodings=["x"], translate=_PAN, zoom=_ZOOM)
 
 
 def _field(metric: Metric) -> str:

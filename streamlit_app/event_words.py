@@ -1,5 +1,6 @@
 """Events and what became of them, in a homeowner's words. Pages make Flip's and the battery's own words plain."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from streamlit_app import words
@@ -17,6 +18,16 @@ _TO_COME = frozenset({"late", "on_its_way"})
 _VERB = {"CHARGE": "took", "DISCHARGE": "gave"}
 _WORTH_SAYING_WH = 10
 _ASLEEP = "The battery could not be reached yet."
+
+
+def headings(are_running: Sequence[bool]) -> list[str]:
+    """What stands above each event, by whether it runs, the first to begin first; nothing where it stood already."""
+    found: list[str] = []
+    for is_running in are_running:
+        is_next = not is_running and "Next event" not in found
+        heading = "Now" if is_running else "Next event" if is_next else "After that"
+        found.append("" if heading in found else heading)
+    return found
 
 
 def does(mode: str | None, setpoint_w: float | None = None) -> str:

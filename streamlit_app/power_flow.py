@@ -12,6 +12,11 @@ from streamlit_app.services.batteries import Battery
 
 _IDLE_W = 20
 """Below this a flow is shown as none: measuring noise."""
+_HEAD = (
+    '<marker id="head" class="head" viewBox="0 0 10 10" refX="6" refY="5" markerWidth="3.4" markerHeight="3.4"'
+    ' orient="auto-start-reverse"><path d="M0 0 L10 5 L0 10 Z"/></marker>'
+)
+"""Which way it flows, also for who sees no movement."""
 # st.html leaves SVG out. What is put in here is made below: numbers, our words, everything else escaped.
 _SCRIPT = """
 export default function ({ data, parentElement }) {
@@ -45,11 +50,10 @@ def svg(battery: Battery) -> str:
         _arrow("M177 135 L210 135", battery.home_power_w or 0, forward=True),
         _arrow("M160 152 L160 198", max(charge, discharge), forward=charge >= discharge),
     ]
-    battery_power = charge if charge >= discharge else discharge
     nodes = [
-        _node(52, 135, "Grid", "down" if is_down else _size(grid)),
+        _node(52, 135, _grid_label(battery), "down" if is_down else _size(grid)),
         _node(268, 135, "Home", words.power(battery.home_power_w)),
-        _node(160, 232, f"Battery {words.share(battery.state_of_charge_pct)}", words.power(battery_power)),
+        _node(160, 232, f"Battery {words.share(battery.state_of_charge_pct)}", _battery_label(charge, discharge), 124),
     ]
     if battery.has_sun:
         arrows.append(_arrow("M160 72 L160 118", battery.solar_power_w or 0, forward=True))
@@ -57,17 +61,30 @@ def svg(battery: Battery) -> str:
     hub = '<circle cx="160" cy="135" r="9" class="hub"/>'
     return (
         f'<svg viewBox="0 0 320 270" role="img" aria-label="{escape(describe(battery))}">'
-        f"{''.join(arrows)}{hub}{''.join(nodes)}</svg>"
+        f"<defs>{_HEAD}</defs>{''.join(arrows)}{hub}{''.join(nodes)}</svg>"
     )
+
+
+def _grid_label(battery: Battery) -> str:
+    grid = battery.grid_power_w or 0
+    is_idle = battery.grid_online is False or abs(grid) < _IDLE_W
+    return "Grid" if is_idle else "From the grid" if grid > 0 else "To the grid"
+
+
+def _battery_label(charge_w: float, discharge_w: float) -> str:
+    power_w = max(charge_w, discharge_w)
+    if power_w < _IDLE_W:
+        return words.power(power_w)
+    return f"{'takes' if charge_w >= discharge_w else 'gives'} {words.power(power_w)}"
 
 
 def _size(power_w: float | None) -> str:
     return words.power(None if power_w is None else abs(power_w))
 
 
-def _node(x: int, y: int, label: str, value: str) -> str:
+def _node(x: int, y: int, label: str, value: str, width: int = 100) -> str:
     return (
-        f'<g class="node"><rect x="{x - 50}" y="{y - 27}" width="100" height="54" rx="14"/>'
+        f'<g class="node"><rect x="{x - width // 2}" y="{y - 27}" width="{width}" height="54" rx="14"/>'
         f'<text x="{x}" y="{y - 5}" class="label">{escape(label)}</text>'
         f'<text x="{x}" y="{y + 15}" class="value">{escape(value)}</text></g>'
     )
@@ -75,7 +92,8 @@ def _node(x: int, y: int, label: str, value: str) -> str:
 
 def _arrow(path: str, power_w: float, *, forward: bool) -> str:
     state = "idle" if power_w < _IDLE_W else "forward" if forward else "backward"
-    return f'<path d="{path}" class="flow {state}"/>'
+    head = {"idle": "", "forward": ' marker-end="url(#head)"', "backward": ' marker-start="url(#head)"'}[state]
+    return f'<path d="{path}" class="flow {state}"{head}/>'
 
 
 def _battery_words(battery: Battery) -> list[str]:

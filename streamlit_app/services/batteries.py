@@ -21,6 +21,10 @@ POINTS = 400
 """Buckets of a chart: about one a pixel column on a phone, half that on a desktop."""
 
 
+WINDOW_DAYS, INTERVALS_A_DAY = 30, 288
+"""Of the history that some programs ask for: public.telemetry_readiness."""
+
+
 class Freshness(Enum):
     """How far a battery's readings can be taken for the present."""
 
@@ -79,14 +83,8 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def grid_power_w(self) -> float | None:
-        """Taken from the grid, W; negative: given to it. What home and battery take less what sun and battery give;
-        None where one of those was not read."""
-        solar_w = self.solar_power_w if self.has_sun else 0.0
-        readings = (self.home_power_w, self.battery_charge_power_w, self.battery_discharge_power_w, solar_w)
-        if None in readings:
-            return None
-        home_w, charge_w, discharge_w, solar_w = (each or 0.0 for each in readings)
-        return home_w + charge_w - discharge_w - solar_w
+        """Taken from the grid, W; negative: given to it. None where something that it is reckoned of was not read."""
+        return _from_grid_w(self, self.has_sun)
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +101,10 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     solar_power_w: float | None = None
     grid_online: bool | None = None
 
+    def grid_power_w(self, has_sun: bool) -> float | None:
+        """As of a `Battery`, on average."""
+        return _from_grid_w(self, has_sun)
+
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     """How much of the last 30 days has a reading in every 5 minutes, which some programs ask for.
@@ -114,6 +116,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     intervals_expected: int
     intervals_present: int
     intervals_missing: int
+    first_interval_at: datetime | None = None
     first_gap_start: datetime | None = None
     first_gap_end: datetime | None = None
 
@@ -121,6 +124,16 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     def share(self) -> float:
         """Present of expected, 0 to 1."""
         return min(1.0, self.intervals_present / self.intervals_expected) if self.intervals_expected else 0.0
+
+    @property
+    def is_new(self) -> bool:
+        """Whether its readings began within the window: what was before them is not missing of it."""
+        return self.first_interval_at is not None and self.days < WINDOW_DAYS
+
+    @property
+    def missing_since_first(self) -> int:
+        """How many intervals are missing from its first reading on."""
+        return max(0, round(self.days * INTERVALS_A_DAY) - self.intervals_present)
 
 
 class OwnershipEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +190,16 @@ def registration_record(account: Account, thing_name: str) -> RegistrationRecord
 def release(account: Account, thing_name: str) -> None:
     """Give the battery up, so that another account can register it. Recorded."""
     call(account.client, "release_device", {"p_thing_name": thing_name})
+
+
+def _from_grid_w(read: Battery | Bucket, has_sun: bool) -> float | None:
+    """What home and battery take less what sun and battery give."""
+    solar_w = read.solar_power_w if has_sun else 0.0
+    readings = (read.home_power_w, read.battery_charge_power_w, read.battery_discharge_power_w, solar_w)
+    if None in readings:
+        return None
+    home_w, charge_w, discharge_w, solar_w = (each or 0.0 for each in readings)
+    return home_w + charge_w - discharge_w - solar_w
 
 
 def _single(answer: object) -> object:

@@ -22,13 +22,18 @@ def show_history(account: Account, battery: Battery) -> None:
     if not buckets:
         st.info(f"There are no readings from the last {chosen}.")
         return
-    table = charts.frame(buckets, visit.local_zone(), max(_SMALLEST_GAP, 2 * span / POINTS))
-    _chart("Charge", charts.charge_chart(table), charts.in_words(table, [charts.CHARGE]), "chart_charge")
-    _chart("Power", charts.power_chart(table), charts.in_words(table, charts.POWERS), "chart_power")
-    st.caption(f"Times are in your time zone: {visit.local_zone()}.")
+    table = charts.frame(buckets, visit.local_zone(), max(_SMALLEST_GAP, 2 * span / POINTS), battery.has_sun)
+    _chart(
+        "Charge", charts.charge_chart(table, end - span, end), charts.in_words(table, [charts.CHARGE]), "chart_charge"
+    )
+    _chart("Power", charts.power_chart(table, end - span, end), charts.in_words(table, charts.POWERS), "chart_power")
+    st.caption(
+        f"Times are in your time zone: {visit.local_zone()}. Below 0 kW from the grid is what goes there. "
+        "To look closer, hold Ctrl and turn the wheel over a chart; a double click shows all of it again."
+    )
     st.download_button(
         "Download as CSV",
-        charts.csv(buckets, visit.local_zone()),
+        charts.csv(buckets, visit.local_zone(), battery.has_sun),
         file_name=f"{battery.thing_name}-{chosen.replace(' ', '-')}.csv",
         mime="text/csv",
         key="history_csv",

@@ -4,11 +4,13 @@ from typing import Literal
 
 import streamlit as st
 
+from fleet.flip.programs import Program
 from streamlit_app import visit, words
 from streamlit_app.services import flip
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.flip import Enrollment
 from streamlit_app.services.sites import Site
+from streamlit_app.views.program_card import show_facts, show_terms
 from streamlit_app.views.request_progress import show_requests
 
 _LOOKS: dict[str, tuple[str, Literal["green", "orange", "red", "gray"]]] = {
@@ -21,18 +23,19 @@ _LOOKS: dict[str, tuple[str, Literal["green", "orange", "red", "gray"]]] = {
 }
 
 
-def show_enrollments(account: Account, site: Site) -> None:
-    """One card each; nothing when there is none."""
+def show_enrollments(account: Account, site: Site, offers: list[Program]) -> None:
+    """One card each, with what its program says in `offers`; nothing when there is none."""
     held = [found for found in flip.my_enrollments(account) if found.site_id == site.site_id]
     if held:
         st.subheader("Your programs", anchor=False)
     for enrollment in held:
-        _card(account, enrollment)
+        program = next((offer for offer in offers if offer.id == enrollment.program_id), None)
+        _card(account, enrollment, program)
     show_requests("enroll", site.site_id)
     show_requests("unenroll", site.site_id)
 
 
-def _card(account: Account, enrollment: Enrollment) -> None:
+def _card(account: Account, enrollment: Enrollment, program: Program | None) -> None:
     label, colour = _LOOKS.get(enrollment.status, (enrollment.status.replace("_", " ").capitalize(), "gray"))
     with st.container(border=True, key=f"enrollment_{enrollment.enrollment_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -44,6 +47,10 @@ def _card(account: Account, enrollment: Enrollment) -> None:
             st.caption("You cannot apply again to a program that has rejected your home.")
         if enrollment.thing_names:
             st.caption("With " + ", ".join(words.plain(name) for name in enrollment.thing_names))
+        if program is not None and enrollment.is_open:
+            with st.expander("What it pays, and its terms", key=f"joined_{enrollment.enrollment_id}"):
+                show_facts(program)
+                show_terms(program)
         if enrollment.can_be_left and st.button("Leave the program", key=f"leave_{enrollment.enrollment_id}"):
             with visit.told():
                 flip.unenroll(account, enrollment)

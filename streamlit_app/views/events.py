@@ -22,9 +22,10 @@ def show() -> None:
     now, found, results = visit.now(), events.my_events(account), events.results(account)
     coming = events.coming(found, now)
     mine = {battery.thing_name: battery for battery in batteries.my_batteries(account)}
-    for number, event in enumerate(coming):
-        if number < 2:
-            st.subheader("After that" if number else "Next event", anchor=False)
+    headings = event_words.headings([event.is_running(now) for event in coming])
+    for event, heading in zip(coming, headings, strict=True):
+        if heading:
+            st.subheader(heading, anchor=False)
         show_event(account, event, mine, [result for result in results if result.belongs_to(event)])
     _show_without_event(found, results, now)
     if not coming:

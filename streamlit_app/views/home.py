@@ -5,7 +5,7 @@ from datetime import datetime
 import streamlit as st
 
 from streamlit_app import places, visit, words
-from streamlit_app.services import batteries, events
+from streamlit_app.services import batteries, events, flip
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.batteries import Battery
 from streamlit_app.views.freshness_badge import show_freshness
@@ -18,12 +18,12 @@ _EVERY_S = 10
 def show() -> None:
     """The account's batteries, or how to get the first one here."""
     st.title("My batteries")
-    require_account("Sign in to see your batteries.")
-    _batteries()
+    account = require_account("Sign in to see your batteries.")
+    _batteries(is_enrolled=any(held.can_be_left for held in flip.my_enrollments(account)))
 
 
 @st.fragment(run_every=_EVERY_S)
-def _batteries() -> None:
+def _batteries(*, is_enrolled: bool) -> None:
     with visit.told():
         if (account := visit.account()) is None:
             st.rerun()
@@ -36,15 +36,19 @@ def _batteries() -> None:
         if not found:
             _explain_registration()
         else:
-            places.link("programs", "Earn with a program at your address")
+            places.link("programs", "Your programs" if is_enrolled else "Earn with a program at your address")
 
 
 def _say_next_event(account: Account, now: datetime) -> None:
     coming = [event for event in events.coming(events.my_events(account), now) if event.is_participating]
     if coming:
         with st.container(border=True, key="next_event"):
-            when = words.span(coming[0].starts_at, coming[0].ends_at, now)
-            st.markdown(f"**Next event: {words.plain(when)}** ({words.ahead(coming[0].starts_at, now)})")
+            event = coming[0]
+            when = words.plain(words.span(event.starts_at, event.ends_at, now))
+            if event.is_running(now):
+                st.markdown(f"**An event is under way: {when}**")
+            else:
+                st.markdown(f"**Next event: {when}** ({words.ahead(event.starts_at, now)})")
             places.link("events", "What will happen, and what you can change")
 
 

@@ -13,7 +13,8 @@ from streamlit_app.services.sites import Site
 _MAX_ANSWER_CHARACTERS = 500
 
 Answer = bool | float | str | None
-"""None: a number that was not entered yet."""
+"""None: not answered yet."""
+_SAID = {"Yes": True, "No": False}
 
 
 def show_program(account: Account, site: Site, program: Program, thing_names: list[str], *, is_under_way: bool) -> None:
@@ -21,7 +22,7 @@ def show_program(account: Account, site: Site, program: Program, thing_names: li
     with st.container(border=True, key=f"program_{program.id}"):
         st.subheader(words.plain(program.name or program.id), anchor=False)
         st.write(words.plain(program.description))
-        st.markdown("\n".join(f"- {line}" for line in _facts(program)))
+        show_facts(program)
         if not thing_names:
             st.info("Register a battery at this address first.")
             return
@@ -32,8 +33,13 @@ def show_program(account: Account, site: Site, program: Program, thing_names: li
             _apply(account, site, program, thing_names)
 
 
+def show_facts(program: Program) -> None:
+    """What it pays, for how long, and what it asks of a battery."""
+    st.markdown("\n".join(f"- {line}" for line in _facts(program)))
+
+
 def _apply(account: Account, site: Site, program: Program, thing_names: list[str]) -> None:
-    _terms(program)
+    show_terms(program)
     with st.form(f"enroll_{program.id}", border=False):
         answers = {field.name: _ask(program.id, field) for field in program.enrollment_form}
         has_terms = bool(program.terms_and_conditions_text)
@@ -52,7 +58,8 @@ def _apply(account: Account, site: Site, program: Program, thing_names: list[str
             st.rerun()
 
 
-def _terms(program: Program) -> None:
+def show_terms(program: Program) -> None:
+    """Its terms, to be scrolled through."""
     if not program.terms_and_conditions_text:
         st.caption("The program has no terms of its own.")
         return
@@ -66,7 +73,9 @@ def _ask(program_id: str, field: FormField) -> Answer:
     label, key = words.plain(field.label or field.name), f"answer_{program_id}_{field.name}"
     hint = words.plain(field.hint) if field.hint else None
     if field.type == "boolean":
-        return st.checkbox(label, key=key, help=hint)
+        # No box to tick: one that was passed over would answer No.
+        said = st.radio(label, list(_SAID), index=None, horizontal=True, key=key, help=hint)
+        return None if said is None else _SAID[said]
     if field.type == "number":
         return st.number_input(label, key=key, value=None, min_value=0.0, help=hint)
     return st.text_input(label, key=key, max_chars=_MAX_ANSWER_CHARACTERS, help=hint).strip()

@@ -1,10 +1,14 @@
 """Programs: what a home can take part in, its taking part, and how ready its telemetry is."""
 
+from datetime import datetime, timedelta
+
 import streamlit as st
 
+from fleet.flip.programs import Program
 from streamlit_app import places, visit, words
 from streamlit_app.services import batteries, flip, sites
 from streamlit_app.services.accounts import Account
+from streamlit_app.services.batteries import WINDOW_DAYS, Readiness
 from streamlit_app.services.sites import Site
 from streamlit_app.views.enrollments import show_enrollments
 from streamlit_app.views.program_card import show_program
@@ -23,8 +27,9 @@ def show() -> None:
         return
     site = _choose(found)
     st.write("A program pays you for letting your battery help the grid at busy hours.")
-    show_enrollments(account, site)
-    _offers(account, site)
+    offers = flip.my_programs(account, str(site.site_id))
+    show_enrollments(account, site, offers or [])
+    _offers(account, site, offers)
     _readiness(account, site)
 
 
@@ -36,10 +41,9 @@ def _choose(found: list[Site]) -> Site:
     return next(site for site in found if site.site_id == chosen)
 
 
-def _offers(account: Account, site: Site) -> None:
+def _offers(account: Account, site: Site, offers: list[Program] | None) -> None:
     st.subheader("At your address", anchor=False)
     st.caption(words.plain(site.label))
-    offers = flip.my_programs(account, str(site.site_id))
     if offers is None:
         st.info("We have not asked for the programs at this address yet.")
     elif not offers:
@@ -66,9 +70,22 @@ def _readiness(account: Account, site: Site) -> None:
             ready = batteries.readiness(account, battery.thing_name)
             percent = 100 * ready.share
             st.progress(ready.share, text=f"{words.plain(battery.thing_name)}: {percent:.1f} % of 30 days")
-            if ready.intervals_missing:
-                gap = f"{words.at(ready.first_gap_start, visit.now())} to {words.at(ready.first_gap_end, visit.now())}"
-                count = f"{ready.intervals_missing:,} of {ready.intervals_expected:,}"
-                st.caption(f"{count} intervals are missing. The first gap: {gap}.")
-            else:
-                st.caption("Nothing is missing.")
+            st.caption(completeness(ready, visit.now()))
+
+
+def completeness(ready: Readiness, now: datetime) -> str:
+    """What is missing of a battery's history, in a sentence or two."""
+    if ready.is_new and ready.first_interval_at:
+        missing = f"{ready.missing_since_first:,} intervals are" if ready.missing_since_first else "nothing is"
+        complete = ready.first_interval_at + timedelta(days=WINDOW_DAYS)
+        return (
+            f"It has reported since {words.at(ready.first_interval_at, now)}, and {missing} missing since then. "
+            f"30 days are there on {words.at(complete, now)} at the earliest."
+        )
+    if not ready.intervals_missing:
+        return "Nothing is missing."
+    if not ready.intervals_present:
+        return "There is no reading of the last 30 days."
+    gap = f"{words.at(ready.first_gap_start, now)} to {words.at(ready.first_gap_end, now)}"
+    count = f"{ready.intervals_missing:,} of {ready.intervals_expected:,}"
+    return f"{count} intervals are missing. The first gap: {gap}."

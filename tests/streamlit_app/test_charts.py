@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pandas as pd
 import pytest
 
 from fleet.products import Model
@@ -13,6 +14,7 @@ from streamlit_app.services.batteries import Battery, Bucket
 ZONE = ZoneInfo("America/Los_Angeles")
 NOON = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)  # an hour before summer time ends there
 GAP = timedelta(minutes=10)
+SPAN = (NOON - timedelta(days=7), NOON)
 
 
 def _bucket(minutes: int, share: float = 50, watts: float = 1500) -> Bucket:
@@ -56,8 +58,40 @@ def test_a_metric_without_readings_says_so() -> None:
 
 def test_charts_can_be_drawn_and_carry_their_units() -> None:
     table = charts.frame([_bucket(0), _bucket(5)], ZONE, GAP)
-    assert "Charge (%)" in charts.charge_chart(table).to_json()
-    assert "Power (kW)" in charts.power_chart(table).to_json()
+    assert "Charge (%)" in charts.charge_chart(table, *SPAN).to_json()
+    assert "Power (kW)" in charts.power_chart(table, *SPAN).to_json()
+
+
+def test_the_axis_covers_the_time_that_was_asked_for_and_few_readings_are_points() -> None:
+    few, many = (charts.frame([_bucket(5 * n) for n in range(count)], ZONE, GAP) for count in (1, 100))
+    for table, is_short in ((few, True), (many, False)):
+        drawn = charts.power_chart(table, *SPAN).to_dict()
+        assert drawn["encoding"]["x"]["scale"]["domain"] == [each.timestamp() * 1000 for each in SPAN]
+        assert drawn["mark"] == {"type": "line", "point": is_short}
+        for layer in charts.charge_chart(table, *SPAN).to_dict()["layer"]:
+            assert layer["encoding"]["x"]["scale"]["domain"] == [each.timestamp() * 1000 for each in SPAN]
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_sun", "grid_w"),
+    [
+        ({}, True, 0),  # 500 + 1500 - 2000
+        ({"solar_power_w": 5000.0}, True, -3000),
+        ({"battery_charge_power_w": 0.0, "battery_discharge_power_w": 100.0, "solar_power_w": 0.0}, True, 400),
+        ({"solar_power_w": None}, True, None),
+        ({"solar_power_w": None}, False, 2000),
+        ({"home_power_w": None}, False, None),
+    ],
+)
+def test_what_comes_from_the_grid_is_drawn_and_what_is_not_known_is_not(
+    changes: dict[str, object], has_sun: bool, grid_w: float | None
+) -> None:
+    bucket = msgspec.structs.replace(_bucket(0), **changes)
+    (drawn,) = charts.frame([bucket], ZONE, GAP, has_sun)["From the grid (kW)"].tolist()
+    assert [drawn] == [grid_w / 1000] if grid_w is not None else pd.isna(drawn)
+    line = charts.csv([bucket], ZONE, has_sun).decode().splitlines()
+    row = dict(zip(line[0].split(","), line[1].split(","), strict=True))
+    assert row["grid_power_w"] == ("" if grid_w is None else str(float(grid_w)))
 
 
 def test_the_csv_has_local_and_utc_times_and_stored_units() -> None:
@@ -107,10 +141,28 @@ def test_a_home_without_a_meter_for_the_sun_has_none_in_its_picture(monkeypatch:
     assert "Sun" not in power_flow.svg(battery)
     assert "300 W comes from the grid." in power_flow.describe(battery)
     table = charts.frame([msgspec.structs.replace(_bucket(0), solar_power_w=None)], ZONE, timedelta(minutes=5))
-    assert "Sun" not in charts.power_chart(table).to_json()
+    assert "Sun" not in charts.power_chart(table, *SPAN).to_json()
 
 
 def test_the_power_flow_picture_carries_the_words_and_the_figures() -> None:
     picture = power_flow.svg(_battery())
     assert power_flow.describe(_battery()) in picture
     assert "1.5 kW" in picture and 'class="flow backward"' in picture
+
+
+@pytest.mark.parametrize(
+    ("changes", "texts", "heads"),
+    [
+        ({}, ["From the grid", "gives 1.2 kW"], 3),
+        ({"solar_power_w": 5000.0}, ["To the grid", "gives 1.2 kW"], 4),
+        ({"battery_charge_power_w": 900.0, "battery_discharge_power_w": 0.0}, ["From the grid", "takes 900 W"], 3),
+        ({"battery_discharge_power_w": 1500.0}, [">Grid<", "gives 1.5 kW"], 2),
+        ({"grid_online": False}, [">Grid<", ">down<"], 2),
+    ],
+)
+def test_the_power_flow_picture_says_which_way_it_flows_without_moving(
+    changes: dict[str, object], texts: list[str], heads: int
+) -> None:
+    picture = power_flow.svg(_battery(**changes))
+    assert all(text in picture for text in texts), picture
+    assert picture.count("url(#head)") == heads

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from streamlit_app import words
-from streamlit_app.event_words import does, outcome
+from streamlit_app.event_words import does, headings, outcome
 from streamlit_app.services.events import CommandResult, Event, Part
 
 START = datetime(2026, 11, 24, 17, 0, tzinfo=UTC)
@@ -125,3 +125,17 @@ def test_an_event_is_over_when_flip_says_so_or_its_end_has_come() -> None:
     assert event.is_over(AFTER) and not event.is_over(DURING)
     assert Event(event_id="e", starts_at=START, ends_at=END, status="CANCELED").is_over(BEFORE)
     assert not Event(event_id="e", starts_at=START, status="A_NEW_WORD").is_over(AFTER)
+
+
+@pytest.mark.parametrize(
+    ("are_running", "shown"),
+    [
+        ([], []),
+        ([False], ["Next event"]),
+        ([False, False, False], ["Next event", "After that", ""]),
+        ([True], ["Now"]),
+        ([True, True, False, False, False], ["Now", "", "Next event", "After that", ""]),
+    ],
+)
+def test_an_event_that_runs_is_not_the_next_one(are_running: list[bool], shown: list[str]) -> None:
+    assert headings(are_running) == shown
