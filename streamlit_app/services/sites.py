@@ -10,11 +10,29 @@ from streamlit_app.services.rows import call, read_view
 
 MAX_CHARACTERS = 200
 _ZIP_CODE = re.compile(r"[0-9]{5}(-[0-9]{4})?")
-STATES = (
-    "AL", "AK", "AZ", "AR", "CA", "CO", "CT", "DE", "DC", "FL", "GA", "HI", "ID", "IL", "IN", "IA", "KS", "KY",
-    "LA", "ME", "MD", "MA", "MI", "MN", "MS", "MO", "MT", "NE", "NV", "NH", "NJ", "NM", "NY", "NC", "ND", "OH",
-    "OK", "OR", "PA", "RI", "SC", "SD", "TN", "TX", "UT", "VT", "VA", "WA", "WV", "WI", "WY",
-)  # fmt: skip
+STATES = {
+    "AL": "Alabama", "AK": "Alaska", "AZ": "Arizona", "AR": "Arkansas", "CA": "California", "CO": "Colorado",
+    "CT": "Connecticut", "DE": "Delaware", "DC": "District of Columbia", "FL": "Florida", "GA": "Georgia",
+    "HI": "Hawaii", "ID": "Idaho", "IL": "Illinois", "IN": "Indiana", "IA": "Iowa", "KS": "Kansas",
+    "KY": "Kentucky", "LA": "Louisiana", "ME": "Maine", "MD": "Maryland", "MA": "Massachusetts", "MI": "Michigan",
+    "MN": "Minnesota", "MS": "Mississippi", "MO": "Missouri", "MT": "Montana", "NE": "Nebraska", "NV": "Nevada",
+    "NH": "New Hampshire", "NJ": "New Jersey", "NM": "New Mexico", "NY": "New York", "NC": "North Carolina",
+    "ND": "North Dakota", "OH": "Ohio", "OK": "Oklahoma", "OR": "Oregon", "PA": "Pennsylvania",
+    "RI": "Rhode Island", "SC": "South Carolina", "SD": "South Dakota", "TN": "Tennessee", "TX": "Texas",
+    "UT": "Utah", "VT": "Vermont", "VA": "Virginia", "WA": "Washington", "WV": "West Virginia", "WI": "Wisconsin",
+    "WY": "Wyoming",
+}  # fmt: skip
+"""By their codes, as Flip and the database have them."""
+
+
+_REQUIRED = {
+    "first_name": "first name",
+    "last_name": "last name",
+    "street_address": "street and number",
+    "city": "city",
+    "state_code": "state",
+    "zip_code": "zip code",
+}
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,21 +61,17 @@ def my_sites(account: Account) -> list[Site]:
     return read_view(account.client, "my_sites", Site, "site_id")
 
 
-def problems(site: Site) -> list[str]:
-    """What has to be corrected before the site can be saved, one sentence each; the database checks again."""
-    required = {
-        "first name": site.first_name, "last name": site.last_name, "street and number": site.street_address,
-        "city": site.city, "state": site.state_code, "zip code": site.zip_code,
-    }  # fmt: skip
-    found = [f"Enter the {name}." for name, value in required.items() if not value]
+def problems(site: Site) -> dict[str, str]:
+    """What has to be corrected before the site can be saved, a sentence by field; the database checks again."""
+    found = {name: f"Enter the {label}." for name, label in _REQUIRED.items() if not getattr(site, name)}
     if site.zip_code and not _ZIP_CODE.fullmatch(site.zip_code):
-        found.append("A zip code has five digits, such as 94105.")
+        found["zip_code"] = "A zip code has five digits, such as 94105."
     for name, value in msgspec.structs.asdict(site).items():
-        label = name.replace("_", " ")
+        label = _REQUIRED.get(name, name.replace("_", " "))
         if len(value or "") > MAX_CHARACTERS:
-            found.append(f"Shorten the {label} to {MAX_CHARACTERS} characters.")
+            found[name] = f"Shorten the {label} to {MAX_CHARACTERS} characters."
         if any(unicodedata.category(character) == "Cc" for character in value or ""):
-            found.append(f"Remove the line break or control character from the {label}.")
+            found[name] = f"Remove the line break or control character from the {label}."
     return found
 
 

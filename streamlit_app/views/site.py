@@ -31,6 +31,8 @@ def _edit(account: Account, site: Site) -> None:
         with visit.told():
             sites.save(account, changed)
             told = _tell_flip(account, site.site_id)
+            if told and changed.zip_code != site.zip_code:  # the programs there are others
+                flip.refresh_programs(account, site.site_id, visit.now().isoformat(timespec="minutes"))
             st.success("Saved. Flip is being told." if told else "Saved.")
     show_requests("update_site", site.site_id)
 

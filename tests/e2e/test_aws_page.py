@@ -130,7 +130,7 @@ def enroll(link: str, homeowner: Visitor) -> None:
     homeowner.sees("Flip knows your battery.", within_s=150)
     homeowner.page.get_by_text("See the programs and apply").click()
     homeowner.unfold("Terms, questions and applying")
-    homeowner.page.get_by_text("Do you own your home?").click()
+    homeowner.page.get_by_role("radiogroup", name="Do you own your home?").get_by_text("Yes", exact=True).click()
     homeowner.fill("Size of your solar system, kW", "6.5")
     homeowner.fill("Meter number", "M-1234")
     homeowner.page.get_by_text("I have read the terms and agree to them.").click()

@@ -42,7 +42,7 @@ def test_a_homeowner_registers_a_battery_and_joins_a_program(
     homeowner.page.get_by_text("See the programs and apply").click()
     homeowner.unfold("Terms, questions and applying")
     homeowner.sees("We may discharge your battery")
-    homeowner.page.get_by_text("Do you own your home?").click()
+    homeowner.page.get_by_role("radiogroup", name="Do you own your home?").get_by_text("Yes", exact=True).click()
     homeowner.fill("Size of your solar system, kW", "6.5")
     homeowner.fill("Meter number", "M-1234")
     homeowner.page.get_by_text("I have read the terms and agree to them.").click()

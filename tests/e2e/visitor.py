@@ -60,7 +60,7 @@ class Visitor:
         values: Mapping[str, str] = ADDRESS | {label.replace("_", " "): text for label, text in changes.items()}
         for label, text in values.items():
             self.fill(label, text)
-        self.choose("State", "CA")
+        self.choose("State", "California")
 
     def register(self, link: str, email: str) -> None:
         """From a link to a battery that is theirs, with a new account."""

@@ -82,6 +82,7 @@ DEFINERS = {
     "public.transfer_device",
     "public.request_flip",
     "fleet.accounts",
+    "fleet.forget_programs",
 }
 CALLED_BY_INVOKERS = {
     "claims", "current_user_id", "is_operator", "require_user", "require_operator", "is_state_code", "interval_start",

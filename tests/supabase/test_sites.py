@@ -39,6 +39,19 @@ def test_what_is_given_changes_and_the_rest_stays(ann: Person) -> None:
     assert site["street_address"] == HOME["street_address"]
 
 
+@pytest.mark.parametrize(
+    ("change", "is_kept"), [({"zip_code": "89801"}, False), ({"street_address": "1 Other Road"}, True)]
+)
+def test_programs_of_a_former_zip_code_are_not_shown_as_those_of_the_new_one(
+    fleet: Fleet, ann: Person, change: dict[str, str], is_kept: bool
+) -> None:
+    site_id, other_id = home_of(ann), home_of(ann)
+    for each in (site_id, other_id):
+        fleet.sql("INSERT INTO fleet.site_programs (site_id, programs) VALUES (%s, '[]') RETURNING 1", each)
+    ann.call("save_site", p_site_id=site_id, p_site=change)
+    assert {row["site_id"] for row in ann.rows("my_programs")} == {other_id, *([site_id] if is_kept else [])}
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_only_text(ann: Person, text: str) -> None:
     site_id = ann.call("save_site", p_site_id=None, p_site={**HOME, "first_name": text, "city": text})
