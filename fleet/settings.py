@@ -208,6 +208,12 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8501",
         description="Address of the web app as homeowners open it; registration links are made for it and no other.",
     )
+    support_contact: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}|https://[A-Za-z0-9./_-]+)?$",
+        description="Where homeowners reach the maker: a mail address, or an https:// address. It stands on every page "
+        "and in every error. Empty: nowhere.",
+    )
     app_credential: SecretStr = Field(
         SecretStr(""),
         description="What lets the web app bind a battery whose link it verified: `fleet app-credential` prints one.",

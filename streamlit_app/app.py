@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 
 from fleet import logs
 from fleet.settings import get_settings, load_environment, secrets_of_environment
-from streamlit_app import views
+from streamlit_app import views, visit
 from streamlit_app.cookie import OwnPagesOnly, session_routes
 from streamlit_app.security_headers import SecurityHeaders
 from streamlit_app.web_state import session_store
@@ -24,7 +24,7 @@ _log = logging.getLogger("fleet.web")
 def _own_fault(error: Exception) -> bool:
     """An error of ours, on a page: the log gets the trace, the visitor a sentence."""
     _log.error("A page failed.", exc_info=error)
-    st.error("Something went wrong on our side. Try again in a moment; if it stays, tell us.")
+    visit.say_wrong("Something went wrong on our side. Try again in a moment.")
     return True
 
 

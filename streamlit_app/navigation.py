@@ -48,5 +48,7 @@ st.set_page_config(
     layout="wide" if page.url_path in _WIDE else "centered",
 )
 show_account(account)
-with visit.told():
+body = st.container()
+visit.show_support()  # below, and before the page: that may end the run
+with body, visit.told():
     page.run()

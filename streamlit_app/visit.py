@@ -109,9 +109,28 @@ def told() -> Iterator[None]:
         yield
     except NotConfigured as error:
         _log.error("%s", error)
-        st.error("This page is not set up yet: what is missing is in the log, for the operator.")
+        say_wrong("This page is not set up yet: what is missing is in the log, for the operator.")
     except FleetError as error:
-        st.error(words.plain(str(error)))
+        say_wrong(words.plain(str(error)))
+
+
+def say_wrong(sentence: str) -> None:
+    """Show what went wrong, Markdown, and whom to ask."""
+    address = _support()
+    st.error(f"{sentence} If it stays so, ask {words.contact(address)}." if address else sentence)
+
+
+def show_support() -> None:
+    """Where the maker is reached, below whatever page."""
+    if address := _support():
+        st.caption(f"Questions? {words.contact(address)}")
+
+
+def _support() -> str:
+    try:
+        return settings().support_contact
+    except NotConfigured:
+        return ""
 
 
 def local_zone() -> ZoneInfo:

@@ -26,6 +26,12 @@ def plain(text: str) -> str:
     return _LINK_LIKE.sub(lambda found: found[0] + _JOINER, escaped)
 
 
+def contact(address: str) -> str:
+    """A link to a mail address or a page, as Markdown."""
+    is_page = address.startswith("https://")
+    return f"[{address.removeprefix('https://')}]({address if is_page else f'mailto:{address}'})"
+
+
 def power(watts: float | None) -> str:
     """W below 1 kW, kW above."""
     if watts is None:

@@ -15,6 +15,14 @@ def test_a_bad_value_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -
         get_settings()
 
 
+@pytest.mark.parametrize(
+    "contact", ["help", "javascript:alert(1)", "http://maker.example", "a@b.c](https://x.example)", "a@b c.example"]
+)
+def test_a_contact_that_is_no_plain_address_is_refused(contact: str) -> None:
+    with pytest.raises(ValueError, match="support_contact"):
+        Settings(support_contact=contact)
+
+
 def test_a_missing_database_is_named_where_it_is_needed() -> None:
     with pytest.raises(NotConfigured, match="DATABASE_URL"):
         Settings.model_validate({"DATABASE_URL": ""}).require_database_url()

@@ -66,6 +66,17 @@ def test_a_visitor_without_account_is_asked_to_sign_in(open_page: Open) -> None:
     assert app.text_input(key="sign_in_email") and _errors(app) == ""
 
 
+@pytest.mark.parametrize("contact", ["help@maker.example", "https://maker.example/help", ""])
+def test_the_maker_is_named_on_every_page_and_in_every_error(open_page: Open, sign_in: SignIn, contact: str) -> None:
+    failing = open_page(FLEET_SUPPORT_CONTACT=contact, SUPABASE_URL=NOWHERE)
+    failing.text_input(key="sign_in_email").set_value(new_address())
+    failing.button(key="sign_in_send").click().run(timeout=30)
+    assert ("If it stays so, ask" in _errors(failing)) == bool(contact)
+    for app in (failing, open_page(account=sign_in(), FLEET_SUPPORT_CONTACT=contact)):
+        questions = [each.value for each in app.caption if each.value.startswith("Questions?")]
+        assert len(questions) == bool(contact) and all(contact in each for each in questions)
+
+
 def test_an_account_without_batteries_learns_how_to_register_one(open_page: Open, sign_in: SignIn) -> None:
     app = open_page(account=sign_in())
     assert "No battery yet" in [found.value for found in app.subheader] and _errors(app) == ""

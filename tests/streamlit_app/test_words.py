@@ -32,6 +32,17 @@ def test_a_moment_is_shown_in_the_readers_time() -> None:
     assert words.at(None, NOW) == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("address", "link"),
+    [
+        ("help@maker.example", "[help@maker.example](mailto:help@maker.example)"),
+        ("https://maker.example/help", "[maker.example/help](https://maker.example/help)"),
+    ],
+)
+def test_the_maker_is_reached_by_a_link(address: str, link: str) -> None:
+    assert words.contact(address) == link
+
+
 def test_a_mode_not_known_yet_is_shown_by_its_name() -> None:
     assert words.mode("FROM_THE_FUTURE") == "from the future"
     assert words.mode(None) == "unknown"
