@@ -141,9 +141,10 @@ def _provisioned(settings: Settings, orders: list[Order]) -> set[str]:
 
 
 def _dispatch(demo: Demo, running: Cloud, folders: list[Path]) -> Dispatch | None:
-    """Give batteries to households, and have Flip make an event for them; the first is left for whoever watches."""
+    """Give batteries to households, and have Flip make an event for them; the first is left for whoever watches, or
+    comes later: only a fleet of one has none to spare."""
     settings, state = as_owner(get_settings(), running.state), running.state  # mails are the account's to read
-    theirs = folders[0 if demo.once else 1 :][:_HOUSEHOLDS]
+    theirs = (folders[1:] or folders)[:_HOUSEHOLDS]
     households.ensure_operator(settings, state, demo.say)
     if made := households.register(settings, state, theirs, demo.say):
         demo.say(f"{made} batteries were registered, each by its household with a signed link and a mailed code")
