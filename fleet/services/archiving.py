@@ -59,7 +59,7 @@ class _Run:
         if samples := self.ledger.count(table):
             parts = parts_for(samples)
             for part in range(parts):
-                self.archive(Slice(span.day, span.hour, part, parts), table)
+                self.archive(Slice(span.day, span.hour, part=part, parts=parts), table)
         self.done.samples_removed += self.ledger.drop(span, table)
         self.done.tables_removed += 1
         _log.info("%s is in the archive: %d samples", table, samples)

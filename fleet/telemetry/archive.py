@@ -57,7 +57,7 @@ class Span:
         return self.start + (_DAY if self.hour is None else timedelta(hours=1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Slice(Span):
     """Which samples a file holds: part `part` of `parts` of a day or an hour.
 

@@ -31,7 +31,7 @@ def test_its_days_are_the_folders_of_the_files() -> None:
     (template,) = re.findall(r'"storage.location.template" += "\$\{local.archive_location\}(.+)"', CATALOG)
     (location,) = re.findall(r'archive_location = "s3://\$\{local.archive_bucket\}/(.+)"', CATALOG)
     folder = (location + template).replace("$${day}", "2026-09-01")
-    assert Slice(date(2026, 9, 1), 1, 3).key.startswith(folder)
+    assert Slice(date(2026, 9, 1), 1, part=1, parts=3).key.startswith(folder)
     assert Slice(date(2026, 9, 1)).key.rpartition("/")[0] + "/" == folder
 
 

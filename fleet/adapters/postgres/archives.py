@@ -156,6 +156,8 @@ def _bounds(span: Span) -> dict[str, datetime]:
 
 
 def _archived(row: dict[str, Any]) -> Archived:
-    part = Slice(row["day"], row["hour"], row["part"], row["parts"], row["stored_before"])
-    columns = ("samples", "earliest_measured_at", "latest_measured_at", "bytes", "sha256")
-    return Archived(row["bucket"], part, Written(**{column: row[column] for column in columns}))
+    written = ("samples", "earliest_measured_at", "latest_measured_at", "bytes", "sha256")
+    slice_ = ("day", "hour", "part", "parts", "stored_before")
+    return Archived(
+        row["bucket"], Slice(**{name: row[name] for name in slice_}), Written(**{name: row[name] for name in written})
+    )

@@ -15,7 +15,8 @@ def at(second: int, sequence: int) -> tuple[object, ...]:
 
 def test_a_file_has_the_same_name_at_each_try_and_another_for_what_came_late() -> None:
     assert Slice(DAY).key == "telemetry/day=2026-10-24/part-0000-of-0001.parquet"
-    assert Slice(DAY, 2, 9).key == "telemetry/day=2026-10-24/part-0002-of-0009.parquet"
+    assert Slice(DAY, part=2, parts=9).key == "telemetry/day=2026-10-24/part-0002-of-0009.parquet"
+    assert Slice(DAY, 7, part=2, parts=9).key == "telemetry/day=2026-10-24/hour-07-part-0002-of-0009.parquet"
     assert Slice(DAY, stored_before=NOON).key == "telemetry/day=2026-10-24/late-before-20261024.parquet"
 
 
