@@ -25,35 +25,46 @@ from fleet.adapters.postgres import Connection, connect, one
 from fleet.adapters.postgres.migrations import ensure_partitions
 from fleet.adapters.postgres.rollups import roll_up
 from fleet.adapters.postgres.samples import store_samples
+from fleet.adapters.postgres.telemetry import Received
+from fleet.services.ingestion import store_in_parts
 from fleet.telemetry.blocks import blocks_of
 from fleet.telemetry.message import DeviceMessage, QueueMessage, encode, parse
 from fleet.telemetry.sample import Mode, Sample
 
 _ARCHIVED_DEVICES = 2
-_BATCH = 500
-"""Messages a transaction, about what a worker that is behind takes at once."""
+_BATCH = 2_000
+"""Messages that a worker that is behind takes at once."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """To store the messages of a batch, and to bring the rollups up to that at a time; its tables are in `schema`."""
+    """To parse and store the messages of a batch, and to bring the rollups up to that at a time; its tables are in
+    `schema`."""
 
     schema: str
-    store: Callable[[Connection, Sequence[QueueMessage]], None]
+    store: Callable[[Connection, Sequence[bytes]], None]
     roll_up: Callable[[Connection, datetime], object]
 
 
-def _store_chunks(connection: Connection, messages: Sequence[QueueMessage]) -> None:
-    store_samples(connection, messages, datetime.now(UTC))
-    connection.commit()
+def _store_chunks(connection: Connection, bodies: Sequence[bytes]) -> None:
+    def store_part(parsed: Sequence[tuple[object, object]]) -> None:
+        store_samples(connection, [one for _, one in parsed if isinstance(one, QueueMessage)], datetime.now(UTC))
+        connection.commit()
+
+    for _ in store_in_parts([Received("", body, None) for body in bodies], store_part):
+        pass
 
 
-def _store_rows(connection: Connection, messages: Sequence[QueueMessage]) -> None:
-    earlier.store(connection, messages, datetime.now(UTC))
+def _store_rows(connection: Connection, bodies: Sequence[bytes]) -> None:
+    earlier.store(connection, _parsed(bodies), datetime.now(UTC))
 
 
-def _copy_rows(connection: Connection, messages: Sequence[QueueMessage]) -> None:
-    earlier.copy_alone(connection, messages, datetime.now(UTC))
+def _copy_rows(connection: Connection, bodies: Sequence[bytes]) -> None:
+    earlier.copy_alone(connection, _parsed(bodies), datetime.now(UTC))
+
+
+def _parsed(bodies: Sequence[bytes]) -> list[QueueMessage]:
+    return [message for message in map(parse, bodies) if isinstance(message, QueueMessage)]
 
 
 NOW = Way("fleet", _store_chunks, lambda connection, at: roll_up(connection, now=at))
@@ -137,12 +148,11 @@ class _Database:
         rolling = waited = worked = 0.0
         for begin in range(0, len(bodies), _BATCH):
             own = time.process_time()
-            messages = [message for body in bodies[begin : begin + _BATCH]
-                        if isinstance(message := parse(body), QueueMessage)]  # fmt: skip
-            way.store(self._connection, messages)
+            batch = bodies[begin : begin + _BATCH]
+            way.store(self._connection, batch)
             worked += time.process_time() - own
             is_last = begin + _BATCH >= len(bodies)
-            now = datetime.now(UTC) if is_last else _measured_at(messages[-1])
+            now = datetime.now(UTC) if is_last else _measured_at(_parsed(batch[-1:])[0])
             database, begun, own = self._cpu_s(), time.perf_counter(), time.process_time()
             way.roll_up(self._connection, now)
             worked, waited = worked + time.process_time() - own, waited + time.perf_counter() - begun

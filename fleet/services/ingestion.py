@@ -2,23 +2,28 @@
 
 import gc
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.aws.sqs_pace import Pace
 from fleet.adapters.aws.sqs_stream import Stream
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.quarantine import Parsed, each_that_can_be
-from fleet.adapters.postgres.telemetry import Stored, store
+from fleet.adapters.postgres.telemetry import Delivery, Stored, store
 from fleet.telemetry.message import QueueMessage, Rejected, parse
 from fleet.tracing import OFF, Traces
 
 __all__ = ["Pace", "Tally", "ingest"]
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
+PART = 500
+"""Messages a commit, of a worker that is behind; one that keeps up has fewer in a batch."""
 
 
 class Tally:
@@ -33,7 +38,7 @@ def ingest(
 ) -> Stored:
     """Receive, store and delete batch after batch for about `seconds`, at least once; receiving never waits.
 
-    Safe with any number of workers on one queue. Each committed batch is added to `tally` at once. Raises
+    Safe with any number of workers on one queue. What is committed is added to `tally` at once. Raises
     `Unavailable` when the queue or the database stops answering: what was not committed is still queued.
     """
     tally = tally or Tally()
@@ -42,15 +47,34 @@ def ingest(
         for messages in stream.batches():
             begun = datetime.now(UTC)
             with _collector_paused():
-                parsed = [(message, parse(message.body)) for message in messages]
-                batch = _stored(connection, parsed)
+                for parsed, part in store_in_parts(messages, partial(_stored, connection)):
+                    total += part
+                    tally.stored += part
+                    if traces.is_on:
+                        _trace(traces, [message for _, message in parsed], begun)
             stream.delete(messages)
-            if traces.is_on:
-                _trace(traces, [message for _, message in parsed], begun)
-            total += batch
-            tally.stored += batch
             _log.debug("stored a batch of %d messages from %s", len(messages), queue.name)
     return total
+
+
+def store_in_parts(
+    messages: Sequence[Delivery], store_part: Callable[[list[Parsed]], T], at_once: int = PART
+) -> Iterator[tuple[list[Parsed], T]]:
+    """Parse and store, `at_once` messages at a time: the next ones are parsed while PostgreSQL stores those before.
+
+    `store_part` runs in one other thread and commits; each part is told with what that returned. What comes after one
+    that fails is not stored.
+    """
+    parts = [messages[begin : begin + at_once] for begin in range(0, len(messages), at_once)]
+    with ThreadPoolExecutor(1, thread_name_prefix="store") as storing:
+        before: tuple[list[Parsed], Future[T]] | None = None
+        for part in parts:
+            parsed = [(message, parse(message.body)) for message in part]
+            if before:
+                yield before[0], before[1].result()
+            before = parsed, storing.submit(store_part, parsed)
+        if before:
+            yield before[0], before[1].result()
 
 
 def _stored(connection: Connection, parsed: Sequence[Parsed]) -> Stored:

@@ -1,5 +1,6 @@
 """Several workers on one queue lose and double nothing, and figures of what was committed survive a failure."""
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.rollups import roll_up
-from fleet.adapters.postgres.telemetry import Stored
+from fleet.adapters.postgres.telemetry import Received, Stored
 from fleet.errors import Unavailable
 from fleet.services import ingestion
 from fleet.services.ingestion import Pace, Tally, ingest
@@ -113,3 +114,42 @@ def test_what_the_database_does_not_take_costs_its_neighbours_nothing(
         [row] = connection.execute("SELECT thing_name, reason, detail FROM fleet.quarantine").fetchall()
     assert (row["thing_name"], row["reason"]) == ("battery-7", "unstorable")
     assert "violates check constraint" in row["detail"]
+
+
+def test_the_next_messages_are_parsed_while_those_before_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each side waits for the other: one after the other would never end."""
+    is_storing, is_parsing = threading.Event(), threading.Event()
+    parse = ingestion.parse
+
+    def parse_after_the_first(body: bytes) -> object:
+        if body == bodies[1]:
+            is_parsing.set()
+            assert is_storing.wait(10)
+        return parse(body)
+
+    def store_part(parsed: list[Any]) -> int:
+        is_storing.set()
+        assert is_parsing.wait(10)
+        return len(parsed)
+
+    monkeypatch.setattr(ingestion, "parse", parse_after_the_first)
+    bodies = [message(number).encode() for number in range(3)]
+    parts = ingestion.store_in_parts([Received("", each, None) for each in bodies], store_part, at_once=1)
+    assert [(len(parsed), told) for parsed, told in parts] == [(1, 1)] * 3
+
+
+def test_of_a_batch_the_parts_before_one_that_fails_are_stored_and_told_and_none_after_it() -> None:
+    stored: list[int] = []
+
+    def store_part(parsed: list[Any]) -> None:
+        number = len(stored)
+        if number == 2:
+            raise Unavailable("PostgreSQL did not answer.")
+        stored.append(number)
+
+    received = [Received("", message(number).encode(), None) for number in range(50)]
+    told = 0
+    with pytest.raises(Unavailable):
+        for parsed, _ in ingestion.store_in_parts(received, store_part, at_once=10):
+            told += len(parsed)
+    assert (stored, told) == ([0, 1], 20)
