@@ -64,8 +64,8 @@ test-slow: install terraform  ## The tests that apply the Terraform, start a who
 test-hosted: install  ## The database's tests as on a hosted Supabase project, on PostgreSQL 18 and 15 (needs make debian); HOSTED=hosted-15 one
 	@set -e; for each in $(or $(HOSTED),hosted hosted-15); do $(PYTEST) -m "not slow" --database $$each $(OF_THE_DATABASE); done
 
-test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks
-	@MOMENT="$(MOMENT)" $(BIN)/python -m tests.at_other_times -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) $(SHUFFLED) -m "not integration" tests
+test-clock: install  ## The fast tests with the clock at midnight, on 29 February and in the nights of a change of clocks; CLOCKED=FOLDERS some
+	@MOMENT="$(MOMENT)" $(BIN)/python -m tests.at_other_times -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) $(SHUFFLED) -m "not integration" $(or $(CLOCKED),tests)
 
 test-second-aws: install terraform  ## The adapters' tests and the Terraform on moto's server, an AWS emulator of others
 	@FLEET_TEST_AWS=moto $(PYTEST) tests/fleet/adapters/aws tests/fleet/adapters/terraform tests/fleet/provisioning/test_steps.py \
