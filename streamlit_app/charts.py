@@ -124,7 +124,8 @@ def csv(buckets: Sequence[Bucket], zone: tzinfo, has_sun: bool = True) -> bytes:
 def _sentence(values: "pd.Series[float]", metric: Metric) -> str:
     if values.empty:
         return f"{metric.label}: no readings."
-    shown = [f"{value:.0f}" if metric.unit == "%" else f"{value:.1f}" for value in _figures(values)]
+    digits = 0 if metric.unit == "%" else 1
+    shown = [f"{round(value, digits) + 0.0:.{digits}f}" for value in _figures(values)]  # never -0.0
     return f"{metric.label}: {shown[0]} to {shown[1]} {metric.unit}, mean {shown[2]}, last {shown[3]} {metric.unit}."
 
 
@@ -145,7 +146,7 @@ def _value(bucket: Bucket, metric: Metric, has_sun: bool) -> float | None:
 
 def _time(start: datetime, end: datetime) -> alt.X:
     """The axis of the whole time asked for, whatever of it has readings; hours 0 to 23."""
-    ends = [start.timestamp() * 1000, end.timestamp() * 1000]
+    ends = [start.isoformat(), end.isoformat()]  # Vega-Lite takes a number for something else than milliseconds
     return alt.X(f"{_TIME}:T", title=None, scale=alt.Scale(domain=ends), axis=alt.Axis(labelExpr=_TICK))
 
 

@@ -1,12 +1,13 @@
 """The pages of homeowners and operators, in a real browser: what they show, how fast, on a phone, and to whom."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import cycle
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.e2e.conftest import DESKTOP, PHONE
 from tests.e2e.hostile_inputs import HOSTILE_INPUTS
@@ -56,8 +57,18 @@ def test_a_battery_shows_charts_in_local_time_words_for_them_and_a_csv(world: Ho
     charts = homeowner.page.get_by_test_id("stVegaLiteChart")
     expect(charts).to_have_count(2)
     expect(homeowner.page.get_by_label("Charge. Charge:").first).to_be_attached()
+    homeowner.settled()
+    hours = _ticks(charts.first, r"\d\d:00")
+    assert len(hours) > 5 and len(set(hours)) == len(hours) and any("13" <= hour < "24" for hour in hours), hours
+    charts.first.scroll_into_view_if_needed()
+    homeowner.shot("24-hours")
     homeowner.page.get_by_text("7 days", exact=True).click()
     homeowner.sees("Sun: 0.0 to")
+    homeowner.settled()
+    days = _ticks(charts.first, r"[A-Z][a-z]+ \d+")
+    assert len(days) > 5, days  # of which the battery has two
+    charts.first.scroll_into_view_if_needed()
+    homeowner.shot("7-days")
     with homeowner.page.expect_download() as download:
         homeowner.press("Download as CSV")
     lines = download.value.path().read_text().splitlines()
@@ -67,6 +78,13 @@ def test_a_battery_shows_charts_in_local_time_words_for_them_and_a_csv(world: Ho
     homeowner.sees("The signature fitted the certificate")
     [device] = world.run_sql("SELECT certificate_id FROM fleet.devices WHERE thing_name = %s", folder.name)
     homeowner.sees(str(device["certificate_id"]))
+
+
+def _ticks(chart: Locator, like: str) -> list[str]:
+    """The labels of the axes that look so, once they are drawn."""
+    labels = chart.locator("svg text").filter(has_text=re.compile(f"^{like}$"))
+    expect(labels.first).to_be_visible()
+    return [text or "" for text in (label.text_content() for label in labels.all())]
 
 
 def test_an_operator_finds_one_of_a_thousand_batteries_and_moves_it(world: HomeownerWorld, visit: Visit) -> None:

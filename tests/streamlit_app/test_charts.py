@@ -51,6 +51,11 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
     assert "Charging: 1.5 to 3.0 kW, mean 2.2, last 3.0 kW." in charts.in_words(table, charts.POWERS)
 
 
+def test_a_little_that_is_given_to_the_grid_is_no_minus_zero() -> None:
+    table = charts.frame([_bucket(0, watts=1499.99)], ZONE, GAP)
+    assert "From the grid: 0.0 to 0.0 kW, mean 0.0, last 0.0 kW." in charts.in_words(table, charts.POWERS)
+
+
 def test_a_metric_without_readings_says_so() -> None:
     table = charts.frame([Bucket(bucket_start=NOON)], ZONE, GAP)
     assert charts.in_words(table, [charts.CHARGE]) == "Charge: no readings."
@@ -66,10 +71,10 @@ def test_the_axis_covers_the_time_that_was_asked_for_and_few_readings_are_points
     few, many = (charts.frame([_bucket(5 * n) for n in range(count)], ZONE, GAP) for count in (1, 100))
     for table, is_short in ((few, True), (many, False)):
         drawn = charts.power_chart(table, *SPAN).to_dict()
-        assert drawn["encoding"]["x"]["scale"]["domain"] == [each.timestamp() * 1000 for each in SPAN]
+        assert drawn["encoding"]["x"]["scale"]["domain"] == [each.isoformat() for each in SPAN]
         assert drawn["mark"] == {"type": "line", "point": is_short}
         for layer in charts.charge_chart(table, *SPAN).to_dict()["layer"]:
-            assert layer["encoding"]["x"]["scale"]["domain"] == [each.timestamp() * 1000 for each in SPAN]
+            assert layer["encoding"]["x"]["scale"]["domain"] == [each.isoformat() for each in SPAN]
 
 
 @pytest.mark.parametrize(
