@@ -21,6 +21,8 @@ from fleet.errors import FleetError, NotConfigured, Refused, Unavailable
 from fleet.settings import OPERATOR_FILE, Settings, get_settings
 from tasks.jobs import settings_of
 
+_PATIENCE = httpx.Timeout(30, connect=5)
+"""A server that is there and has much to do is no server that is away."""
 _FOREIGN = "https://elsewhere.invalid"
 """An origin that no Prefect server of ours has reason to trust."""
 
@@ -169,7 +171,7 @@ def _notifications(settings: Settings) -> str:
 
 def _ask_prefect(url: str, headers: dict[str, str], variable: str) -> httpx.Response:
     try:
-        answer = httpx.get(url, headers=headers, timeout=5)
+        answer = httpx.get(url, headers=headers, timeout=_PATIENCE)
     except httpx.HTTPError as error:
         raise Unavailable(f"{url} does not answer.") from error
     if answer.status_code in {401, 403}:
