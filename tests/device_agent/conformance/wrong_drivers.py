@@ -195,4 +195,4 @@ def subject_of(driver: Callable[[Clock], SimulatedBattery], bounds: Measure | No
     """A battery of that driver on a bench where time passes when it is waited for; the driver is made once."""
     turned = Turned()
     made = driver(turned.clock)
-    return Subject(lambda: made, bounds or Measure(read_s=10, timeout_s=0.05), turned.clock, turned.wait)
+    return Subject(lambda: made, bounds or Measure(read_s=10, timeout_s=0.5), turned.clock, turned.wait)
