@@ -62,19 +62,19 @@ def store_in_parts(
 ) -> Iterator[tuple[list[Parsed], T]]:
     """Parse and store, `at_once` messages at a time: the next ones are parsed while PostgreSQL stores those before.
 
-    `store_part` runs in one other thread and commits; each part is told with what that returned. What comes after one
-    that fails is not stored.
+    `store_part` commits, in one other thread or, for the last part, in this one; each part is told with what that
+    returned. What comes after one that fails is not stored.
     """
-    parts = [messages[begin : begin + at_once] for begin in range(0, len(messages), at_once)]
     with ThreadPoolExecutor(1, thread_name_prefix="store") as storing:
         before: tuple[list[Parsed], Future[T]] | None = None
-        for part in parts:
-            parsed = [(message, parse(message.body)) for message in part]
+        for begin in range(0, len(messages), at_once):
+            parsed = [(message, parse(message.body)) for message in messages[begin : begin + at_once]]
             if before:
                 yield before[0], before[1].result()
-            before = parsed, storing.submit(store_part, parsed)
-        if before:
-            yield before[0], before[1].result()
+            if begin + at_once >= len(messages):  # nothing to parse meanwhile
+                yield parsed, store_part(parsed)
+            else:
+                before = parsed, storing.submit(store_part, parsed)
 
 
 def _stored(connection: Connection, parsed: Sequence[Parsed]) -> Stored:
