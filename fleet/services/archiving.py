@@ -15,7 +15,7 @@ from fleet.adapters.aws.s3 import ArchiveStore
 from fleet.adapters.postgres import Connection
 from fleet.adapters.postgres.archives import ArchiveLedger
 from fleet.errors import FleetError
-from fleet.telemetry.archive import Archived, Slice, Span, Written, parts_for
+from fleet.telemetry.archive import Archived, Period, Slice, Written, parts_for
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ def archive_samples(
     """
     done = ArchivedSamples()
     run = _Run(ArchiveLedger(connection), store, done)
-    for span, table in run.ledger.detach_due(before).items():
-        run.archive_table(span, table)
+    for period, table in run.ledger.detach_due(before).items():
+        run.archive_table(period, table)
     run.archive_late(late_before)
     return done
 
@@ -52,15 +52,15 @@ class _Run:
     store: ArchiveStore
     done: ArchivedSamples
 
-    def archive_table(self, span: Span, table: str) -> None:
-        if self.ledger.archived_before(span):
+    def archive_table(self, period: Period, table: str) -> None:
+        if self.ledger.archived_before(period):
             self.ledger.give_back(table)
             return
         if samples := self.ledger.count(table):
             parts = parts_for(samples)
             for part in range(parts):
-                self.archive(Slice(span.day, span.hour, part=part, parts=parts), table)
-        self.done.samples_removed += self.ledger.drop(span, table)
+                self.archive(Slice(period.day, period.hour, part=part, parts=parts), table)
+        self.done.samples_removed += self.ledger.drop(period, table)
         self.done.tables_removed += 1
         _log.info("%s is in the archive: %d samples", table, samples)
 

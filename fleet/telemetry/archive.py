@@ -37,14 +37,14 @@ Row = tuple[object, ...]
 
 
 @dataclass(frozen=True)
-class Span:
+class Period:
     """A UTC day, or an hour of it, whose samples leave the database at once."""
 
     day: date
     hour: int | None = None
 
     @classmethod
-    def of(cls, start: datetime, end: datetime) -> "Span":
+    def of(cls, start: datetime, end: datetime) -> "Period":
         """The one from `start` up to `end`, UTC."""
         return cls(start.date(), start.hour if end - start < _DAY else None)
 
@@ -58,7 +58,7 @@ class Span:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slice(Span):
+class Slice(Period):
     """Which samples a file holds: part `part` of `parts` of a day or an hour.
 
     `stored_before` is None for the whole of that time. A sample that came when its time was gone already waits in the

@@ -11,7 +11,7 @@ from fleet.adapters.postgres import Connection, one, queries, translated
 from fleet.adapters.postgres.read_samples import selected
 from fleet.adapters.postgres.rollups import roll_up
 from fleet.errors import Conflict
-from fleet.telemetry.archive import STORED_COLUMNS, Archived, Row, Slice, Span, Written
+from fleet.telemetry.archive import STORED_COLUMNS, Archived, Period, Row, Slice, Written
 
 LOCK_TIMEOUT = "10s"
 """How long ingestion may have to wait behind us while we wait for a table ourselves."""
@@ -23,30 +23,32 @@ class ArchiveLedger:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def detach_due(self, before: datetime) -> dict[Span, str]:
+    def detach_due(self, before: datetime) -> dict[Period, str]:
         """The tables of what ended by then, the oldest first; what is stored of these times from now on waits apart.
 
         Their rollups are brought up to date first: from then on the samples are not there to compute them from.
         """
-        due = self._rows("due", before=before)
+        rows = self._rows("due", before=before)
         roll_up(self._connection)
-        for row in due:
+        due: dict[Period, str] = {}
+        for row in rows:
+            period, table = Period.of(row["starts_at"], row["ends_at"]), row["partition_name"]
             if row["is_attached"]:
                 self._limit_waiting()
-                self._run("detach", table=row["partition_name"])
+                self._run("detach", table=table)
                 # From here on no sample of it is found by who stores, and one that comes again must be known.
-                bounds = {"start": row["starts_at"], "end": row["ends_at"]}
-                self._run("know", table=row["partition_name"], stored_before=None, **bounds)
+                self._run("know", table=table, stored_before=None, **_bounds(period))
             self._connection.commit()
-        return {Span.of(row["starts_at"], row["ends_at"]): row["partition_name"] for row in due}
+            due[period] = table
+        return due
 
     def count(self, table: str) -> int:
         """How many samples a table has."""
         return int(one(self._run("count", table=table))["samples"])
 
-    def archived_before(self, span: Span) -> bool:
+    def archived_before(self, period: Period) -> bool:
         """Whether the whole of it was archived and removed already."""
-        return any(row["removed_at"] for row in self._ledger(span))
+        return any(row["removed_at"] for row in self._ledger(period))
 
     def is_noted(self, key: str) -> bool:
         """Whether a file of that name is in the ledger."""
@@ -68,17 +70,17 @@ class ArchiveLedger:
         self._run("note", **columns, **asdict(archived.slice), **asdict(archived.written))
         self._connection.commit()
 
-    def drop(self, span: Span, table: str) -> int:
+    def drop(self, period: Period, table: str) -> int:
         """Drop a table whose files are in the ledger; returns its samples. Raises `Conflict` if not all are."""
         samples = self.count(table)
-        kept = sum(row["samples"] for row in self._ledger(span))
+        kept = sum(row["samples"] for row in self._ledger(period))
         if samples != kept:
             self._connection.rollback()
             raise Conflict(f"{table} has {samples} samples, but its archive {kept}: nothing was removed.")
         self._limit_waiting()
         self._run("lock_for_removal")
         self._run("drop", table=table)
-        self._run("removed", day=span.day, hour=span.hour)
+        self._run("removed", day=period.day, hour=period.hour)
         self._connection.commit()
         return samples
 
@@ -97,7 +99,7 @@ class ArchiveLedger:
         """Remove from the default partition what the ledger says is archived; returns how many samples."""
         removed = 0
         for file in self._rows("late_unremoved"):
-            bounds = {**_bounds(Span(file["day"])), "stored_before": file["stored_before"]}
+            bounds = {**_bounds(Period(file["day"])), "stored_before": file["stored_before"]}
             self._run("know", table="telemetry_chunks_default", **bounds)
             gone = one(self._run("remove_late", **bounds))["samples"]
             if gone != file["samples"]:
@@ -131,8 +133,8 @@ class ArchiveLedger:
             cursor.execute(_statement(query, table), span)
         return iter(cursor)
 
-    def _ledger(self, span: Span) -> list[dict[str, Any]]:
-        return self._rows("ledger", day=span.day, hour=span.hour)
+    def _ledger(self, period: Period) -> list[dict[str, Any]]:
+        return self._rows("ledger", day=period.day, hour=period.hour)
 
     def _limit_waiting(self) -> None:
         self._connection.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
@@ -151,8 +153,8 @@ def _statement(name: str, table: str) -> bytes:
     return queries("archives")[name].format(table=table, columns=selected(STORED_COLUMNS)).encode()
 
 
-def _bounds(span: Span) -> dict[str, datetime]:
-    return {"start": span.start, "end": span.end}
+def _bounds(period: Period) -> dict[str, datetime]:
+    return {"start": period.start, "end": period.end}
 
 
 def _archived(row: dict[str, Any]) -> Archived:

@@ -263,9 +263,9 @@ def test_what_came_back_other_than_it_was_written_removes_nothing(
 def test_a_day_with_more_samples_than_its_files_stays(place: Place) -> None:
     place.samples(100)
     ledger = ArchiveLedger(place.connection)
-    ((span, table),) = ledger.detach_due(BEFORE).items()
+    ((period, table),) = ledger.detach_due(BEFORE).items()
     with pytest.raises(Conflict, match="100 samples, but its archive 0: nothing was removed"):
-        ledger.drop(span, table)
+        ledger.drop(period, table)
     assert len(place.history()) == 100
 
 
@@ -331,7 +331,7 @@ def test_a_message_that_comes_again_when_its_time_is_over_or_on_its_way_is_known
     before = place.history()
     if died_at:
         with pytest.MonkeyPatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(ArchiveLedger, {"note": "note", "drop": "drop"}[died_at], killed)
+            patched.setattr(ArchiveLedger, died_at, killed)
             place.archive()
         place.connection.rollback()
     else:
