@@ -147,7 +147,12 @@ def _value(bucket: Bucket, metric: Metric, has_sun: bool) -> float | None:
 def _time(start: datetime, end: datetime) -> alt.X:
     """The axis of the whole time asked for, whatever of it has readings; hours 0 to 23."""
     ends = [start.isoformat(), end.isoformat()]  # Vega-Lite takes a number for something else than milliseconds
-    return alt.X(f"{_TIME}:T", title=None, scale=alt.Scale(domain=ends), axis=alt.Axis(labelExpr=_TICK))
+    return alt.X(f"{_TIME}:T", title=None, scale=alt.Scale(domain=ends), axis=time_axis())
+
+
+def time_axis() -> alt.Axis:
+    """Of times: hours 0 to 23, and no label twice, however near its ticks are."""
+    return alt.Axis(labelExpr=_TICK)
 
 
 def _is_short(table: pd.DataFrame) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 import altair as alt
 import pandas as pd
 
-from streamlit_app.charts import Chart
+from streamlit_app.charts import Chart, time_axis
 from streamlit_app.services.dispatches import DispatchKey, FleetPower
 
 _TIME, _SERIES, _POWER = "Time", "Series", "Power (kW)"
@@ -35,7 +35,7 @@ def power_frame(power: FleetPower, zone: tzinfo) -> pd.DataFrame:
 
 def power_chart(power: FleetPower, key: DispatchKey, zone: tzinfo) -> Chart:
     """Charging and discharging over time, the asked power as dashed steps, and marks at start and end."""
-    x, y = alt.X(f"{_TIME}:T", title=None, axis=alt.Axis(format="%H:%M")), alt.Y(f"{_POWER}:Q", title=_POWER)
+    x, y = alt.X(f"{_TIME}:T", title=None, axis=time_axis()), alt.Y(f"{_POWER}:Q", title=_POWER)
     colours = alt.Scale(domain=[_DISCHARGING, _CHARGING, _ASKED])
     colour = alt.Color(f"{_SERIES}:N", scale=colours, legend=alt.Legend(title=None, orient="bottom"))
     moment = alt.Tooltip(f"{_TIME}:T", title="Time", format="%b %d, %H:%M:%S")
