@@ -167,7 +167,10 @@ class ServedFlows(Executor):
         return False
 
     def after_start_check(self) -> bool:
-        answer = httpx.get(self._url, timeout=5)
+        try:
+            answer = httpx.get(self._url, timeout=5)
+        except httpx.TransportError:  # it has much to do as everything starts: it is asked again
+            return False
         polled = answer.json().get("last_polled") if answer.is_success else None
         return polled is not None and datetime.fromisoformat(polled) >= self._since
 
