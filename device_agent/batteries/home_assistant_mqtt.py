@@ -6,6 +6,7 @@ beside it as JSON. It says `offline` on homeassistant/status when Home Assistant
 
 import json
 import threading
+from concurrent.futures import Future
 
 from awscrt import mqtt5
 
@@ -106,7 +107,15 @@ class OverMqtt(Driver):
         wanted = [_STATUS, *sorted(self._awaited)]
         asked = [mqtt5.Subscription(topic_filter=topic, qos=mqtt5.QoS.AT_LEAST_ONCE) for topic in wanted]
         subscribed = self._client.subscribe(mqtt5.SubscribePacket(subscriptions=asked))
-        subscribed.add_done_callback(lambda _: self._subscribed.set())
+        subscribed.add_done_callback(self._on_subscribed)
+
+    def _on_subscribed(self, future: "Future[mqtt5.SubackPacket]") -> None:
+        if problem := future.exception():
+            self._problem = str(problem).rstrip(".")
+        elif (code := min(future.result().reason_codes)) >= 0x80:  # what is refused alone is a reading that is missing
+            self._problem = f"it lets us subscribe to nothing ({mqtt5.SubackReasonCode(code).name})"
+        else:
+            self._subscribed.set()
 
     def _on_failure(self, data: mqtt5.LifecycleConnectFailureData) -> None:
         self._problem = str(data.exception).rstrip(".")

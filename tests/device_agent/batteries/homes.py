@@ -159,8 +159,8 @@ def broker(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def broker_that_answers(puback: int) -> Iterator[int]:
-    """The port of one that takes a client and its subscriptions, and answers what is published with that reason code.
+def broker_that_answers(puback: int = 0, suback: int = 1) -> Iterator[int]:
+    """The port of one that takes a client, and answers subscriptions and what is published with these reason codes.
 
     MQTT 5.0, 3.4.2.1: a broker may say 0x10 where nobody has subscribed, and says 0x87 where it is not allowed.
     """
@@ -179,7 +179,7 @@ def broker_that_answers(puback: int) -> Iterator[int]:
                     self.wfile.write(bytes([0x20, 3, 0, 0, 0]))
                 elif kind == 8:  # SUBSCRIBE: to the status and to each of the states and units
                     count = len(DESCRIPTION.split("[entities]")[1].split()) // 3 + len(UNITS) + 1
-                    self.wfile.write(bytes([0x90, 3 + count, *packet[:2], 0, *[1] * count]))
+                    self.wfile.write(bytes([0x90, 3 + count, *packet[:2], 0, *[suback] * count]))
                 elif kind == 3:  # PUBLISH
                     begin = 2 + int.from_bytes(packet[:2], "big")
                     self.wfile.write(bytes([0x40, 4, *packet[begin : begin + 2], puback, 0]))

@@ -163,6 +163,16 @@ def test_what_a_broker_gave_to_nobody_is_said(tmp_path: Path, puback: int, words
         driver.close()
 
 
+def test_a_broker_that_lets_nobody_subscribe_is_said(tmp_path: Path) -> None:
+    with broker_that_answers(suback=0x87) as port:
+        lines = f'broker = "127.0.0.1"\nport = {port}\ncontrol_topic = "battery/control"\n'
+        (tmp_path / "home.toml").write_text(lines + DESCRIPTION)
+        driver = open_battery("home-assistant-mqtt:home.toml", Place("bat-5", tmp_path))
+        with pytest.raises(Unavailable, match="NOT_AUTHORIZED"):
+            driver.read()
+        driver.close()
+
+
 def test_an_entity_that_is_not_there_is_missing(over_http: Path) -> None:
     description = over_http / "home.toml"
     description.write_text(description.read_text().replace("sensor.house", "sensor.mouse"))
