@@ -4,14 +4,16 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import hypothesis
 import psycopg
 import pytest
+from dotenv import load_dotenv
 from pydantic import SecretStr
 
 from fleet.adapters.flip import FlipClient
@@ -37,6 +39,7 @@ FLIP_WEBHOOK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1zdGFuZC1pbi1mb3ItdGVzdHM="
 hypothesis.settings.register_profile("fleet", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("fleet")
 
+CHECKOUT = Path(__file__).parent.parent.resolve()
 _MEMORY = Path("/dev/shm")
 SLOW = ("infrastructure", "prefect_server", "test_cloud.py")
 """What starts slow servers: Terraform's apply, a Prefect server, the whole embedded cloud."""
@@ -64,6 +67,24 @@ def pytest_configure(config: pytest.Config) -> None:
     if "TMPDIR" not in os.environ and _has_room(_MEMORY):
         os.environ["TMPDIR"] = str(_MEMORY)
         tempfile.tempdir = None  # read the variable
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_of_the_checkout_is_a_setting() -> Iterator[None]:
+    """What a demo or an operator left in this checkout: a command that is called in a test would read it into the
+    environment, for it and all tests after it, real credentials among it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fleet.settings.load_dotenv", outside(CHECKOUT))
+        yield
+
+
+def outside(checkout: Path) -> Callable[..., bool]:
+    """`load_dotenv` that passes over the files of a folder."""
+
+    def load(file: Path, **options: Any) -> bool:
+        return not file.resolve().is_relative_to(checkout) and load_dotenv(file, **options)
+
+    return load
 
 
 def _has_room(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """Settings say what is wrong with themselves, and `.env.example` is written from them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from fleet.errors import InvalidInput, NotConfigured
 from fleet.infrastructure.names import ResourceNames
 from fleet.settings import Settings, env_example, get_settings, load_environment
+from tests.conftest import CHECKOUT, outside
 
 
 def test_a_bad_value_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +59,19 @@ def test_an_operators_file_is_read_instead_of_the_local_clouds(folder: Path, mon
     load_environment()
     settings = get_settings()
     assert (settings.project, settings.aws_endpoint_url) == ("from-operator", "")
+
+
+def test_a_file_of_the_checkout_is_not_read_in_tests_and_one_elsewhere_is(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_PROJECT", "")
+    monkeypatch.delenv("FLEET_PROJECT")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for place, is_read in ((folder, False), (elsewhere, True)):
+        (place / ".env").write_text("FLEET_PROJECT=of-the-file\n")
+        outside(folder.resolve())(place / ".env", override=False)
+        assert ("FLEET_PROJECT" in os.environ) == is_read
+    assert outside(CHECKOUT)(CHECKOUT / ".env.example") is False
 
 
 @pytest.mark.parametrize("project", ["", "A", "my_fleet", "-fleet", "fleet-", "f" * 33])
