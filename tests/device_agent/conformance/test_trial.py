@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from device_agent.batteries.contract import Control
 from device_agent.batteries.simulated import SimulatedBattery
 from device_agent.conformance.findings import (
     ANSWERS,
@@ -20,11 +21,12 @@ from device_agent.conformance.findings import (
     conforms,
     table,
 )
-from device_agent.conformance.letting_go import fall_silent
+from device_agent.conformance.letting_go import _left, fall_silent
 from device_agent.conformance.subject import Measure
 from device_agent.conformance.trial import check
 from device_agent.schedule import Clock
 from fleet.errors import InvalidInput
+from fleet.telemetry.sample import Mode
 from tests.device_agent.conformance import wrong_drivers as wrong
 
 SETPOINTS = ["CHARGE 1000 W", "CHARGE 2500 W", "DISCHARGE 1000 W", "DISCHARGE 2500 W"]
@@ -90,6 +92,16 @@ def test_what_is_wrong_with_a_driver_is_found_and_said(driver: type[wrong.Good])
     assert that(findings, Verdict.FAILED) == wanted, table(findings)
     assert any(words in one.seen for one in findings if one.verdict is Verdict.FAILED), table(findings)
     assert not conforms(findings)
+
+
+def test_a_computer_that_stalls_while_it_looks_is_not_held_against_the_battery() -> None:
+    subject = wrong.subject_of(wrong.Good)
+    wait, can = subject.wait, subject.capabilities()
+    assert can.reverts_after_s
+    subject.wait = lambda _: wait(can.reverts_after_s + 2 * subject.bounds.settle_s)
+    held = Control(Mode.CHARGE, 2_500)
+    subject.obey(held)
+    assert _left(KILLED, subject, held, subject.clock.monotonic(), can.reverts_after_s).verdict is Verdict.PASSED
 
 
 def test_a_driver_that_cannot_close_itself_is_tried_to_the_end() -> None:
