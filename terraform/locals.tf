@@ -19,6 +19,7 @@ locals {
   thing_type                  = "${var.project}-battery"
   thing_group                 = "${var.project}-batteries"
 
+  state_bucket     = "${var.project}-${local.account}-${local.region}-tf"
   archive_bucket   = "${var.project}-${local.account}-${local.region}-ar"
   archive_database = replace(var.project, "-", "_") # Athena takes no hyphen in a name that is not quoted
 

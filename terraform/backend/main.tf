@@ -2,6 +2,7 @@ resource "aws_s3_bucket" "state" {
   #checkov:skip=CKV_AWS_18:One role reads and writes it, which CloudTrail names; a log bucket would need one of its own.
   #checkov:skip=CKV_AWS_144:The state can be made anew from what exists: each plan adopts it.
   #checkov:skip=CKV_AWS_145:Encrypted by S3's own keys; who may read the bucket could use a key of KMS's as well.
+  #checkov:skip=CKV2_AWS_61:What old versions become is said by state.tf beside it.
   #checkov:skip=CKV2_AWS_62:Nothing waits for a new state.
   bucket = var.bucket
 
@@ -35,28 +36,6 @@ resource "aws_s3_bucket_public_access_block" "state" {
   block_public_policy     = true
   ignore_public_acls      = true
   restrict_public_buckets = true
-}
-
-# An old state holds the secret of an SMTP user's key that may be in use still.
-resource "aws_s3_bucket_lifecycle_configuration" "state" {
-  bucket = aws_s3_bucket.state.id
-
-  rule {
-    id     = "old-versions"
-    status = "Enabled"
-
-    filter {}
-
-    noncurrent_version_expiration {
-      noncurrent_days = 90
-    }
-
-    abort_incomplete_multipart_upload {
-      days_after_initiation = 7
-    }
-  }
-
-  depends_on = [aws_s3_bucket_versioning.state]
 }
 
 resource "aws_dynamodb_table" "lock" {

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from fleet.adapters.aws import client
-from fleet.adapters.terraform.state import lock_holder, state_store, store_status
+from fleet.adapters.terraform.state import lock_holder, state_store
 from fleet.adapters.terraform.workspace import Terraform
 from fleet.settings import Settings
 from tests.faults.control_plane import ControlPlane
@@ -96,26 +96,6 @@ class Operators:
         return flow, terraform
 
 
-def make_store(settings: Settings) -> None:
-    """Where the state is kept, as `terraform/backend` makes it, which waits half a minute for S3 to be of one mind."""
-    store, s3 = state_store(settings), client(settings, "s3")
-    s3.create_bucket(Bucket=store.bucket)
-    s3.put_bucket_versioning(Bucket=store.bucket, VersioningConfiguration={"Status": "Enabled"})
-    encrypted = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
-    s3.put_bucket_encryption(Bucket=store.bucket, ServerSideEncryptionConfiguration=encrypted)
-    closed = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
-    s3.put_public_access_block(Bucket=store.bucket, PublicAccessBlockConfiguration=closed)
-    gone = {"ID": "old", "Status": "Enabled", "Filter": {}, "NoncurrentVersionExpiration": {"NoncurrentDays": 90}}
-    s3.put_bucket_lifecycle_configuration(Bucket=store.bucket, LifecycleConfiguration={"Rules": [gone]})
-    client(settings, "dynamodb").create_table(
-        TableName=store.lock_table,
-        KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    assert store_status(settings, store).is_ready
-
-
 @pytest.fixture
 def operators(aws_settings: Settings, control_plane: ControlPlane, tmp_path: Path) -> Iterator[Operators]:
     folder = small_configuration(tmp_path, aws_settings.terraform_dir.resolve())
@@ -127,7 +107,7 @@ def operators(aws_settings: Settings, control_plane: ControlPlane, tmp_path: Pat
             "terraform_dir": folder,
         }
     )
-    make_store(made)
+    Terraform(made).bootstrap()
     environment = {**environment_of(made), "FLEET_TERRAFORM_LOCK_TIMEOUT_S": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     control_plane.begin("tests.flows.serve_for_tests", ["flows.apply_infrastructure:apply_infrastructure"], environment)
     yield Operators(made, control_plane)

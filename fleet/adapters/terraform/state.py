@@ -26,7 +26,7 @@ class StateStore:
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """What of it exists; `is_ready` when the bucket also is versioned, encrypted, private, and forgets old versions."""
+    """What of it exists; `is_ready` when the bucket also is versioned, encrypted and private."""
 
     bucket_exists: bool
     lock_table_exists: bool
@@ -90,14 +90,13 @@ def _is_protected(s3: Any, bucket: str) -> bool:
     encryption = _answer(lambda: s3.get_bucket_encryption(Bucket=bucket)) is not None
     block = _answer(lambda: s3.get_public_access_block(Bucket=bucket)) or {}
     private = block.get("PublicAccessBlockConfiguration") == _PRIVATE
-    forgets = _answer(lambda: s3.get_bucket_lifecycle_configuration(Bucket=bucket)) is not None
-    return versioning and encryption and private and forgets
+    return versioning and encryption and private
 
 
 def _answer(call: Any) -> Any | None:
     """What AWS answers, or None where it says that the thing is not there."""
     absent = {
-        "404", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration", "NoSuchLifecycleConfiguration",
+        "404", "NoSuchBucket", "NoSuchPublicAccessBlockConfiguration",
         "ServerSideEncryptionConfigurationNotFoundError", "ResourceNotFoundException", "NoSuchEntity",
         "UnauthorizedException",  # what IoT says of a rule that is not there
     }  # fmt: skip
