@@ -1,5 +1,6 @@
-"""What processes took so far, of others than our own."""
+"""Processes of a benchmark: what others than our own took so far, and where they may listen."""
 
+import socket
 from pathlib import Path
 
 import psutil
@@ -27,3 +28,10 @@ def cpu_s_of_postgres(data: Path) -> float:
 def memory_mb(pid: int) -> float:
     """What a process holds in memory now."""
     return round(psutil.Process(pid).memory_info().rss / 1e6, 1)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

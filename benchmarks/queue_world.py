@@ -21,15 +21,17 @@ from typing import Any
 import msgspec
 from pydantic import SecretStr
 
+from benchmarks.processes import free_port
 from fleet.adapters import aws
 from fleet.adapters.aws.calls import AwsCalls, Service
 from fleet.adapters.aws.http_connection import Endpoint
 from fleet.adapters.postgres import connect
-from fleet.adapters.postgres.copy_chunks import CHUNK_COLUMNS, Origins, chunk_rows
+from fleet.adapters.postgres.copy_chunks import CHUNK_COLUMNS
+from fleet.adapters.postgres.copy_format import microseconds
 from fleet.adapters.postgres.migrations import ensure_partitions, migrate
+from fleet.adapters.postgres.samples import Prepared
 from fleet.settings import Settings
 from fleet.telemetry.archive import STORED_COLUMNS
-from fleet.telemetry.chunks import chunks_of, samples_of
 from fleet.telemetry.message import QueueMessage, parse
 from local_cloud import servers
 
@@ -74,8 +76,7 @@ class World:
         if not packed.exists():
             parsed = [parse(body(number, samples).encode()) for number in range(BATCH)]
             accepted = [message for message in parsed if isinstance(message, QueueMessage)]
-            chunks = chunks_of(samples_of(accepted))
-            packed.write_bytes(chunk_rows(chunks, chunks.in_order(), Origins.of(accepted, datetime.now(UTC))))
+            packed.write_bytes(Prepared(accepted).rows.all(microseconds(datetime.now(UTC))))
         return {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "NODE_NO_WARNINGS": "1",
@@ -147,7 +148,7 @@ def queue_world(devices: int = DEVICES) -> Iterator[World]:
     node_modules = _installed()
     with tempfile.TemporaryDirectory(prefix="flip-fleet-benchmark-", ignore_cleanup_errors=True) as name:
         home = Path(name)
-        server, port = servers.postgres(home / "data"), _free_port()
+        server, port = servers.postgres(home / "data"), free_port()
         log = (home / "endpoint.log").open("wb")
         endpoint = subprocess.Popen([_node(), str(node_modules / "endpoint.mjs"), str(port)], stdout=log, stderr=log)
         try:
@@ -203,12 +204,6 @@ def _installed() -> Path:
     for script in PEERS.glob("*.mjs"):  # beside node_modules, where Node looks for them
         shutil.copy(script, folder)
     return folder
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _await_port(port: int) -> None:

@@ -1,7 +1,6 @@
 """A fleet for benchmarks: the AWS emulator, a PostgreSQL, and provisioned devices whose agents are connected."""
 
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from benchmarks.processes import free_port
 from fleet.adapters.aws.iot_core import IotCore
 from fleet.adapters.postgres import connect
 from fleet.adapters.postgres.devices import DeviceLedger
@@ -50,7 +50,7 @@ def simulated_fleet(devices: int, sample_s: float = 60, publish_s: float = 60) -
 @contextmanager
 def cloud(home: Path, database_url: str = "") -> Iterator[Settings]:
     """The AWS emulator with the fleet's resources, on free ports."""
-    port, mqtt_port = _free_port(), _free_port()
+    port, mqtt_port = free_port(), free_port()
     key, secret, command_key = "LKIABENCHMARKBENCHMA", secrets.token_urlsafe(24), new_private_key()
     with servers.aws(home / "aws", home / "logs", port, mqtt_port, key, secret):
         ca = home / "ca.pem"
@@ -111,9 +111,3 @@ def _wait_for_connections(process: "subprocess.Popen[bytes]", log: Path, devices
         assert time.monotonic() < deadline, f"{connected} of {devices} agents are connected"
         time.sleep(0.5)
     time.sleep(3)  # a subscription follows the connection
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

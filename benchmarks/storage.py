@@ -26,7 +26,7 @@ from fleet.adapters.postgres.migrations import ensure_partitions
 from fleet.adapters.postgres.rollups import roll_up
 from fleet.adapters.postgres.samples import store_samples
 from fleet.adapters.postgres.telemetry import Received
-from fleet.services.ingestion import store_in_parts
+from fleet.services.ingestion import Part, collector_paused, store_in_parts
 from fleet.telemetry.blocks import blocks_of
 from fleet.telemetry.message import DeviceMessage, QueueMessage, encode, parse
 from fleet.telemetry.sample import Mode, Sample
@@ -47,8 +47,9 @@ class Way:
 
 
 def _store_chunks(connection: Connection, bodies: Sequence[bytes]) -> None:
-    def store_part(parsed: Sequence[tuple[object, object]]) -> None:
-        store_samples(connection, [one for _, one in parsed if isinstance(one, QueueMessage)], datetime.now(UTC))
+    def store_part(part: Part) -> None:
+        messages = [one for _, one in part.parsed if isinstance(one, QueueMessage)]
+        store_samples(connection, messages, datetime.now(UTC), part.prepared)
         connection.commit()
 
     for _ in store_in_parts([Received("", body, None) for body in bodies], store_part):
@@ -149,7 +150,8 @@ class _Database:
         for begin in range(0, len(bodies), _BATCH):
             own = time.process_time()
             batch = bodies[begin : begin + _BATCH]
-            way.store(self._connection, batch)
+            with collector_paused():
+                way.store(self._connection, batch)
             worked += time.process_time() - own
             is_last = begin + _BATCH >= len(bodies)
             now = datetime.now(UTC) if is_last else _measured_at(_parsed(batch[-1:])[0])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fleet.adapters.postgres import Connection
-from fleet.adapters.postgres.copy_chunks import Origins, chunk_rows
+from fleet.adapters.postgres.copy_chunks import ChunkRows, Origins
 from fleet.adapters.postgres.copy_format import microseconds
 from fleet.adapters.postgres.samples import write_chunks
 from fleet.telemetry.archive import STORED_COLUMNS
@@ -37,5 +37,5 @@ def put_herd(
     )
     chunks, of = chunks_of(samples), [names[number // count] for number in numbers]
     received = np.full(len(numbers), round(now.timestamp() * 1000))
-    origins = Origins(of, received, np.full(len(numbers), microseconds(now)))
-    write_chunks(connection, chunk_rows(chunks, chunks.in_order(), origins))
+    rows = ChunkRows(chunks, chunks.in_order(), Origins(of, received))
+    write_chunks(connection, rows.all(microseconds(now)))

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -13,7 +14,8 @@ from fleet.adapters.aws.sqs import Queue
 from fleet.adapters.aws.sqs_pace import Pace
 from fleet.adapters.aws.sqs_stream import Stream
 from fleet.adapters.postgres import Connection
-from fleet.adapters.postgres.quarantine import Parsed, each_that_can_be
+from fleet.adapters.postgres.quarantine import UNUSABLE, Parsed, each_that_can_be
+from fleet.adapters.postgres.samples import Prepared
 from fleet.adapters.postgres.telemetry import Delivery, Stored, store
 from fleet.telemetry.message import QueueMessage, Rejected, parse
 from fleet.tracing import OFF, Traces
@@ -46,40 +48,58 @@ def ingest(
     with Stream(queue, seconds, pace) as stream:
         for messages in stream.batches():
             begun = datetime.now(UTC)
-            with _collector_paused():
-                for parsed, part in store_in_parts(messages, partial(_stored, connection)):
-                    total += part
-                    tally.stored += part
+            with collector_paused():
+                for part, stored in store_in_parts(messages, partial(_stored, connection)):
+                    total += stored
+                    tally.stored += stored
                     if traces.is_on:
-                        _trace(traces, [message for _, message in parsed], begun)
+                        _trace(traces, [message for _, message in part.parsed], begun)
             stream.delete(messages)
             _log.debug("stored a batch of %d messages from %s", len(messages), queue.name)
     return total
 
 
+@dataclass(frozen=True)
+class Part:
+    """Messages of a batch as they are to be stored. `prepared` is of those that parsed; None where one of them is not
+    to be: who stores them finds out which."""
+
+    parsed: list[Parsed]
+    prepared: Prepared | None
+
+    @classmethod
+    def of(cls, messages: Iterable[Delivery]) -> "Part":
+        """All that can be done before PostgreSQL is asked anything."""
+        parsed = [(message, parse(message.body)) for message in messages]
+        try:
+            return cls(parsed, Prepared([message for _, message in parsed if isinstance(message, QueueMessage)]))
+        except UNUSABLE:
+            return cls(parsed, None)
+
+
 def store_in_parts(
-    messages: Sequence[Delivery], store_part: Callable[[list[Parsed]], T], at_once: int = PART
-) -> Iterator[tuple[list[Parsed], T]]:
-    """Parse and store, `at_once` messages at a time: the next ones are parsed while PostgreSQL stores those before.
+    messages: Sequence[Delivery], store_part: Callable[[Part], T], at_once: int = PART
+) -> Iterator[tuple[Part, T]]:
+    """Prepare and store, `at_once` messages at a time: the next ones are prepared while PostgreSQL stores those before.
 
     `store_part` commits, in one other thread or, for the last part, in this one; each part is told with what that
     returned. What comes after one that fails is not stored.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="store") as storing:
-        before: tuple[list[Parsed], Future[T]] | None = None
+        before: tuple[Part, Future[T]] | None = None
         for begin in range(0, len(messages), at_once):
-            parsed = [(message, parse(message.body)) for message in messages[begin : begin + at_once]]
+            part = Part.of(messages[begin : begin + at_once])
             if before:
                 yield before[0], before[1].result()
-            if begin + at_once >= len(messages):  # nothing to parse meanwhile
-                yield parsed, store_part(parsed)
+            if begin + at_once >= len(messages):  # nothing to prepare meanwhile
+                yield part, store_part(part)
             else:
-                before = parsed, storing.submit(store_part, parsed)
+                before = part, storing.submit(store_part, part)
 
 
-def _stored(connection: Connection, parsed: Sequence[Parsed]) -> Stored:
-    """The batch in the table; what the database takes of no message, whoever foresaw it, in the quarantine."""
-    stored, failed = each_that_can_be(connection, parsed, partial(store, connection))
+def _stored(connection: Connection, part: Part) -> Stored:
+    """The part in the table; what the database takes of no message, whoever foresaw it, in the quarantine."""
+    stored, failed = each_that_can_be(connection, part.parsed, partial(store, connection, prepared=part.prepared))
     if failed:
         _log.warning("%d messages that the database does not take are in the quarantine", len(failed))
         stored += store(connection, failed)
@@ -103,7 +123,7 @@ def _trace(traces: Traces, messages: Iterable[QueueMessage | Rejected], begun: d
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """A batch makes thousands of values without a cycle: looking for cycles among them took half of this thread."""
     was_on = gc.isenabled()
     gc.disable()

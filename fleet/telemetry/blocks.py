@@ -68,9 +68,10 @@ class Block(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         count = len(self.after_ms)
         if self.first_sequence + count - 1 > LARGEST_SEQUENCE:
             raise ValueError(f"first_sequence {self.first_sequence} leaves no room for {count} samples")
-        for number, column in enumerate(_columns(self)):
+        for column in _columns(self):
             if type(column) is list and len(column) != count:
-                raise ValueError(f"{READINGS[number]} has {len(column)} values for {count} samples")
+                name = next(name for name in READINGS if getattr(self, name) is column)
+                raise ValueError(f"{name} has {len(column)} values for {count} samples")
 
     def __len__(self) -> int:
         return len(self.after_ms)

@@ -201,14 +201,15 @@ def samples_in_rows(
     mode: Numbers,
     grid: Numbers,
     bases: Numbers,
-    readings: Numbers,
+    readings: NDArray[np.int16],
 ) -> Samples:
     """The samples of chunks that `Chunks.rows` made, all of the same size: `message` and `block` are their numbers."""
     count, size, _ = readings.shape
     within = np.arange(size)
     number = np.repeat(np.arange(count), size)
     differences = np.ascontiguousarray(readings.transpose(2, 0, 1))  # a column of each reading
-    values = np.where(differences[1:] == NOT_READ, MISSING, bases.T[:, :, None] + differences[1:])
+    values = bases.T[:, :, None] + differences[1:]
+    values[differences[1:] == NOT_READ] = MISSING
     return Samples(
         message=number,
         block=number,
@@ -222,6 +223,8 @@ def samples_in_rows(
 
 def all_of(parts: Sequence[Samples]) -> Samples:
     """One after the other."""
+    if len(parts) == 1:
+        return parts[0]
     nothing = [np.zeros(0, dtype=np.int64)] * 6 + [np.zeros((len(NUMBERS), 0), dtype=np.int64)]
     return Samples(*(np.concatenate(columns, axis=-1) for columns in zip(nothing, *parts, strict=True)))
 

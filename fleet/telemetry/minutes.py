@@ -202,7 +202,7 @@ def fitted(minutes: Minutes, part: Numbers) -> Fitted:
         begins[(rows.starts[:-1] + rows.counts // 2)[wide]] = True
 
 
-def values_of(bases: Numbers, slopes: Numbers, differences: Numbers, after: Numbers) -> Numbers:
+def values_of(bases: Numbers, slopes: Numbers, differences: NDArray[Any], after: NDArray[Any]) -> Numbers:
     """The numbers that `Fitted` holds, of `differences` and `after` an element a minute, of the others its row's."""
     return np.where(differences == NOT_READ, MISSING, bases + slopes * after + differences)
 

@@ -4,7 +4,6 @@ import json
 from base64 import encodebytes
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from joserfc.util import urlsafe_b64encode
 
 from device_agent.registration_url import registration_url
 from fleet import devices
-from fleet.adapters.postgres.copy_chunks import Origins, chunk_rows
+from fleet.adapters.postgres.samples import Prepared
 from fleet.commands import message as commands
 from fleet.commands.message import CommandMessage, DeviceCommand
 from fleet.commands.signing import Forged, verify
@@ -28,7 +27,6 @@ from fleet.flip.posted import Readable, Unreadable, Unverified, read_posted
 from fleet.flip.signature import Posted, SigningKeys
 from fleet.provisioning.orders import orders_from_csv, orders_from_names, orders_from_requests
 from fleet.registration.link import LinkRefusal, VerifiedLink, read_claim, verify_link
-from fleet.telemetry.chunks import chunks_of, samples_of
 from fleet.telemetry.message import QueueMessage, Rejected, parse
 from fleet.text_files import read_text
 from tests import webhook_examples
@@ -53,8 +51,7 @@ def judged(message: bytes) -> QueueMessage | Rejected:
     with soon("a telemetry message"):
         verdict = parse(message)
         if isinstance(verdict, QueueMessage):  # what is taken can be stored
-            chunks = chunks_of(samples_of([verdict]))
-            chunk_rows(chunks, chunks.in_order(), Origins.of([verdict], datetime.now(UTC)))
+            Prepared([verdict]).rows.all(0)
     return verdict
 
 

@@ -90,9 +90,10 @@ def int16_of(rows: NDArray[Any], name: str, values: Numbers) -> None:
     rows[name] = values + 2**15
 
 
-def int16s(values: Sequence[bytes], *shape: int) -> Numbers:
+def int16s(values: Sequence[bytes], *shape: int) -> NDArray[np.int16]:
     """What the server sends of numbers of 16 bits, of that shape each."""
-    return np.frombuffer(b"".join(values), dtype=">u2").reshape(len(values), *shape).astype(np.int64) - 2**15
+    found = np.frombuffer(b"".join(values), dtype=">u2").reshape(len(values), *shape)
+    return (found ^ 2**15).astype(np.uint16).view(np.int16)  # less 2^15, which is how they are sent
 
 
 def arrays(values: Sequence[bytes], kind: str, *shape: int) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from fleet.telemetry.waiting import Findings, Replayed, Wanted
 
 _BATCH = 500
 Parsed = tuple[Delivery, QueueMessage | Rejected]
-_UNUSABLE = (
+UNUSABLE = (
     psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, ArithmeticError, ValueError,
     struct.error,
 )  # fmt: skip
@@ -60,7 +60,7 @@ def each_that_can_be(
     """Store a batch at once; where the database does not take it, one by one, and name those that it does not take."""
     try:
         return (store_some(parsed) if parsed else Stored()), []
-    except _UNUSABLE as error:
+    except UNUSABLE as error:
         connection.rollback()
         if len(parsed) == 1:
             received, message = parsed[0]

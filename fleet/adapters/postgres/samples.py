@@ -11,10 +11,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from fleet.adapters.postgres import Connection, queries, run
-from fleet.adapters.postgres.copy_chunks import CHUNK_COLUMNS, LATEST_COLUMNS, Origins, chunk_rows, latest_rows
-from fleet.adapters.postgres.copy_format import copy_rows
+from fleet.adapters.postgres.copy_chunks import CHUNK_COLUMNS, LATEST_COLUMNS, ChunkRows, Origins, latest_rows
+from fleet.adapters.postgres.copy_format import copy_rows, microseconds
 from fleet.telemetry.archive import STORED_COLUMNS
-from fleet.telemetry.chunks import EVER_MS, NUMBERS, Chunk, Chunks, Samples, chunks_of, moment, samples_of
+from fleet.telemetry.chunks import EVER_MS, NUMBERS, Chunk, Samples, chunks_of, moment, samples_of
 from fleet.telemetry.message import QueueMessage
 
 
@@ -26,42 +26,59 @@ class Latest(NamedTuple):
     newest_ms: int
 
 
-def store_samples(connection: Connection, messages: Sequence[QueueMessage], stored_at: datetime) -> tuple[int, int]:
+class Prepared:
+    """Samples of some messages as they will be written: what can be done before the database is asked anything."""
+
+    def __init__(self, messages: Sequence[QueueMessage], samples: Samples | None = None) -> None:
+        self.messages = messages
+        self.chunks = chunks_of(samples_of(messages) if samples is None else samples)
+        self.ordered = self.chunks.in_order()
+        self.origins = Origins.of(messages)
+        self.rows = ChunkRows(self.chunks, self.ordered, self.origins)
+
+
+def store_samples(
+    connection: Connection,
+    messages: Sequence[QueueMessage],
+    stored_at: datetime,
+    prepared: Prepared | None = None,
+) -> tuple[int, int]:
     """Store the samples of `messages` and what is the latest of each battery, in the caller's transaction.
 
-    Returns how many samples there were, and how many of them were new. The same again is known.
+    Returns how many samples there were, and how many of them were new. The same again is known. `prepared` is used
+    where it is of these very messages.
     """
-    batch = _Batch(connection, messages, stored_at)
-    samples = samples_of(messages)
-    sent = len(samples.sequence)
+    if prepared is None or prepared.messages != messages:
+        prepared = Prepared(messages)
+    sent = len(prepared.chunks.of.sequence)
     if not sent:
         return 0, 0
-    chunks = chunks_of(samples)
-    ordered = chunks.in_order()
-    new, doubtful = batch.told_apart(ordered)
-    stored = batch.copy(chunks, new)
+    batch = _Batch(connection, prepared, stored_at)
+    new, doubtful = batch.told_apart()
+    stored = batch.copy(new)
     free, overlapping = batch.told_from_stored(doubtful)
-    stored += batch.copy(chunks, free)
-    if left := batch.not_stored(chunks, overlapping):
-        stored += batch.copy_all(samples.these(left))
-    batch.keep_latest(chunks, ordered)
+    stored += batch.copy(free)
+    if left := batch.not_stored(overlapping):
+        stored += batch.copy_all(left)
+    batch.keep_latest()
     return sent, stored
 
 
 class _Batch:
     """Messages on their way into the tables, and how far the batteries were before."""
 
-    def __init__(self, connection: Connection, messages: Sequence[QueueMessage], stored_at: datetime) -> None:
-        self._connection, self._messages = connection, messages
-        self._origins = Origins.of(messages, stored_at)
-        self._names, self._received = self._origins.thing_names, self._origins.received_ms.tolist()
-        self._held = hold(connection, {message.thing_name for message in messages if message.sample_count})
+    def __init__(self, connection: Connection, prepared: Prepared, stored_at: datetime) -> None:
+        self._connection, self._prepared = connection, prepared
+        self._messages, self._chunks, self._ordered = prepared.messages, prepared.chunks, prepared.ordered
+        self._stored_us = microseconds(stored_at)
+        self._names, self._received = prepared.origins.thing_names, prepared.origins.received_ms.tolist()
+        self._held = hold(connection, {message.thing_name for message in self._messages if message.sample_count})
 
-    def told_apart(self, ordered: Sequence[Chunk]) -> tuple[list[Chunk], list[Chunk]]:
+    def told_apart(self) -> tuple[list[Chunk], list[Chunk]]:
         """Those after all that was stored of their battery, one after the other, and the others."""
         ends = {name: latest.newest_ms for name, latest in self._held.items()}
         new, doubtful = list[Chunk](), list[Chunk]()
-        for chunk in ordered:
+        for chunk in self._ordered:
             name = self._names[chunk.message]
             if chunk.first_ms > ends.get(name, EVER_MS):  # of one that was never heard of nothing is known to be new
                 new.append(chunk)
@@ -84,7 +101,7 @@ class _Batch:
                 ends[name] = chunk.last_ms
         return free, overlapping
 
-    def not_stored(self, chunks: Chunks, overlapping: Sequence[Chunk]) -> list[int]:
+    def not_stored(self, overlapping: Sequence[Chunk]) -> list[int]:
         """The numbers of the samples of these that are neither in the tables nor in the archive, each once."""
         if not overlapping:
             return []
@@ -93,9 +110,9 @@ class _Batch:
         archived = defaultdict[str, list[Any]](list)
         for row in self._ask("archived", overlapping):
             archived[row["thing_name"]].append(row)
-        left, samples = [], chunks.of
+        left, samples = [], self._chunks.of
         for chunk in overlapping:
-            name, first = self._names[chunk.message], int(chunks.starts[chunk.number])
+            name, first = self._names[chunk.message], int(self._chunks.starts[chunk.number])
             for number in range(first, first + chunk.samples):
                 named = name, int(samples.measured_ms[number]), int(samples.sequence[number])
                 if named not in known and not any(_is_in(each, *named[1:]) for each in archived[name]):
@@ -103,21 +120,23 @@ class _Batch:
                     left.append(number)
         return left
 
-    def copy(self, chunks: Chunks, chosen: Sequence[Chunk]) -> int:
+    def copy(self, chosen: Sequence[Chunk]) -> int:
         """Write these; returns how many samples they have."""
         if chosen:
-            write_chunks(self._connection, chunk_rows(chunks, chosen, self._origins))
+            write_chunks(self._connection, self._prepared.rows.those(chosen, self._stored_us))
         return sum(chunk.samples for chunk in chosen)
 
-    def copy_all(self, samples: Samples) -> int:
-        chunks = chunks_of(samples)
-        return self.copy(chunks, chunks.in_order())
+    def copy_all(self, numbers: Sequence[int]) -> int:
+        """Write the samples of these numbers; returns how many they are."""
+        left = Prepared(self._messages, self._chunks.of.these(numbers))
+        write_chunks(self._connection, left.rows.all(self._stored_us))
+        return len(numbers)
 
-    def keep_latest(self, chunks: Chunks, ordered: Sequence[Chunk]) -> None:
+    def keep_latest(self) -> None:
         """What each battery sent last is its latest, whatever its clock says, and how far its times reach."""
         newest: dict[str, Chunk] = {}
         ends: defaultdict[str, int] = defaultdict(int)
-        for chunk in ordered:
+        for chunk in self._ordered:
             name = self._names[chunk.message]
             if chunk.last_ms > ends[name]:
                 ends[name] = chunk.last_ms
@@ -131,7 +150,7 @@ class _Batch:
         if fresh:
             self._connection.execute(_statement("make_newest"))
             newest_ms = [ends[name] for name in fresh]
-            rows = latest_rows(chunks, list(fresh.values()), newest_ms, self._messages, self._origins)
+            rows = latest_rows(self._chunks, list(fresh.values()), newest_ms, self._messages, self._stored_us)
             copy_rows(self._connection, _statement("copy_newest"), rows)
             self._connection.execute(_statement("merge_latest"))
         later = [name for name in newest.keys() - fresh.keys() if ends[name] > self._held[name].newest_ms]
@@ -161,7 +180,7 @@ def hold(connection: Connection, things: set[str]) -> dict[str, Latest]:
 
 
 def write_chunks(connection: Connection, rows: bytes) -> None:
-    """Rows of `chunk_rows`; whoever writes holds their batteries, and knows that no sample of them is stored."""
+    """Rows of `ChunkRows`; whoever writes holds their batteries, and knows that no sample of them is stored."""
     copy_rows(connection, _statement("copy_chunks"), rows)
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from psycopg.rows import tuple_row
 
 from fleet.adapters.postgres import Connection, one, queries, run, translated
-from fleet.adapters.postgres.copy_chunks import Origins, chunk_rows
+from fleet.adapters.postgres.copy_chunks import ChunkRows, Origins
 from fleet.adapters.postgres.copy_format import microseconds
 from fleet.adapters.postgres.read_samples import readings_of, selected
 from fleet.adapters.postgres.rollups import HOURS_AT_ONCE, write_hours
 from fleet.adapters.postgres.samples import hold, write_chunks
 from fleet.errors import Conflict
-from fleet.telemetry.chunks import Chunks, chunks_of, samples_in_columns
+from fleet.telemetry.chunks import chunks_of, samples_in_columns
 from fleet.telemetry.sample import READINGS
 
 _LOCK_TIMEOUT = "10s"
@@ -112,13 +112,10 @@ def _as_chunks(thing_name: str, rows: list[tuple[Any, ...]]) -> bytes:
     came = list(zip(received_ms, stored_at, strict=True))
     number = {pair: place for place, pair in enumerate(dict.fromkeys(came))}
     samples = samples_in_columns([number[pair] for pair in came], sequence, measured_ms, readings_of(*readings))
-    origins = Origins(
-        [thing_name] * len(number),
-        np.array([received for received, _ in number]),
-        np.array([microseconds(stored) for _, stored in number]),
-    )
-    chunks: Chunks = chunks_of(samples)
-    return chunk_rows(chunks, chunks.in_order(), origins)
+    origins = Origins([thing_name] * len(number), np.array([received for received, _ in number]))
+    chunks = chunks_of(samples)
+    laid = ChunkRows(chunks, chunks.in_order(), origins)
+    return laid.all(np.array([microseconds(stored) for _, stored in number]))
 
 
 def _wait_for_tables(connection: Connection) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from fleet.adapters.postgres import Connection, one, queries, run_each
 from fleet.adapters.postgres.command_answers import leave_answers
 from fleet.adapters.postgres.rotation_answers import hear_of_rotations
-from fleet.adapters.postgres.samples import store_samples
+from fleet.adapters.postgres.samples import Prepared, store_samples
 from fleet.figures import Figures, joined_by
 from fleet.telemetry.message import QueueMessage, Rejected, SpoiledMessage
 
@@ -51,17 +51,20 @@ class Stored(Figures):
     skew: timedelta = field(default=timedelta(0), metadata=joined_by(_further))
 
 
-def store(connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage | Rejected]]) -> Stored:
+def store(
+    connection: Connection, parsed: Sequence[tuple[Delivery, QueueMessage | Rejected]], prepared: Prepared | None = None
+) -> Stored:
     """Store a batch and commit. A message from a device or a certificate that does not count, or one that did not
     parse, goes to quarantine; one of which some samples did not is stored without those and goes there too.
 
-    Idempotent: the same messages again count as duplicates. Nothing is stored if anything fails.
+    Idempotent: the same messages again count as duplicates. Nothing is stored if anything fails. `prepared` spares work
+    where all that parsed is stored.
     """
     now = datetime.now(UTC)
     known = known_things(connection, [message for _, message in parsed])
     verdicts = [(received, known.refusal(message) or message) for received, message in parsed]
     accepted = [message for _, message in verdicts if isinstance(message, QueueMessage)]
-    sent, samples = store_samples(connection, accepted, now)
+    sent, samples = store_samples(connection, accepted, now, prepared)
     leave_answers(connection, accepted)
     hear_of_rotations(connection, accepted)
     quarantined = _quarantine(connection, verdicts)

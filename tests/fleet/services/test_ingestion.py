@@ -84,11 +84,11 @@ def test_what_was_committed_before_a_failure_is_counted(
     endpoint.put(*(message(number) for number in range(30)))
     store, left = ingestion.store, [2]
 
-    def fails_at_the_third(*arguments: Any) -> Stored:
+    def fails_at_the_third(*arguments: Any, **named: Any) -> Stored:
         if not left[0]:
             raise Unavailable("PostgreSQL did not answer.")
         left[0] -= 1
-        return store(*arguments)
+        return store(*arguments, **named)
 
     monkeypatch.setattr(ingestion, "store", fails_at_the_third)
     tally = Tally()
@@ -97,6 +97,18 @@ def test_what_was_committed_before_a_failure_is_counted(
     assert (tally.stored.messages, tally.stored.samples) == (20, 60)
     assert count(settings)["rows"] == 60
     assert sorted(endpoint.deleted, key=lambda receipt: int(receipt[1:])) == [f"r{n}" for n in range(1, 21)]
+
+
+def test_what_nobody_foresaw_of_a_sample_is_found_out_by_who_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_messages: object) -> None:
+        raise OverflowError("nobody foresaw that")
+
+    received = [Received(str(number), message(number).encode(), None) for number in range(2)]
+    assert (prepared := ingestion.Part.of(received).prepared) and len(prepared.messages) == 2
+    monkeypatch.setattr(ingestion, "Prepared", fails)
+    part = ingestion.Part.of(received)
+    assert part.prepared is None
+    assert [delivery for delivery, _ in part.parsed] == received
 
 
 def test_what_the_database_does_not_take_costs_its_neighbours_nothing(
@@ -127,21 +139,21 @@ def test_the_next_messages_are_parsed_while_those_before_are_stored(monkeypatch:
             assert is_storing.wait(10)
         return parse(body)
 
-    def store_part(parsed: list[Any]) -> int:
+    def store_part(part: ingestion.Part) -> int:
         is_storing.set()
         assert is_parsing.wait(10)
-        return len(parsed)
+        return len(part.parsed)
 
     monkeypatch.setattr(ingestion, "parse", parse_after_the_first)
     bodies = [message(number).encode() for number in range(3)]
     parts = ingestion.store_in_parts([Received("", each, None) for each in bodies], store_part, at_once=1)
-    assert [(len(parsed), told) for parsed, told in parts] == [(1, 1)] * 3
+    assert [(len(part.parsed), told) for part, told in parts] == [(1, 1)] * 3
 
 
 def test_of_a_batch_the_parts_before_one_that_fails_are_stored_and_told_and_none_after_it() -> None:
     stored: list[int] = []
 
-    def store_part(parsed: list[Any]) -> None:
+    def store_part(_part: ingestion.Part) -> None:
         number = len(stored)
         if number == 2:
             raise Unavailable("PostgreSQL did not answer.")
@@ -150,6 +162,6 @@ def test_of_a_batch_the_parts_before_one_that_fails_are_stored_and_told_and_none
     received = [Received("", message(number).encode(), None) for number in range(50)]
     told = 0
     with pytest.raises(Unavailable):
-        for parsed, _ in ingestion.store_in_parts(received, store_part, at_once=10):
-            told += len(parsed)
+        for part, _ in ingestion.store_in_parts(received, store_part, at_once=10):
+            told += len(part.parsed)
     assert (stored, told) == ([0, 1], 20)
