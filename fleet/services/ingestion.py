@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 PART = 500
 """Messages a commit, of a worker that is behind; one that keeps up has fewer in a batch."""
+_TURN_S = 0.001
+"""How long a thread that PostgreSQL has answered waits at most for the one that prepares; Python's own is 5 ms."""
 
 
 class Tally:
@@ -85,7 +88,7 @@ def store_in_parts(
     `store_part` commits, in one other thread or, for the last part, in this one; each part is told with what that
     returned. What comes after one that fails is not stored.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="store") as storing:
+    with _taking_turns(), ThreadPoolExecutor(1, thread_name_prefix="store") as storing:
         before: tuple[Part, Future[T]] | None = None
         for begin in range(0, len(messages), at_once):
             part = Part.of(messages[begin : begin + at_once])
@@ -120,6 +123,16 @@ def _trace(traces: Traces, messages: Iterable[QueueMessage | Rejected], begun: d
             of_rows = {"first_sequence": first, "last_sequence": last}
             traces.begin("store", "INTERNAL", within, begun, thing_name=thing, **of_rows).end(stored)
         received.end(begun)
+
+
+@contextmanager
+def _taking_turns() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager
