@@ -11,7 +11,7 @@ SHUFFLED = $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE))
 PYTEST = $(BIN)/pytest -q --ignore tests/e2e --ignore tests/security --ignore tests/faults $(WORKERS) $(SHUFFLED)
 OF_THE_DATABASE := tests/fleet/adapters/postgres tests/fleet/services tests/supabase
 DEBIAN_PACKAGES := chromium fonts-dejavu-core pgbouncer
-BENCHMARKS := ingest storage archive connected_fleet provisioning simulator dispatch verify_link charts fleet_table
+BENCHMARKS := ingest storage archive connected_fleet provisioning simulator dispatch verify_link charts fleet_table web_app
 
 .DEFAULT_GOAL := help
 .PHONY: help install terraform debian demo up down test test-slow test-hosted test-second-aws test-clock test-e2e test-security test-faults bench record-policies check clean lock env-example

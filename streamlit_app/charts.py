@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from typing import Any, NamedTuple
 
-import altair as alt
 import pandas as pd
 
 from streamlit_app.services.batteries import Bucket
@@ -35,19 +35,34 @@ POWERS = (
 """What comes from the grid is below 0 where it goes there."""
 METRICS = (CHARGE, *POWERS)
 _LOW, _HIGH = "state_of_charge_min_pct", "state_of_charge_max_pct"
-_TIME = "Time"
+_TIME, _METRIC, _POWER = "Time", "Metric", "Power (kW)"
 _HEIGHT_PX = 240
 _FEW = 60
 """So few buckets are drawn as points too: a line needs two, and a battery of an hour has one or two in a month."""
-# Ticks are as far apart as the zoom makes them: each says as much as tells it from the one before.
-_TICK = (
+TICK = (
     "timeFormat(datum.value, seconds(datum.value) ? '%H:%M:%S' : hours(datum.value) || minutes(datum.value) ? '%H:%M'"
     " : '%b %-d')"
 )
+"""The label of a tick of times, an expression of Vega's: ticks are as far apart as the zoom makes them, and each says
+as much as tells it from the one before."""
 # With a mouse alone: a finger on the chart scrolls the page, and so does the wheel without Ctrl (a pinch has it).
 _PAN, _ZOOM = "[mousedown, window:mouseup] > window:mousemove!", "wheel![event.ctrlKey]"
+_ZOOMABLE = {
+    "name": "shown",
+    "select": {"type": "interval", "encodings": ["x"], "translate": _PAN, "zoom": _ZOOM},
+    "bind": "scales",
+}
+_MOMENT = {"field": _TIME, "type": "temporal", "title": "Time", "format": "%b %d, %H:%M"}
 
-Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+Spec = dict[str, Any]
+"""Vega-Lite, without its data. Brackets and dots in the name of a field would mean something to it; ours have none."""
+
+
+class Chart(NamedTuple):
+    """What is drawn, and how."""
+
+    table: pd.DataFrame
+    spec: Spec
 
 
 def frame(buckets: Sequence[Bucket], zone: tzinfo, gap: timedelta, has_sun: bool = True) -> pd.DataFrame:
@@ -69,36 +84,28 @@ def frame(buckets: Sequence[Bucket], zone: tzinfo, gap: timedelta, has_sun: bool
 
 def charge_chart(table: pd.DataFrame, start: datetime, end: datetime) -> Chart:
     """State of charge from `start` to `end`, with the band between the lowest and highest of each bucket."""
-    time = _time(start, end)
-    scale = alt.Scale(domain=[0, 100])
-    band = alt.Chart(table).mark_area(opacity=0.2).encode(time, alt.Y(f"{_LOW}:Q", scale=scale), alt.Y2(f"{_HIGH}:Q"))
-    value = alt.Y(_field(CHARGE), title=CHARGE.title, scale=scale)
-    drawn = alt.Chart(table).mark_line(point=_is_short(table))
-    line = drawn.encode(time, value, tooltip=[_moment(), _tooltip(CHARGE)]).add_params(_zoom())
-    return alt.layer(band, line).properties(height=_HEIGHT_PX)
+    time, scale = _time(start, end), {"domain": [0, 100]}
+    value = {"field": CHARGE.title, "type": "quantitative", "title": CHARGE.title, "scale": scale}
+    band = {
+        "mark": {"type": "area", "opacity": 0.2},
+        "encoding": {"x": time, "y": {**value, "field": _LOW}, "y2": {"field": _HIGH}},
+    }
+    tooltip = [_MOMENT, {"field": CHARGE.title, "type": "quantitative", "format": ".1f"}]
+    line = {"mark": _line(table), "params": [_ZOOMABLE], "encoding": {"x": time, "y": value, "tooltip": tooltip}}
+    return Chart(table, {"height": _HEIGHT_PX, "layer": [band, line]})
 
 
 def power_chart(table: pd.DataFrame, start: datetime, end: datetime) -> Chart:
     """Powers from `start` to `end`, one line each that was read at all, told apart by colour and dash."""
-    read = [metric for metric in POWERS if table[metric.title].notna().any()]
-    long = table.melt(_TIME, [metric.title for metric in read], "Metric", "Power (kW)")
-    long["Metric"] = long["Metric"].str.removesuffix(" (kW)")
-    names = [metric.label for metric in read]
-    legend = alt.Legend(title=None, orient="bottom", columns=2)
-    chart: Chart = (
-        alt.Chart(long)
-        .mark_line(point=_is_short(table))
-        .encode(
-            _time(start, end),
-            alt.Y("Power (kW):Q", title="Power (kW)"),
-            alt.Color("Metric:N", sort=names, legend=legend),
-            alt.StrokeDash("Metric:N", sort=names, legend=legend),
-            tooltip=[_moment(), "Metric:N", alt.Tooltip("Power (kW):Q", format=".2f")],
-        )
-        .add_params(_zoom())
-        .properties(height=_HEIGHT_PX)
-    )
-    return chart
+    read = [metric.title for metric in POWERS if table[metric.title].notna().any()]
+    legend = {"title": None, "orient": "bottom", "columns": 2, "labelExpr": "replace(datum.label, ' (kW)', '')"}
+    metric = {"field": _METRIC, "type": "nominal", "sort": read, "legend": legend}
+    power = {"field": _POWER, "type": "quantitative"}
+    tooltip = [_MOMENT, {"field": _METRIC, "type": "nominal"}, {**power, "format": ".2f"}]
+    encoding = {"x": _time(start, end), "y": {**power, "title": _POWER}, "color": metric, "strokeDash": metric}
+    spec = {"mark": _line(table), "params": [_ZOOMABLE], "encoding": {**encoding, "tooltip": tooltip}}
+    a_row_each = {"fold": read, "as": [_METRIC, _POWER]}
+    return Chart(table[[_TIME, *read]], {"height": _HEIGHT_PX, "transform": [a_row_each], **spec})
 
 
 def in_words(table: pd.DataFrame, metrics: Sequence[Metric]) -> str:
@@ -144,33 +151,11 @@ def _value(bucket: Bucket, metric: Metric, has_sun: bool) -> float | None:
     return value
 
 
-def _time(start: datetime, end: datetime) -> alt.X:
+def _time(start: datetime, end: datetime) -> Spec:
     """The axis of the whole time asked for, whatever of it has readings; hours 0 to 23."""
     ends = [start.isoformat(), end.isoformat()]  # Vega-Lite takes a number for something else than milliseconds
-    return alt.X(f"{_TIME}:T", title=None, scale=alt.Scale(domain=ends), axis=time_axis())
+    return {"field": _TIME, "type": "temporal", "title": None, "scale": {"domain": ends}, "axis": {"labelExpr": TICK}}
 
 
-def time_axis() -> alt.Axis:
-    """Of times: hours 0 to 23, and no label twice, however near its ticks are."""
-    return alt.Axis(labelExpr=_TICK)
-
-
-def _is_short(table: pd.DataFrame) -> bool:
-    return len(table) <= _FEW
-
-
-def _zoom() -> alt.Parameter:
-    return alt.selection_interval(bind="scales", encodings=["x"], translate=_PAN, zoom=_ZOOM)
-
-
-def _field(metric: Metric) -> str:
-    # Brackets and dots mean something to Vega; none of the titles has one.
-    return f"{metric.title}:Q"
-
-
-def _moment() -> alt.Tooltip:
-    return alt.Tooltip(f"{_TIME}:T", title="Time", format="%b %d, %H:%M")
-
-
-def _tooltip(metric: Metric) -> alt.Tooltip:
-    return alt.Tooltip(_field(metric), title=metric.title, format=".1f")
+def _line(table: pd.DataFrame) -> Spec:
+    return {"type": "line", "point": len(table) <= _FEW}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 import altair as alt
 import pandas as pd
 
-from streamlit_app.charts import Chart, time_axis
+from streamlit_app.charts import TICK
 from streamlit_app.services.dispatches import DispatchKey, FleetPower
 
 _TIME, _SERIES, _POWER = "Time", "Series", "Power (kW)"
@@ -33,9 +33,9 @@ def power_frame(power: FleetPower, zone: tzinfo) -> pd.DataFrame:
     return _in_zone(pd.DataFrame(rows, columns=[_TIME, _SERIES, _POWER]), zone)
 
 
-def power_chart(power: FleetPower, key: DispatchKey, zone: tzinfo) -> Chart:
+def power_chart(power: FleetPower, key: DispatchKey, zone: tzinfo) -> alt.LayerChart | alt.FacetChart:
     """Charging and discharging over time, the asked power as dashed steps, and marks at start and end."""
-    x, y = alt.X(f"{_TIME}:T", title=None, axis=time_axis()), alt.Y(f"{_POWER}:Q", title=_POWER)
+    x, y = alt.X(f"{_TIME}:T", title=None, axis=alt.Axis(labelExpr=TICK)), alt.Y(f"{_POWER}:Q", title=_POWER)
     colours = alt.Scale(domain=[_DISCHARGING, _CHARGING, _ASKED])
     colour = alt.Color(f"{_SERIES}:N", scale=colours, legend=alt.Legend(title=None, orient="bottom"))
     moment = alt.Tooltip(f"{_TIME}:T", title="Time", format="%b %d, %H:%M:%S")

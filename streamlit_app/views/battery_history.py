@@ -22,18 +22,19 @@ def show_history(account: Account, battery: Battery) -> None:
     if not buckets:
         st.info(f"There are no readings from the last {chosen}.")
         return
-    table = charts.frame(buckets, visit.local_zone(), max(_SMALLEST_GAP, 2 * span / POINTS), battery.has_sun)
+    zone = visit.local_zone()
+    table = charts.frame(buckets, zone, max(_SMALLEST_GAP, 2 * span / POINTS), battery.has_sun)
     _chart(
         "Charge", charts.charge_chart(table, end - span, end), charts.in_words(table, [charts.CHARGE]), "chart_charge"
     )
     _chart("Power", charts.power_chart(table, end - span, end), charts.in_words(table, charts.POWERS), "chart_power")
     st.caption(
-        f"Times are in your time zone: {visit.local_zone()}. Below 0 kW from the grid is what goes there. "
+        f"Times are in your time zone: {zone}. Below 0 kW from the grid is what goes there. "
         "To look closer, hold Ctrl and turn the wheel over a chart; a double click shows all of it again."
     )
     st.download_button(
         "Download as CSV",
-        charts.csv(buckets, visit.local_zone(), battery.has_sun),
+        lambda: charts.csv(buckets, zone, battery.has_sun),  # made when it is asked for
         file_name=f"{battery.thing_name}-{chosen.replace(' ', '-')}.csv",
         mime="text/csv",
         key="history_csv",
@@ -43,5 +44,5 @@ def show_history(account: Account, battery: Battery) -> None:
 
 def _chart(title: str, chart: charts.Chart, text: str, key: str) -> None:
     st.markdown(f"**{title}**")
-    st.altair_chart(chart, key=key, alt=f"{title}. {text}")
+    st.vega_lite_chart(chart.table, chart.spec, key=key, alt=f"{title}. {text}")
     st.caption(words.plain(text))

@@ -1,8 +1,10 @@
 """A battery's history as charts, as words and as CSV."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import altair as alt
 import msgspec
 import pandas as pd
 import pytest
@@ -61,19 +63,25 @@ def test_a_metric_without_readings_says_so() -> None:
     assert charts.in_words(table, [charts.CHARGE]) == "Charge: no readings."
 
 
-def test_charts_can_be_drawn_and_carry_their_units() -> None:
+def test_charts_are_vega_lite_of_the_columns_that_there_are_and_carry_their_units() -> None:
     table = charts.frame([_bucket(0), _bucket(5)], ZONE, GAP)
-    assert "Charge (%)" in charts.charge_chart(table, *SPAN).to_json()
-    assert "Power (kW)" in charts.power_chart(table, *SPAN).to_json()
+    for chart, unit in (
+        (charts.charge_chart(table, *SPAN), "Charge (%)"),
+        (charts.power_chart(table, *SPAN), "Power (kW)"),
+    ):
+        valid = alt.Chart.from_dict({"data": {"name": "table"}, **chart.spec}).to_json()  # by Vega-Lite's own schema
+        assert f'"title": "{unit}"' in valid
+        folded = [name for each in chart.spec.get("transform", []) for name in each["as"]]
+        assert set(re.findall(r'"field": "([^"]+)"', valid)) <= {*chart.table.columns, *folded}
 
 
 def test_the_axis_covers_the_time_that_was_asked_for_and_few_readings_are_points() -> None:
     few, many = (charts.frame([_bucket(5 * n) for n in range(count)], ZONE, GAP) for count in (1, 100))
     for table, is_short in ((few, True), (many, False)):
-        drawn = charts.power_chart(table, *SPAN).to_dict()
+        drawn = charts.power_chart(table, *SPAN).spec
         assert drawn["encoding"]["x"]["scale"]["domain"] == [each.isoformat() for each in SPAN]
         assert drawn["mark"] == {"type": "line", "point": is_short}
-        for layer in charts.charge_chart(table, *SPAN).to_dict()["layer"]:
+        for layer in charts.charge_chart(table, *SPAN).spec["layer"]:
             assert layer["encoding"]["x"]["scale"]["domain"] == [each.isoformat() for each in SPAN]
 
 
@@ -146,7 +154,8 @@ def test_a_home_without_a_meter_for_the_sun_has_none_in_its_picture(monkeypatch:
     assert "Sun" not in power_flow.svg(battery)
     assert "300 W comes from the grid." in power_flow.describe(battery)
     table = charts.frame([msgspec.structs.replace(_bucket(0), solar_power_w=None)], ZONE, timedelta(minutes=5))
-    assert "Sun" not in charts.power_chart(table, *SPAN).to_json()
+    chart = charts.power_chart(table, *SPAN)
+    assert "Sun" not in str(chart.spec) and "Sun (kW)" not in chart.table
 
 
 def test_the_power_flow_picture_carries_the_words_and_the_figures() -> None:

@@ -1,6 +1,7 @@
 """Sessions and errors as the app sees them: by code, in one sentence, without a token in it."""
 
 import socket
+import ssl
 
 import httpx
 import pytest
@@ -96,6 +97,17 @@ def test_a_supabase_that_is_away_is_unavailable() -> None:
             adapter.request_code(client, "ann@example.org")
         with pytest.raises(Unavailable), adapter.translated("reading"):
             client.table("t").insert({"a": 1}).execute()
+
+
+def test_for_all_visitors_the_certificates_that_are_trusted_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, create = [], ssl.create_default_context
+    adapter._trusted.cache_clear()
+    monkeypatch.setattr(
+        ssl, "create_default_context", lambda *args, **named: read.append(args) or create(*args, **named)
+    )
+    for _ in range(3):
+        adapter.anon_client(Settings(supabase_url="https://127.0.0.1:9", supabase_anon_key=SecretStr("key")))
+    assert len(read) == 1
 
 
 def test_nobody_is_signed_in_at_first() -> None:
