@@ -38,6 +38,13 @@ from tests.supabase_project import SupabaseProject
 
 MODEL = "home-13"
 _MESSAGE_SAMPLES = 500
+_COUNTED = {
+    "home_energy_wh": "home_power_w",
+    "solar_energy_wh": "solar_power_w",
+    "battery_charged_energy_wh": "battery_charge_power_w",
+    "battery_discharged_energy_wh": "battery_discharge_power_w",
+}
+"""The counters of a sample, each with the power that it counts."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,12 @@ class HomeownerWorld:
         end = until or datetime.now(UTC)
         count = int(span / every)
         samples = [_course(end - (count - index) * every) for index in range(1, count + 1)]
+        counted = dict.fromkeys(_COUNTED, 1_000.0)
         for index, one in enumerate(samples, start=1):
             one["sequence"] = int(end.timestamp() * 10) + index
+            for counter, power in _COUNTED.items():
+                counted[counter] += float(str(one[power])) * (every / timedelta(hours=1))
+                one[counter] = round(counted[counter], 1)
         received_at_ms = int((end + timedelta(seconds=1)).timestamp() * 1000)
         with postgres.connect(self.settings) as connection:
             for start in range(0, count, _MESSAGE_SAMPLES):

@@ -6,6 +6,7 @@ from streamlit_app import places, power_flow, visit, words
 from streamlit_app.services import batteries, flip
 from streamlit_app.services.accounts import Account
 from streamlit_app.services.batteries import Battery, Freshness, freshness
+from streamlit_app.views.battery_energy import show_energy
 from streamlit_app.views.battery_history import show_history
 from streamlit_app.views.freshness_badge import show_freshness
 from streamlit_app.views.looking import look_at
@@ -32,6 +33,7 @@ def show() -> None:
     _commissioning(account, battery)
     _live(battery.thing_name)
     show_history(account, battery)
+    show_energy(battery)
     _record(account, battery)
     _release(account, battery)
 

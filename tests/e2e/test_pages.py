@@ -55,7 +55,7 @@ def test_a_battery_shows_charts_in_local_time_words_for_them_and_a_csv(world: Ho
     homeowner.page.reload()
     homeowner.sees("Times are in your time zone: America/Los_Angeles.")
     charts = homeowner.page.get_by_test_id("stVegaLiteChart")
-    expect(charts).to_have_count(2)
+    expect(charts).to_have_count(3)
     expect(homeowner.page.get_by_label("Charge. Charge:").first).to_be_attached()
     homeowner.settled()
     hours = _ticks(charts.first, r"\d\d:00")
@@ -78,6 +78,29 @@ def test_a_battery_shows_charts_in_local_time_words_for_them_and_a_csv(world: Ho
     homeowner.sees("The signature fitted the certificate")
     [device] = world.run_sql("SELECT certificate_id FROM fleet.devices WHERE thing_name = %s", folder.name)
     homeowner.sees(str(device["certificate_id"]))
+
+
+def test_a_battery_shows_its_energy_by_day_month_and_year(world: HomeownerWorld, visit: Visit) -> None:
+    folder, homeowner = world.provision(), visit()
+    homeowner.register(world.link(folder), new_address())
+    homeowner.open(f"/battery?name={folder.name}")
+    homeowner.sees("Nothing is known of this time.")
+    world.report(folder.name, timedelta(hours=30), timedelta(minutes=5))
+    homeowner.page.reload()
+    homeowner.sees("Self-powered")
+    energy = homeowner.page.get_by_test_id("stVegaLiteChart").nth(2)
+    for period, like, at_least in (("Month", r"\d+", 14), ("Year", r"[A-Z][a-z]{2}", 12), ("Day", r"\d\d:00", 12)):
+        homeowner.page.get_by_text(period, exact=True).click()
+        expect(energy.locator("svg text").filter(has_text=re.compile(f"^{like}$")).first).to_be_visible()
+        homeowner.settled()
+        assert len(set(_ticks(energy, like))) >= at_least, period
+        energy.scroll_into_view_if_needed()
+        homeowner.shot(f"energy-{period.lower()}")
+    with homeowner.page.expect_download() as download:
+        homeowner.press("Energy as CSV")
+    lines = download.value.path().read_text().splitlines()
+    assert lines[0] == "local_time,utc_time,home_wh,solar_wh,from_grid_wh,to_grid_wh,charged_wh,discharged_wh"
+    assert all(float(line.split(",")[2]) > 0 for line in lines[1:])
 
 
 def _ticks(chart: Locator, like: str) -> list[str]:

@@ -102,7 +102,7 @@ def world(fleet: Fleet) -> World:
     site_id = home_of(ann)
     device = fleet.battery_of(ann, site_id)
     enrollment_id = fleet.enrollment(device, site_id)
-    fleet.samples(device, datetime.now(UTC) - timedelta(hours=1), 20)
+    fleet.samples(device, datetime.now(UTC) - timedelta(hours=2), 20)
     fleet.sql(
         f"{LATEST} WHERE thing_name = %s ORDER BY sequence DESC LIMIT 1",
         device,
@@ -314,6 +314,11 @@ def span() -> dict[str, object]:
     return {"p_from": (now - timedelta(days=1)).isoformat(), "p_to": now.isoformat(), "p_points": 10}
 
 
+def days() -> dict[str, object]:
+    asked = span() | {"p_unit": "day", "p_time_zone": "America/Los_Angeles", "p_has_sun": True}
+    return {name: value for name, value in asked.items() if name != "p_points"}
+
+
 def ask(kind: str, **arguments: Callable[[World], object]) -> Attack:
     def attack(world: World, ben: Person) -> object:
         given = {f"p_{name}": value(world) for name, value in arguments.items()}
@@ -390,6 +395,7 @@ ATTACKS: dict[str, list[tuple[Attack, str]]] = {
     ],
     "registration_record": [(lambda w, ben: ben.call("registration_record", p_thing_name=w.device), "PT404")],
     "telemetry_series": [(lambda w, ben: ben.call("telemetry_series", p_thing_name=w.device, **span()), "PT404")],
+    "energy_series": [(lambda w, ben: ben.call("energy_series", p_thing_name=w.device, **days()), "PT404")],
     "telemetry_readiness": [(lambda w, ben: ben.call("telemetry_readiness", p_thing_name=w.device), "PT404")],
     "fleet_overview": [(lambda w, ben: ben.call("fleet_overview", p_search=w.ann.email), "PT403")],
     "quarantine_overview": [(lambda w, ben: ben.call("quarantine_overview"), "PT403")],

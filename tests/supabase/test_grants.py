@@ -69,10 +69,10 @@ RELATIONS = {
     "public.my_commands": READ,
 }
 API = {
-    "bind_device", "command_life", "dispatch_overview", "dispatch_power", "dispatch_report", "fleet_overview",
-    "look_at_battery", "may_bind", "my_command_results", "quarantine_overview", "registration_record",
-    "release_device", "request_flip", "save_site", "telemetry_readiness", "telemetry_series", "transfer_device",
-    "unexplained_overview", "webhook_overview",
+    "bind_device", "command_life", "dispatch_overview", "dispatch_power", "dispatch_report", "energy_series",
+    "fleet_overview", "look_at_battery", "may_bind", "my_command_results", "quarantine_overview",
+    "registration_record", "release_device", "request_flip", "save_site", "telemetry_readiness", "telemetry_series",
+    "transfer_device", "unexplained_overview", "webhook_overview",
 }  # fmt: skip
 DEFINERS = {
     "public.bind_device",
@@ -90,6 +90,7 @@ CALLED_BY_INVOKERS = {
     "command_window_end", "command_readings", "counted_wh", "command_asks", "command_energies", "asked_setpoint_w",
     "data_standing", "report_standing", "require_dispatch", "reading", "samples_of",
     "int16_at", "at_ms", "minute_number", "open_minutes", "samples_since",
+    "energy_hours",
 }  # fmt: skip
 INLINED = {
     "claims", "current_user_id", "is_operator", "is_state_code", "interval_start", "ensure_telemetry_partition",

@@ -1,0 +1,81 @@
+"""A battery's energy as bars, in words and as CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from streamlit_app import words
+from streamlit_app.charts import Chart
+from streamlit_app.services.energy import Comparison, Energy, Period, bars_of
+
+AMOUNTS = {
+    "home_wh": "Home used",
+    "solar_wh": "Sun gave",
+    "from_grid_wh": "From the grid",
+    "to_grid_wh": "To the grid",
+    "charged_wh": "Charged",
+    "discharged_wh": "Discharged",
+}
+"""What is shown, by the names in `Energy`."""
+_LABEL, _AMOUNT, _ENERGY = "Period", "Amount", "Energy (kWh)"
+_HEIGHT_PX = 240
+
+
+def energy_chart(period: Period, comparison: Comparison, amounts: Sequence[str]) -> Chart:
+    """A group of bars for each hour, day or month of the period, with or without readings."""
+    found = {each.bucket_start: each for each in comparison.energies}
+    starts = list(bars_of(period, comparison.shown))
+    labels = _labels(period, starts)
+    names = [AMOUNTS[name] for name in amounts]
+    rows = [[label, *_amounts_kwh(found.get(start), amounts)] for label, start in zip(labels, starts, strict=True)]
+    named = {"field": _AMOUNT, "type": "nominal"}
+    amount = {**named, "sort": names}
+    energy = {"field": _ENERGY, "type": "quantitative"}
+    axis = {"labelAngle": 0, "labelOverlap": True}
+    spec = {
+        "height": _HEIGHT_PX,
+        "transform": [{"fold": names, "as": [_AMOUNT, _ENERGY]}],
+        "mark": "bar",
+        "encoding": {
+            "x": {"field": _LABEL, "type": "ordinal", "sort": labels, "title": None, "axis": axis},
+            "xOffset": amount,
+            "y": {**energy, "title": _ENERGY},
+            "color": {**amount, "legend": {"title": None, "orient": "bottom", "columns": 2}},
+            "tooltip": [{"field": _LABEL, "type": "ordinal"}, named, {**energy, "format": ".2f"}],
+        },
+    }
+    return Chart(pd.DataFrame(rows, columns=[_LABEL, *names]), spec)
+
+
+def in_words(comparison: Comparison, amounts: Iterable[str]) -> str:
+    """The chart as text: each total."""
+    return " ".join(f"{AMOUNTS[name]}: {words.energy(getattr(comparison.total, name))}." for name in amounts)
+
+
+def energy_csv(comparison: Comparison, amounts: Sequence[str]) -> bytes:
+    """The bars as CSV: local and UTC time of their start, and Wh."""
+    zone, text = comparison.shown.start.tzinfo, io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["local_time", "utc_time", *amounts])
+    for each in comparison.energies:
+        local = each.bucket_start.astimezone(zone).isoformat(timespec="seconds")
+        row = [getattr(each, name) for name in amounts]
+        writer.writerow([local, each.bucket_start.isoformat(timespec="seconds"), *row])
+    return text.getvalue().encode()
+
+
+def _labels(period: Period, starts: Sequence[datetime]) -> list[str]:
+    """Each once: the hour that comes twice in the night of a change of clocks says so."""
+    if period is Period.YEAR:
+        return [f"{start:%b}" for start in starts]
+    if period is Period.MONTH:
+        return [str(start.day) for start in starts]
+    return [f"{start:%H:%M}{' again' if start.fold else ''}" for start in starts]
+
+
+def _amounts_kwh(energy: Energy | None, amounts: Sequence[str]) -> list[float | None]:
+    found = [getattr(energy, name, None) for name in amounts]
+    return [None if watt_hours is None else watt_hours / 1000 for watt_hours in found]
