@@ -3,6 +3,7 @@
 Powers are W and never negative, energies Wh, shares percent, times UTC.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -23,6 +24,10 @@ POINTS = 400
 
 WINDOW_DAYS, INTERVALS_A_DAY = 30, 288
 """Of the history that some programs ask for: public.telemetry_readiness."""
+
+
+NAME_CHARACTERS = 60
+"""Of a name of one's own: public.name_battery."""
 
 
 class Freshness(Enum):
@@ -70,6 +75,12 @@ class Battery(msgspec.Struct, frozen=True, kw_only=True):
     battery_capacity_energy_wh: float | None = None
     grid_online: bool | None = None
     clock_skew_s: float | None = None
+    own_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What its household calls it."""
+        return self.own_name or self.thing_name
 
     @property
     def has_reported(self) -> bool:
@@ -160,6 +171,21 @@ class RegistrationRecord(msgspec.Struct, frozen=True, kw_only=True):
 def my_batteries(account: Account) -> list[Battery]:
     """The batteries of the account, by name."""
     return read_view(account.client, "my_batteries", Battery, "thing_name")
+
+
+def by_thing_name(account: Account) -> dict[str, Battery]:
+    """The same by their thing names."""
+    return {battery.thing_name: battery for battery in my_batteries(account)}
+
+
+def called(thing_name: str, mine: Mapping[str, Battery]) -> str:
+    """What the household calls a battery, by its thing name; by that one where it is not theirs any more."""
+    return mine[thing_name].name if thing_name in mine else thing_name
+
+
+def name_battery(account: Account, thing_name: str, name: str) -> None:
+    """Give it a name of the household's own; an empty one takes it back. Raises `InvalidInput` for what is no name."""
+    call(account.client, "name_battery", {"p_thing_name": thing_name, "p_name": name})
 
 
 def look_at(account: Account, thing_name: str) -> None:

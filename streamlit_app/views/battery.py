@@ -5,7 +5,7 @@ import streamlit as st
 from streamlit_app import places, power_flow, visit, words
 from streamlit_app.services import batteries, flip
 from streamlit_app.services.accounts import Account
-from streamlit_app.services.batteries import Battery, Freshness, freshness
+from streamlit_app.services.batteries import NAME_CHARACTERS, Battery, Freshness, freshness
 from streamlit_app.views.battery_energy import show_energy
 from streamlit_app.views.battery_history import show_history
 from streamlit_app.views.freshness_badge import show_freshness
@@ -29,12 +29,13 @@ def show() -> None:
         places.link("home", "How to register one")
         return
     battery = _choose(found)
-    st.title(words.plain(battery.thing_name), anchor=False)
+    st.title(words.plain(battery.name), anchor=False)
     _commissioning(account, battery)
     _live(battery.thing_name)
     show_history(account, battery)
     show_energy(battery)
     _record(account, battery)
+    _name(account, battery)
     _release(account, battery)
 
 
@@ -43,7 +44,8 @@ def _choose(found: list[Battery]) -> Battery:
     asked = st.query_params.get("name", "")
     index = names.index(asked) if asked in names else 0
     if len(names) > 1:
-        index = names.index(st.selectbox("Battery", names, index=index, key="battery_choice"))
+        shown = {battery.thing_name: battery.name for battery in found}
+        index = names.index(st.selectbox("Battery", names, index, format_func=shown.__getitem__, key="battery_choice"))
     st.query_params["name"] = names[index]
     return found[index]
 
@@ -97,6 +99,16 @@ def _readings(battery: Battery) -> None:
 def _record(account: Account, battery: Battery) -> None:
     with st.expander("How we know that it is yours", key="record"), visit.told():
         show_record(batteries.registration_record(account, battery.thing_name), visit.now())
+
+
+def _name(account: Account, battery: Battery) -> None:
+    with st.expander("Give it a name", key="name"), st.form("name_form", border=False), visit.told():
+        given = st.text_input(
+            "Name", battery.own_name or "", max_chars=NAME_CHARACTERS, placeholder=battery.thing_name, key="name_given"
+        )
+        if st.form_submit_button("Call it so", key="name_submit"):
+            batteries.name_battery(account, battery.thing_name, given)
+            st.rerun()
 
 
 def _release(account: Account, battery: Battery) -> None:

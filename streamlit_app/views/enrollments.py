@@ -1,5 +1,6 @@
 """What a home takes part in, with status and reason, and leaving it."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import streamlit as st
@@ -8,6 +9,7 @@ from fleet.flip.programs import Program
 from streamlit_app import visit, words
 from streamlit_app.services import flip
 from streamlit_app.services.accounts import Account
+from streamlit_app.services.batteries import Battery, called
 from streamlit_app.services.flip import Enrollment
 from streamlit_app.services.sites import Site
 from streamlit_app.views.program_card import show_facts, show_terms
@@ -23,19 +25,19 @@ _LOOKS: dict[str, tuple[str, Literal["green", "orange", "red", "gray"]]] = {
 }
 
 
-def show_enrollments(account: Account, site: Site, offers: list[Program]) -> None:
+def show_enrollments(account: Account, site: Site, offers: list[Program], mine: Mapping[str, Battery]) -> None:
     """One card each, with what its program says in `offers`; nothing when there is none."""
     held = [found for found in flip.my_enrollments(account) if found.site_id == site.site_id]
     if held:
         st.subheader("Your programs", anchor=False)
     for enrollment in held:
         program = next((offer for offer in offers if offer.id == enrollment.program_id), None)
-        _card(account, enrollment, program)
+        _card(account, enrollment, program, mine)
     show_requests("enroll", site.site_id)
     show_requests("unenroll", site.site_id)
 
 
-def _card(account: Account, enrollment: Enrollment, program: Program | None) -> None:
+def _card(account: Account, enrollment: Enrollment, program: Program | None, mine: Mapping[str, Battery]) -> None:
     label, colour = _LOOKS.get(enrollment.status, (enrollment.status.replace("_", " ").capitalize(), "gray"))
     with st.container(border=True, key=f"enrollment_{enrollment.enrollment_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -46,7 +48,7 @@ def _card(account: Account, enrollment: Enrollment, program: Program | None) -> 
         if enrollment.status == "REJECTED":
             st.caption("You cannot apply again to a program that has rejected your home.")
         if enrollment.thing_names:
-            st.caption("With " + ", ".join(words.plain(name) for name in enrollment.thing_names))
+            st.caption("With " + ", ".join(words.plain(called(name, mine)) for name in enrollment.thing_names))
         if program is not None and enrollment.is_open:
             with st.expander("What it pays, and its terms", key=f"joined_{enrollment.enrollment_id}"):
                 show_facts(program)

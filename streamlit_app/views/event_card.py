@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit_app import event_words, visit, words
 from streamlit_app.services import events, flip
 from streamlit_app.services.accounts import Account
-from streamlit_app.services.batteries import Battery
+from streamlit_app.services.batteries import Battery, called
 from streamlit_app.services.events import CommandResult, Event, Part
 from streamlit_app.views.request_progress import show_requests
 
@@ -25,12 +25,12 @@ def show_event(account: Account, event: Event, mine: Mapping[str, Battery], comm
             label, colour = _look(event, commands, now)
             st.badge(label, color=colour)
         for part in event.schedule:
-            st.write(words.plain(_happening(event, part, commands, now)))
+            st.write(words.plain(_happening(event, part, mine, commands, now)))
         if event.is_participating:
             for name in event.thing_names:
-                st.write(words.plain(_kept(name, event, commands)))
+                st.write(words.plain(_kept(name, event, mine, commands)))
         for command in commands:
-            st.caption(words.plain(f"{command.thing_name}: {_standing(event, command, now)}"))
+            st.caption(words.plain(f"{called(command.thing_name, mine)}: {_standing(event, command, now)}"))
         asked = flip.newest(flip.my_requests(account), "change_event", event_id=event.event_id)
         if (asked is None or not asked.is_under_way) and not _is_replaced(commands):
             _decide(account, event)
@@ -54,8 +54,10 @@ def _look(event: Event, commands: list[CommandResult], now: datetime) -> tuple[s
     return words.ahead(event.starts_at, now).capitalize(), "blue"
 
 
-def _happening(event: Event, part: Part, commands: list[CommandResult], now: datetime) -> str:
-    names = " and ".join(part.device_ids or ["Your battery"])
+def _happening(
+    event: Event, part: Part, mine: Mapping[str, Battery], commands: list[CommandResult], now: datetime
+) -> str:
+    names = " and ".join([called(name, mine) for name in part.device_ids or ()]) or "Your battery"
     setpoints = {
         one.setpoint_w for one in commands if one.mode == part.mode and one.thing_name in (part.device_ids or ())
     }
@@ -77,11 +79,11 @@ def _standing(event: Event, command: CommandResult, now: datetime) -> str:
     return event_words.outcome(command, now)
 
 
-def _kept(name: str, event: Event, commands: list[CommandResult]) -> str:
-    percent = _reserve_pct(name, event, commands)
+def _kept(name: str, event: Event, mine: Mapping[str, Battery], commands: list[CommandResult]) -> str:
+    percent, shown = _reserve_pct(name, event, commands), called(name, mine)
     if percent is None:
-        return f"What {name} keeps for outages stays as you have set it."
-    return f"At least {percent:.0f} % stays in {name} for outages."
+        return f"What {shown} keeps for outages stays as you have set it."
+    return f"At least {percent:.0f} % stays in {shown} for outages."
 
 
 def _reserve_pct(name: str, event: Event, commands: list[CommandResult]) -> float | None:
@@ -108,7 +110,9 @@ def _set_reserves(account: Account, event: Event, mine: Mapping[str, Battery], c
     with st.expander("Keep more or less for outages", key=f"reserves_{event.event_id}"):
         with st.form(f"reserves_form_{event.event_id}", border=False):
             st.caption("During this event the battery is not emptied below this.")
-            labels = {name: f"Kept in {words.plain(name)} (%)" if len(names) > 1 else "Kept (%)" for name in names}
+            labels = {
+                name: f"Kept in {words.plain(mine[name].name)} (%)" if len(names) > 1 else "Kept (%)" for name in names
+            }
             chosen = {name: _ask_reserve(labels[name], name, event, mine[name], commands) for name in names}
             submitted = st.form_submit_button("Keep this much", key=f"reserves_submit_{event.event_id}")
         if submitted:

@@ -1,11 +1,13 @@
 """Events: what the utility wants of the homeowner's batteries, their say in it, and what the batteries did."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import streamlit as st
 
 from streamlit_app import event_words, places, visit, words
 from streamlit_app.services import batteries, events
+from streamlit_app.services.batteries import Battery, called
 from streamlit_app.services.events import CommandResult, Event
 from streamlit_app.views.event_card import show_event
 from streamlit_app.views.event_history import show_history
@@ -21,17 +23,17 @@ def show() -> None:
     st.write("At busy hours a utility asks your battery for help. You decide whether it takes part.")
     now, found, results = visit.now(), events.my_events(account), events.results(account)
     coming = events.coming(found, now)
-    mine = {battery.thing_name: battery for battery in batteries.my_batteries(account)}
+    mine = batteries.by_thing_name(account)
     headings = event_words.headings([event.is_running(now) for event in coming])
     for event, heading in zip(coming, headings, strict=True):
         if heading:
             st.subheader(heading, anchor=False)
         show_event(account, event, mine, [result for result in results if result.belongs_to(event)])
-    _show_without_event(found, results, now)
+    _show_without_event(found, mine, results, now)
     if not coming:
         _say_none()
     shown_above = [result for result in results if any(result.belongs_to(event) for event in coming)]
-    show_history([result for result in results if result.is_history(now) and result not in shown_above], now)
+    show_history([result for result in results if result.is_history(now) and result not in shown_above], mine, now)
     st.caption(f"Times are in your time zone: {visit.local_zone()}.")
     _watch(_picture(found, results, now))
 
@@ -42,14 +44,16 @@ def _say_none() -> None:
         places.link("programs", "See the programs")
 
 
-def _show_without_event(found: list[Event], results: list[CommandResult], now: datetime) -> None:
+def _show_without_event(
+    found: list[Event], mine: Mapping[str, Battery], results: list[CommandResult], now: datetime
+) -> None:
     """What a battery is to do without an event that we have heard of: there is nothing to opt out of."""
     for result in reversed(results):
         if not result.is_history(now) and not any(result.belongs_to(event) for event in found):
             with st.container(border=True, key=f"command_{result.command_id}"):
                 st.markdown(f"**{words.plain(words.span(result.starts_at, result.ends_at, now))}**")
                 what = event_words.does(result.mode, result.setpoint_w)
-                st.write(words.plain(f"{result.thing_name} {what}. {event_words.outcome(result, now)}"))
+                st.write(words.plain(f"{called(result.thing_name, mine)} {what}. {event_words.outcome(result, now)}"))
 
 
 def _picture(found: list[Event], results: list[CommandResult], now: datetime) -> tuple[object, ...]:

@@ -55,7 +55,7 @@ def _say_next_event(account: Account, now: datetime) -> None:
 def _card(battery: Battery, now: datetime) -> None:
     with st.container(border=True, key=f"battery_{battery.thing_name}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.subheader(words.plain(battery.thing_name), anchor=False)
+            st.subheader(words.plain(battery.name), anchor=False)
             show_freshness(battery, now)
         if battery.has_reported:
             with st.container(horizontal=True):

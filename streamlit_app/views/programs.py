@@ -8,7 +8,7 @@ from fleet.flip.programs import Program
 from streamlit_app import places, visit, words
 from streamlit_app.services import batteries, flip, sites
 from streamlit_app.services.accounts import Account
-from streamlit_app.services.batteries import WINDOW_DAYS, Readiness
+from streamlit_app.services.batteries import WINDOW_DAYS, Battery, Readiness
 from streamlit_app.services.sites import Site
 from streamlit_app.views.enrollments import show_enrollments
 from streamlit_app.views.program_card import show_program
@@ -28,9 +28,11 @@ def show() -> None:
     site = _choose(found)
     st.write("A program pays you for letting your battery help the grid at busy hours.")
     offers = flip.my_programs(account, str(site.site_id))
-    show_enrollments(account, site, offers or [])
-    _offers(account, site, offers)
-    _readiness(account, site)
+    mine = batteries.by_thing_name(account)
+    here = [battery for battery in mine.values() if battery.site_id == site.site_id]
+    show_enrollments(account, site, offers or [], mine)
+    _offers(account, site, offers, [battery.thing_name for battery in here])
+    _readiness(account, here)
 
 
 def _choose(found: list[Site]) -> Site:
@@ -41,7 +43,7 @@ def _choose(found: list[Site]) -> Site:
     return next(site for site in found if site.site_id == chosen)
 
 
-def _offers(account: Account, site: Site, offers: list[Program] | None) -> None:
+def _offers(account: Account, site: Site, offers: list[Program] | None, thing_names: list[str]) -> None:
     st.subheader("At your address", anchor=False)
     st.caption(words.plain(site.label))
     if offers is None:
@@ -49,27 +51,24 @@ def _offers(account: Account, site: Site, offers: list[Program] | None) -> None:
     elif not offers:
         st.info("There is no program for batteries at this address now.")
     joined = {held.program_id for held in flip.my_enrollments(account) if held.site_id == site.site_id and held.is_open}
-    mine = [battery.thing_name for battery in batteries.my_batteries(account) if battery.site_id == site.site_id]
     applied = flip.newest(flip.my_requests(account), "enroll", site.site_id)
     for program in offers or ():
         if program.id not in joined:
-            show_program(account, site, program, mine, is_under_way=applied is not None and applied.is_under_way)
+            show_program(account, site, program, thing_names, is_under_way=applied is not None and applied.is_under_way)
     if st.button("Look for programs now", key="programs_refresh"):
         flip.refresh_programs(account, str(site.site_id), visit.now().isoformat(timespec="minutes"))
         st.rerun()
     show_requests("programs", site.site_id)
 
 
-def _readiness(account: Account, site: Site) -> None:
+def _readiness(account: Account, here: list[Battery]) -> None:
     st.subheader("Is your history complete?", anchor=False)
     st.caption("Some programs want a reading in every 5 minutes of the last 30 days.")
-    for battery in batteries.my_batteries(account):
-        if battery.site_id != site.site_id:
-            continue
+    for battery in here:
         with visit.told():
             ready = batteries.readiness(account, battery.thing_name)
             percent = 100 * ready.share
-            st.progress(ready.share, text=f"{words.plain(battery.thing_name)}: {percent:.1f} % of 30 days")
+            st.progress(ready.share, text=f"{words.plain(battery.name)}: {percent:.1f} % of 30 days")
             st.caption(completeness(ready, visit.now()))
 
 

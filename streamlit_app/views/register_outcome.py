@@ -12,7 +12,7 @@ from streamlit_app.views.site_form import site_form
 
 def show_outcome(account: Account, battery: Battery) -> None:
     """Follow the commissioning, and lead on."""
-    st.success(f"**{words.plain(battery.thing_name)}** is yours.")
+    st.success(f"**{words.plain(battery.name)}** is yours.")
     if battery.commission_status == "commissioned":
         st.write("Flip knows your battery.")
         _say_programs(account, str(battery.site_id))

@@ -103,6 +103,20 @@ def test_a_battery_shows_its_energy_by_day_month_and_year(world: HomeownerWorld,
     assert all(float(line.split(",")[2]) > 0 for line in lines[1:])
 
 
+def test_a_battery_is_called_as_its_household_calls_it(world: HomeownerWorld, visit: Visit) -> None:
+    folder, homeowner = world.provision(), visit()
+    homeowner.register(world.link(folder), new_address())
+    homeowner.open(f"/battery?name={folder.name}")
+    homeowner.unfold("Give it a name")
+    homeowner.fill("Name", "The *garage* <b>")
+    homeowner.press("Call it so")
+    expect(homeowner.page.get_by_role("heading", name="The *garage* <b>")).to_be_visible()
+    homeowner.open("/")
+    expect(homeowner.page.get_by_role("heading", name="The *garage* <b>")).to_be_visible()
+    homeowner.open("/programs")
+    homeowner.sees("The *garage* <b>: ")
+
+
 def _ticks(chart: Locator, like: str) -> list[str]:
     """The labels of the axes that look so, once they are drawn."""
     labels = chart.locator("svg text").filter(has_text=re.compile(f"^{like}$"))

@@ -395,6 +395,10 @@ ATTACKS: dict[str, list[tuple[Attack, str]]] = {
     ],
     "registration_record": [(lambda w, ben: ben.call("registration_record", p_thing_name=w.device), "PT404")],
     "telemetry_series": [(lambda w, ben: ben.call("telemetry_series", p_thing_name=w.device, **span()), "PT404")],
+    "name_battery": [
+        (lambda w, ben: ben.call("name_battery", p_thing_name=w.device, p_name="mine"), "PT404"),
+        (lambda w, ben: ben.call("name_battery", p_thing_name=w.device, p_name=None), "PT404"),
+    ],
     "energy_series": [(lambda w, ben: ben.call("energy_series", p_thing_name=w.device, **days()), "PT404")],
     "telemetry_readiness": [(lambda w, ben: ben.call("telemetry_readiness", p_thing_name=w.device), "PT404")],
     "fleet_overview": [(lambda w, ben: ben.call("fleet_overview", p_search=w.ann.email), "PT403")],

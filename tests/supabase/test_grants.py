@@ -70,7 +70,7 @@ RELATIONS = {
 }
 API = {
     "bind_device", "command_life", "dispatch_overview", "dispatch_power", "dispatch_report", "energy_series",
-    "fleet_overview", "look_at_battery", "may_bind", "my_command_results", "quarantine_overview",
+    "fleet_overview", "look_at_battery", "may_bind", "my_command_results", "name_battery", "quarantine_overview",
     "registration_record", "release_device", "request_flip", "save_site", "telemetry_readiness", "telemetry_series",
     "transfer_device", "unexplained_overview", "webhook_overview",
 }  # fmt: skip
@@ -78,6 +78,7 @@ DEFINERS = {
     "public.bind_device",
     "public.look_at_battery",
     "public.may_bind",
+    "public.name_battery",
     "public.release_device",
     "public.transfer_device",
     "public.request_flip",
