@@ -12,6 +12,7 @@ from typing import Any
 
 from cli import dispatch_story, households, infrastructure, outcome, tally
 from cli.dispatch_story import Counted, Dispatch, Timing
+from cli.where_to_look import print_box
 from device_agent.registration_url import registration_url
 from fleet.adapters import postgres
 from fleet.adapters.postgres.devices import DeviceLedger
@@ -154,12 +155,10 @@ def _dispatch(demo: Demo, running: Cloud, folders: list[Path]) -> Dispatch | Non
 
 def _show_addresses(demo: Demo, folders: list[Path]) -> None:
     base_url = get_settings().base_url
-    demo.say(f"Prefect UI: http://127.0.0.1:{demo.local.prefect_port}")
-    demo.say(f"Web app:    {base_url}  (sign in with any address; the code of its mail is shown here)")
-    demo.say(f"Operators:  {base_url}/dispatches  (sign in as {households.OPERATOR})")
-    if folder := next(iter(households.unregistered(get_settings(), folders)), None):
-        demo.say(f"Register {folder.name} (15 minutes): {registration_url(folder, base_url, datetime.now(UTC))}")
-    demo.say("Ctrl-C stops everything")
+    folder = next(iter(households.unregistered(get_settings(), folders)), None)
+    link = registration_url(folder, base_url, datetime.now(UTC)) if folder else ""
+    prefect_url = f"http://127.0.0.1:{demo.local.prefect_port}"
+    print_box(prefect_url, base_url, households.OPERATOR, folder.name if folder else "", link)
 
 
 def _watch(demo: Demo, running: Cloud, fleet: Agents, folders: list[Path], dispatch: Dispatch | None) -> Counted | None:
