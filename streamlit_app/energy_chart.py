@@ -21,7 +21,7 @@ AMOUNTS = {
 }
 """What is shown, by the names in `Energy`."""
 _LABEL, _AMOUNT, _ENERGY = "Period", "Amount", "Energy (kWh)"
-_HEIGHT_PX = 240
+_HEIGHT_PX = 280
 
 
 def energy_chart(period: Period, comparison: Comparison, amounts: Sequence[str]) -> Chart:

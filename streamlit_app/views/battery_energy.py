@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 import streamlit as st
 
@@ -13,6 +14,7 @@ from streamlit_app.services.energy import Comparison, Period
 
 _PERIODS = {"Day": Period.DAY, "Month": Period.MONTH, "Year": Period.YEAR}
 _OF_THE_SUN = ("solar_wh", "to_grid_wh")
+_NONE = "no change"
 _AT_FIRST = ("home_wh", "solar_wh", "from_grid_wh")
 
 
@@ -50,26 +52,30 @@ def _totals(comparison: Comparison, amounts: Sequence[str], now: datetime) -> No
     total, earlier = comparison.total, comparison.earlier
     with st.container(horizontal=True):
         for name in amounts:
-            st.metric(
-                AMOUNTS[name], words.energy(getattr(total, name)),
-                _change(getattr(total, name), getattr(earlier, name)), delta_color="off",
-            )  # fmt: skip
-        powered_pct, earlier_pct = energy.self_powered_pct(total), energy.self_powered_pct(earlier)
-        change = None if powered_pct is None or earlier_pct is None else f"{powered_pct - earlier_pct:+.0f} points"
-        st.metric(
-            "Self-powered", words.share(powered_pct), change, delta_color="off",
-            help="How much of what the home used did not come from the grid.",
-        )  # fmt: skip
-    shown = comparison.shown
-    since = words.plain(words.span(shown.before, comparison.earlier_end, now))
+            now_wh, before_wh = getattr(total, name), getattr(earlier, name)
+            _metric(AMOUNTS[name], words.energy(now_wh), _change(now_wh, before_wh, 1_000, 1, "kWh"))
+        now_pct, before_pct = energy.self_powered_pct(total), energy.self_powered_pct(earlier)
+        meaning = "How much of what the home used did not come from the grid."
+        _metric("Self-powered", words.share(now_pct), _change(now_pct, before_pct, 1, 0, "points"), meaning)
+    if any(getattr(earlier, name) is not None for name in amounts):
+        since = words.span(comparison.shown.before, comparison.earlier_end, now)
+        st.caption(words.plain(f"Small figures: against {since}."))
     st.caption(
-        f"Small figures: against {since}. What comes from the grid and what goes there is what home and battery took "
-        "less what sun and battery gave, hour by hour: within an hour they cancel out."
+        "What comes from the grid and what goes there is what home and battery took less what sun and battery gave, "
+        "hour by hour: within an hour they cancel out."
     )
 
 
-def _change(now_wh: float | None, before_wh: float | None) -> str | None:
-    return None if now_wh is None or before_wh is None else f"{(now_wh - before_wh) / 1000:+.1f} kWh"
+def _metric(label: str, value: str, change: str | None, meaning: str | None = None) -> None:
+    arrow: Literal["off", "auto"] = "off" if change == _NONE else "auto"
+    st.metric(label, value, change, delta_color="off", delta_arrow=arrow, help=meaning)
+
+
+def _change(now: float | None, before: float | None, divisor: float, digits: int, unit: str) -> str | None:
+    if now is None or before is None:
+        return None
+    change = round((now - before) / divisor, digits)
+    return f"{change:+.{digits}f} {unit}" if change else _NONE
 
 
 def _bars(period: Period, comparison: Comparison, amounts: Sequence[str]) -> None:

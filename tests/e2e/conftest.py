@@ -86,3 +86,4 @@ def visit(browser: Browser, world: HomeownerWorld, request: pytest.FixtureReques
         visitor.context.close()
         assert visitor.foreign_requests == [], "the page asked for something from elsewhere"
         assert visitor.script_errors == [], "a script of the page failed"
+        assert not visitor.barriers, "\n".join(visitor.barriers)

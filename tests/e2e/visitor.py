@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Error, Locator, expect
 
 from tests.homeowner_world import HomeownerWorld
@@ -23,13 +24,19 @@ _SLIDES_END = """() => Promise.race([
         .map(one => one.finished.catch(() => null)))])"""
 
 
+_WCAG = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+_AXE = Axe()
+
+
 class Visitor:
-    """One browser profile with one page open. Notes what goes wrong in the page or leaves this machine."""
+    """One browser profile with one page open. Notes what goes wrong in the page, leaves this machine, or keeps out who
+    reads it otherwise than with eyes and a mouse: by WCAG 2.2, level AA, as far as axe-core tells."""
 
     def __init__(self, context: BrowserContext, world: HomeownerWorld, screenshots: Path) -> None:
         self.context, self.world, self._screenshots = context, world, screenshots
         self.foreign_requests: list[str] = []
         self.script_errors: list[str] = []
+        self.barriers: list[str] = []
         self.page = context.new_page()
         context.on("request", lambda request: self._note_request(request.url))
         context.on("weberror", lambda failure: self.script_errors.append(str(failure.error)))
@@ -124,11 +131,18 @@ class Visitor:
         return bool(self.page.evaluate(f"{script}.some(e => e.scrollWidth > e.clientWidth + 1)"))
 
     def shot(self, name: str) -> None:
-        """Keep the screen as test output."""
+        """Keep the screen as test output, and note what of it is a barrier once it rests: until then it is pale."""
         try:
             self.page.screenshot(path=self.screenshot_path(name))
+            if self.page.get_by_test_id("stApp").count():
+                self._rests()
+            found = _AXE.run(self.page, options={"runOnly": _WCAG, "resultTypes": ["violations"]}).response
         except Error as error:
             self.script_errors.append(f"no screenshot: {error}")
+            return
+        for violation in found["violations"]:
+            where = [f"{node['html'][:300]} ({node['failureSummary']})" for node in violation["nodes"]]
+            self.barriers += [f"{name}: {violation['id']}: {each}" for each in where]
 
     def screenshot_path(self, name: str) -> Path:
         """Where a screen of that name is kept."""
