@@ -5,8 +5,19 @@ RETURNS TABLE (
     bucket_start timestamptz, charged_wh double precision, discharged_wh double precision, home_wh double precision,
     solar_wh double precision
 )
-LANGUAGE sql STABLE SET search_path = ''
+LANGUAGE plpgsql STABLE SET search_path = ''
 AS $$
+#variable_conflict use_column
+DECLARE
+    -- With the counters before it; looked for first, so that the index serves what follows.
+    since timestamptz := coalesce(
+        (SELECT earlier.bucket_start FROM fleet.telemetry_1h AS earlier
+         WHERE earlier.thing_name = p_thing_name AND earlier.bucket_start < p_from
+         ORDER BY earlier.bucket_start DESC LIMIT 1),
+        p_from
+    );
+BEGIN
+    RETURN QUERY
     WITH hours AS (
         SELECT part.bucket_start, battery_charge_power_sum_w / samples AS charged_w,
             battery_discharge_power_sum_w / samples AS discharged_w, home_power_sum_w / samples AS home_w,
@@ -17,11 +28,7 @@ AS $$
             last_solar_energy_wh AS last_solar_wh
         FROM fleet.telemetry_1h AS part
         WHERE part.thing_name = p_thing_name AND part.bucket_start < p_to
-            AND part.bucket_start >= coalesce( -- with the counters before it
-                (SELECT max(earlier.bucket_start) FROM fleet.telemetry_1h AS earlier
-                 WHERE earlier.thing_name = p_thing_name AND earlier.bucket_start < p_from),
-                p_from
-            )
+            AND part.bucket_start >= since
         UNION ALL -- the running hour, which is rolled up when it is over
         SELECT running.hour, battery_charge_power_w, battery_discharge_power_w, home_power_w, solar_power_w,
             battery_charged_energy_wh, battery_discharged_energy_wh, home_energy_wh, solar_energy_wh,
@@ -52,7 +59,8 @@ AS $$
         fleet.counted_wh(home_before_wh, last_home_wh, highest_home_w, length_s, length_s, length_s),
         fleet.counted_wh(solar_before_wh, last_solar_wh, highest_solar_w, length_s, length_s, length_s)
     FROM steps
-    WHERE bucket_start >= p_from
+    WHERE bucket_start >= p_from;
+END
 $$;
 COMMENT ON FUNCTION fleet.energy_hours IS
     'What the counters of a device grew (Wh), by hours (UTC) that the caller may see, each from the last reading before the '
