@@ -131,11 +131,12 @@ class Visitor:
         return bool(self.page.evaluate(f"{script}.some(e => e.scrollWidth > e.clientWidth + 1)"))
 
     def shot(self, name: str) -> None:
-        """Keep the screen as test output, and note what of it is a barrier once it rests: until then it is pale."""
+        """Keep the screen as test output, and note what of it is a barrier; once it rests, or parts of it are pale."""
         try:
-            self.page.screenshot(path=self.screenshot_path(name))
             if self.page.get_by_test_id("stApp").count():
                 self._rests()
+                expect(self.page.get_by_test_id("stSkeleton")).to_have_count(0)  # in place of what is being loaded
+            self.page.screenshot(path=self.screenshot_path(name))
             found = _AXE.run(self.page, options={"runOnly": _WCAG, "resultTypes": ["violations"]}).response
         except Error as error:
             self.script_errors.append(f"no screenshot: {error}")
