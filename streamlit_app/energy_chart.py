@@ -9,7 +9,7 @@ import pandas as pd
 
 from streamlit_app import words
 from streamlit_app.charts import Chart
-from streamlit_app.services.energy import Comparison, Energy, Period, bars_of
+from streamlit_app.services.energy import Comparison, Energy, Period, bar_of, bars_of
 
 AMOUNTS = {
     "home_wh": "Home used",
@@ -26,11 +26,13 @@ _HEIGHT_PX = 280
 
 def energy_chart(period: Period, comparison: Comparison, amounts: Sequence[str]) -> Chart:
     """A group of bars for each hour, day or month of the period, with or without readings."""
-    found = {each.bucket_start: each for each in comparison.energies}
+    zone = comparison.shown.start.tzinfo
+    found = {bar_of(period, each.bucket_start, zone): each for each in comparison.energies}
     starts = list(bars_of(period, comparison.shown))
     labels = _labels(period, starts)
     names = [AMOUNTS[name] for name in amounts]
-    rows = [[label, *_amounts_kwh(found.get(start), amounts)] for label, start in zip(labels, starts, strict=True)]
+    energies = [found.get(bar_of(period, start, zone)) for start in starts]
+    rows = [[label, *_amounts_kwh(each, amounts)] for label, each in zip(labels, energies, strict=True)]
     named = {"field": _AMOUNT, "type": "nominal"}
     amount = {**named, "sort": names}
     energy = {"field": _ENERGY, "type": "quantitative"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import Enum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -81,10 +81,15 @@ def period_of(period: Period, day: date, zone: ZoneInfo) -> Shown:
 
 
 def bars_of(period: Period, shown: Shown) -> Iterator[datetime]:
-    """When each hour, day or month of the period begins, in its zone, those without a reading too."""
+    """When each hour, day or month of the period begins, in its zone, those without a reading too.
+
+    Hours are those of UTC: in a zone of half hours they begin at half past.
+    """
     at, end, zone = shown.start, shown.end, shown.start.tzinfo
     if period is Period.DAY:
-        hour = at.astimezone(UTC)
+        first = at.astimezone(UTC)
+        hour = first.replace(minute=0)
+        hour += _HOUR if hour < first else timedelta(0)
         while hour < end.astimezone(UTC):
             yield hour.astimezone(zone)
             hour += _HOUR
@@ -92,6 +97,12 @@ def bars_of(period: Period, shown: Shown) -> Iterator[datetime]:
     while at < end:
         yield at
         at = at + timedelta(days=1) if period is Period.MONTH else (at + timedelta(days=32)).replace(day=1)
+
+
+def bar_of(period: Period, at: datetime, zone: tzinfo | None) -> datetime | date:
+    """What tells the bar apart that a time begins: its moment, or its date in the zone. Of two local times the same
+    moment may be no equal one, where clocks change."""
+    return at.astimezone(UTC) if period is Period.DAY else at.astimezone(zone).date()
 
 
 def compare(account: Account, battery: Battery, period: Period, shown: Shown, now: datetime) -> Comparison:

@@ -42,6 +42,29 @@ def test_each_bar_has_a_label_of_its_own_where_clocks_change_too(period: Period,
     assert len(starts) == len(set(energy_chart._labels(period, starts))) == count
 
 
+@pytest.mark.parametrize(
+    ("period", "day", "zone"),
+    [
+        (Period.DAY, date(2026, 11, 1), "America/Los_Angeles"),  # an hour comes twice
+        (Period.DAY, date(2026, 3, 8), "America/Los_Angeles"),  # and one not at all
+        (Period.DAY, date(2026, 11, 1), "Asia/Kolkata"),  # half an hour off
+        (Period.MONTH, date(2026, 11, 1), "America/Havana"),  # midnight comes twice
+        (Period.MONTH, date(2026, 3, 8), "America/Havana"),  # and not at all
+        (Period.YEAR, date(2026, 11, 1), "America/Los_Angeles"),
+    ],
+)
+def test_what_is_known_of_each_bar_is_drawn_whatever_the_clocks_do(period: Period, day: date, zone: str) -> None:
+    """As PostgreSQL begins a day: of a midnight that comes twice the later, of one that is not there an hour after."""
+    shown = period_of(period, day, ZoneInfo(zone))
+    starts = list(bars_of(period, shown))
+    begins = [start.astimezone(UTC) for start in starts]
+    if period is not Period.DAY:
+        begins = [max(start.astimezone(UTC), start.replace(fold=1).astimezone(UTC)) for start in starts]
+    found = [Energy(bucket_start=begin.replace(minute=0), home_wh=1_000) for begin in begins]
+    chart = energy_chart.energy_chart(period, compared(found, shown, shown.end), ["home_wh"])
+    assert chart.table["Home used"].tolist() == [1.0] * len(found) and len(found) > 11
+
+
 def month(day: int, home_wh: float | None = 1_000, at: int = 11, **more: float) -> Energy:
     return Energy(bucket_start=local(2026, at, day).astimezone(UTC), home_wh=home_wh, **more)
 
