@@ -102,12 +102,14 @@ def _record(account: Account, battery: Battery) -> None:
 
 
 def _name(account: Account, battery: Battery) -> None:
-    with st.expander("Give it a name", key="name"), st.form("name_form", border=False), visit.told():
+    thing_name = battery.thing_name
+    with st.expander("Give it a name", key="name"), st.form(f"name_form_{thing_name}", border=False), visit.told():
         given = st.text_input(
-            "Name", battery.own_name or "", max_chars=NAME_CHARACTERS, placeholder=battery.thing_name, key="name_given"
-        )
+            "Name", battery.own_name or "", max_chars=NAME_CHARACTERS, placeholder=thing_name,
+            key=f"name_given_{thing_name}",
+        )  # fmt: skip
         if st.form_submit_button("Call it so", key="name_submit"):
-            batteries.name_battery(account, battery.thing_name, given)
+            batteries.name_battery(account, thing_name, given)
             st.rerun()
 
 
