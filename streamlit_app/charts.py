@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from streamlit_app.services.batteries import Bucket
+from streamlit_app.spreadsheets import over_time
 
 
 @dataclass(frozen=True)
@@ -115,17 +116,12 @@ def in_words(table: pd.DataFrame, metrics: Sequence[Metric]) -> str:
 
 def csv(buckets: Sequence[Bucket], zone: tzinfo, has_sun: bool = True) -> bytes:
     """The history as CSV: local and UTC time, readings in their stored units (W, %), the number of samples."""
-    rows = [
-        {
-            "local_time": bucket.bucket_start.astimezone(zone).isoformat(timespec="seconds"),
-            "utc_time": bucket.bucket_start.isoformat(timespec="seconds"),
-            **{metric.key: _value(bucket, metric, has_sun) for metric in METRICS},
-            "grid_online": bucket.grid_online,
-            "samples": bucket.samples,
-        }
-        for bucket in buckets
-    ]
-    return pd.DataFrame(rows).to_csv(index=False).encode()
+    names = [*(metric.key for metric in METRICS), "grid_online", "samples"]
+    rows = (
+        (each.bucket_start, [*(_value(each, metric, has_sun) for metric in METRICS), each.grid_online, each.samples])
+        for each in buckets
+    )
+    return over_time(names, rows, zone)
 
 
 def _sentence(values: "pd.Series[float]", metric: Metric) -> str:

@@ -1,7 +1,5 @@
 """A battery's energy as bars, in words and as CSV."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -10,6 +8,7 @@ import pandas as pd
 from streamlit_app import words
 from streamlit_app.charts import Chart
 from streamlit_app.services.energy import Comparison, Energy, Period, bar_of, bars_of
+from streamlit_app.spreadsheets import over_time
 
 AMOUNTS = {
     "home_wh": "Home used",
@@ -59,14 +58,8 @@ def in_words(comparison: Comparison, amounts: Iterable[str]) -> str:
 
 def energy_csv(comparison: Comparison, amounts: Sequence[str]) -> bytes:
     """The bars as CSV: local and UTC time of their start, and Wh."""
-    zone, text = comparison.shown.start.tzinfo, io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["local_time", "utc_time", *amounts])
-    for each in comparison.energies:
-        local = each.bucket_start.astimezone(zone).isoformat(timespec="seconds")
-        row = [getattr(each, name) for name in amounts]
-        writer.writerow([local, each.bucket_start.isoformat(timespec="seconds"), *row])
-    return text.getvalue().encode()
+    rows = ((each.bucket_start, [getattr(each, name) for name in amounts]) for each in comparison.energies)
+    return over_time(amounts, rows, comparison.shown.start.tzinfo)
 
 
 def _labels(period: Period, starts: Sequence[datetime]) -> list[str]:
