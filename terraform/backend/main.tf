@@ -2,7 +2,7 @@ resource "aws_s3_bucket" "state" {
   #checkov:skip=CKV_AWS_18:One role reads and writes it, which CloudTrail names; a log bucket would need one of its own.
   #checkov:skip=CKV_AWS_144:The state can be made anew from what exists: each plan adopts it.
   #checkov:skip=CKV_AWS_145:Encrypted by S3's own keys; who may read the bucket could use a key of KMS's as well.
-  #checkov:skip=CKV2_AWS_61:What old versions become is said by state.tf beside it.
+  #checkov:skip=CKV2_AWS_61:What old versions become is said by state.tf, a folder up.
   #checkov:skip=CKV2_AWS_62:Nothing waits for a new state.
   bucket = var.bucket
 
