@@ -16,6 +16,7 @@ DECLARE
          ORDER BY earlier.bucket_start DESC LIMIT 1),
         p_from
     );
+    is_new CONSTANT boolean := NOT EXISTS (SELECT FROM fleet.telemetry_1h WHERE thing_name = p_thing_name);
 BEGIN
     RETURN QUERY
     WITH hours AS (
@@ -31,10 +32,18 @@ BEGIN
             AND part.bucket_start >= since
         UNION ALL -- the running hour, which is rolled up when it is over
         SELECT running.hour, battery_charge_power_w, battery_discharge_power_w, home_power_w, solar_power_w,
-            battery_charged_energy_wh, battery_discharged_energy_wh, home_energy_wh, solar_energy_wh,
+            beginning.charged_wh, beginning.discharged_wh, beginning.home_wh, beginning.solar_wh,
             battery_charged_energy_wh, battery_discharged_energy_wh, home_energy_wh, solar_energy_wh
         FROM fleet.telemetry_latest AS latest
         CROSS JOIN LATERAL (SELECT date_bin('1 hour', latest.measured_at, '2000-01-01T00:00:00Z') AS hour) AS running
+        LEFT JOIN LATERAL ( -- of a battery that has no hour yet, its first sample
+            SELECT reading.battery_charged_energy_wh AS charged_wh, reading.battery_discharged_energy_wh AS discharged_wh,
+                reading.home_energy_wh AS home_wh, reading.solar_energy_wh AS solar_wh
+            FROM fleet.telemetry AS reading
+            WHERE is_new AND reading.thing_name = p_thing_name AND reading.measured_at >= running.hour
+                AND reading.chunk_until >= running.hour AND reading.chunk_from >= running.hour - interval '5 minutes'
+            ORDER BY reading.measured_at, reading.sequence LIMIT 1
+        ) AS beginning ON true
         WHERE latest.thing_name = p_thing_name AND running.hour < p_to AND NOT EXISTS (
             SELECT FROM fleet.telemetry_1h AS part
             WHERE part.thing_name = p_thing_name AND part.bucket_start >= running.hour

@@ -125,14 +125,32 @@ def test_the_running_hour_is_in_it_as_far_as_the_newest_sample(fleet: Fleet, ann
     now = datetime.now(UTC)
     running = now.replace(minute=0, second=0, microsecond=0)
     hour(fleet, device, running - HOUR, home=(0, 400))
+    latest(fleet, device, now)
+    found = energy(ann, device, running - HOUR, running + HOUR)
+    assert amounts(found, "home") == [400, 50]
+
+
+def test_in_its_first_hour_a_battery_counts_from_its_first_sample(fleet: Fleet, ann: Person, device: str) -> None:
+    running = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    fleet.samples(device, running, 5)
+    latest(fleet, device, running + timedelta(minutes=30))
+    assert amounts(energy(ann, device, running, running + HOUR), "home") == [449]
+
+
+def test_what_is_not_known_of_a_first_hour_is_not_told_as_0(fleet: Fleet, ann: Person, device: str) -> None:
+    now = datetime.now(UTC)
+    latest(fleet, device, now)
+    assert amounts(energy(ann, device, now - DAY, now + HOUR), "home") == [None]
+
+
+def latest(fleet: Fleet, device: str, at: datetime) -> None:
+    """The newest sample of a battery, whose home counted 450 Wh."""
     fleet.sql(
         "INSERT INTO fleet.telemetry_latest (thing_name, measured_at, sequence, received_at, stored_at, mode, boot_id,"
         " last_command_sequence, newest_measured_at, clock_skew_s, home_energy_wh, home_power_w)"
         " VALUES (%s, %s, 1, now(), now(), 'STANDBY', 'boot', 0, %s, 0, 450, 100)",
-        device, now, now,
+        device, at, at,
     )  # fmt: skip
-    found = energy(ann, device, running - HOUR, running + HOUR)
-    assert amounts(found, "home") == [400, 50]
 
 
 def test_a_battery_without_samples_has_no_energy(ann: Person, device: str) -> None:
